@@ -1,0 +1,63 @@
+"""One file of a package, as every later stage and every standard's writer sees it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True)
+class FileFormat:
+    """What a file is, and how we know. An unknown format is an explicit value, never an absence."""
+
+    puid: str | None
+    name: str
+    version: str
+    mime: str
+    basis: str
+    warning: str
+
+    @property
+    def is_known(self) -> bool:
+        """Whether PRONOM has an entry for it."""
+        return self.puid is not None
+
+
+UNKNOWN_FORMAT = FileFormat(None, "unknown", "", "", "", "no match in PRONOM")
+
+
+@dataclass(frozen=True, slots=True)
+class PackageFile:
+    """A content file with its fixity and format.
+
+    ``path`` is its name in the representation, ``original`` as the agency sent it,
+    ``size`` bytes, ``sha512`` hexadecimal, ``modified`` in UTC, ``id`` a UUID.
+    """
+
+    id: str
+    path: str
+    original: str
+    size: int
+    sha512: str
+    modified: datetime
+    format: FileFormat
+
+    @property
+    def mime(self) -> str:
+        """Media type for METS, where the attribute is obligatory (CSIP68)."""
+        return self.format.mime or "application/octet-stream"
+
+
+@dataclass(frozen=True, slots=True)
+class MetadataFile:
+    """A file about the content: METS references it with its fixity. ``path`` is from the package root."""
+
+    path: str
+    size: int
+    sha512: str
+    mime: str
+
+
+def timestamp(moment: datetime) -> str:
+    """``xs:dateTime`` in UTC with Z, whole seconds. ``moment`` must be aware and in UTC."""
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ") if moment.year >= 1000 else "1970-01-01T00:00:00Z"
