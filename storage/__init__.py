@@ -1,0 +1,1 @@
+"""Where bytes and facts live: object stores, OCFL on top of them, the catalogue."""

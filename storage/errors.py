@@ -1,0 +1,75 @@
+"""Errors of the storage layer.
+
+StorageError
+├── StoreUnavailable     the store cannot be reached or used now; trying later may help
+│   └── StoreRefused     it answered, and refused us (credentials, permission, full): trying will not help
+├── ObjectMissing        no object under this key
+├── ObjectExists         there is one already, and nothing is ever overwritten
+├── WriteMismatch        the store does not hold the bytes we meant to write
+├── InventoryUnreadable  an OCFL inventory is damaged or of a kind we cannot read
+└── Busy                 another process works on the same package
+"""
+
+from __future__ import annotations
+
+
+class StorageError(Exception):
+    """Base of this layer."""
+
+
+class StoreUnavailable(StorageError):
+    """The store cannot be used now."""
+
+    def __init__(self, store: str, reason: str) -> None:
+        super().__init__(f"storage “{store}” cannot be used: {reason}")
+        self.store = store
+        self.reason = reason
+
+
+class StoreRefused(StoreUnavailable):
+    """The store answered and refused: credentials, permission, no space."""
+
+
+class ObjectMissing(StorageError):
+    """No object under this key."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(f"no object {key}")
+        self.key = key
+
+
+class ObjectExists(StorageError):
+    """An object of this key is there already."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(f"object {key} exists already")
+        self.key = key
+
+
+class WriteMismatch(StorageError):
+    """What arrived is not what was sent."""
+
+    def __init__(self, key: str, *, expected: str, found: str) -> None:
+        super().__init__(f"object {key}: expected {expected}, the store holds {found}")
+        self.key = key
+        self.expected = expected
+        self.found = found
+
+
+class InventoryUnreadable(StorageError):
+    """An OCFL inventory cannot be trusted; ``code`` is the specification's."""
+
+    def __init__(self, key: str, *, code: str, reason: str) -> None:
+        super().__init__(f"{key}: {code} {reason}")
+        self.key = key
+        self.code = code
+        self.reason = reason
+
+
+class Busy(StorageError):
+    """Another live process holds the package."""
+
+    def __init__(self, subject: str, owner: str) -> None:
+        super().__init__(f"{subject} is being worked on by {owner}")
+        self.subject = subject
+        self.owner = owner

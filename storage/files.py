@@ -1,0 +1,213 @@
+"""An object store in a folder. The default: no service, readable with a file manager."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import hashlib
+import os
+import secrets
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+from storage.errors import (
+    ObjectExists,
+    ObjectMissing,
+    StoreRefused,
+    StoreUnavailable,
+    WriteMismatch,
+)
+from storage.protocol import Progress, Upload
+
+_CHUNK = 1 << 20
+_REFUSALS = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT}
+_TEMPORARY = ".stele-tmp-"
+
+
+class FileStore:
+    """Objects are files below ``root``, read-only once written.
+
+    A private working file on the same file system is linked in, not copied: its digest was taken
+    from the very bytes that were written to it. Anything else is copied and hashed on the way.
+    """
+
+    def __init__(self, root: Path, name: str = "files") -> None:
+        self._root = root
+        self._name = name
+        self._folders: set[str] = set()
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    def put(self, uploads: Iterable[Upload], progress: Progress | None = None) -> None:
+        with self._errors():
+            for upload in uploads:
+                self._put_one(upload)
+                if progress:
+                    progress(upload.size)
+
+    def _put_one(self, upload: Upload) -> None:
+        target = self._path(upload.key)
+        self._make_folder(os.path.dirname(target))  # noqa: PTH120  (hot path, strings are 5x faster)
+        try:
+            if upload.ours and upload.path is not None and self._link(upload.path, target):
+                return
+            self._copy(upload, target)
+        except FileExistsError:
+            raise ObjectExists(upload.key) from None
+
+    def _link(self, source: Path, target: str) -> bool:
+        try:
+            os.link(source, target)
+        except OSError as error:
+            if error.errno in (errno.EXDEV, errno.EMLINK, errno.EPERM, errno.ENOTSUP):
+                return False
+            raise
+        return True
+
+    def _copy(self, upload: Upload, target: str) -> None:
+        folder, _, name = target.rpartition("/")
+        temporary = f"{folder}/{_TEMPORARY}{secrets.token_hex(6)}"
+        hasher = hashlib.sha512()
+        try:
+            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o444)
+            with open(descriptor, "wb", buffering=0) as sink:
+                for chunk in _chunks(upload):
+                    hasher.update(chunk)
+                    sink.write(chunk)
+            if hasher.hexdigest() != upload.sha512:
+                raise WriteMismatch(upload.key, expected=upload.sha512, found=hasher.hexdigest())
+            os.link(temporary, f"{folder}/{name}")
+        finally:
+            with suppress(FileNotFoundError):
+                Path(temporary).unlink()
+
+    def replace(self, key: str, content: bytes) -> None:
+        with self._errors():
+            target = self._path(key)
+            folder = os.path.dirname(target)  # noqa: PTH120
+            self._make_folder(folder)
+            self._flush()
+            temporary = f"{folder}/{_TEMPORARY}{secrets.token_hex(6)}"
+            try:
+                descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o444)
+                with open(descriptor, "wb") as sink:
+                    sink.write(content)
+                    sink.flush()
+                    os.fsync(sink.fileno())
+                Path(temporary).replace(target)
+            finally:
+                with suppress(FileNotFoundError):
+                    Path(temporary).unlink()
+            _fsync_folder(folder)
+
+    def _flush(self) -> None:
+        """Make all earlier writes durable in one call instead of one fsync per object."""
+        descriptor = os.open(self._root, os.O_RDONLY)
+        try:
+            if _SYNCFS is None or _SYNCFS(descriptor) != 0:
+                os.sync()
+        finally:
+            os.close(descriptor)
+
+    @contextmanager
+    def open(self, key: str) -> Iterator[BinaryIO]:
+        try:
+            stream = open(self._path(key), "rb")  # noqa: SIM115  (closed below; errors are mapped here)
+        except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+            raise ObjectMissing(key) from None
+        except OSError as error:
+            raise _mapped(self._name, error) from error
+        with stream:
+            yield stream
+
+    def size(self, key: str) -> int | None:
+        try:
+            status = Path(self._path(key)).stat()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            raise _mapped(self._name, error) from error
+        return status.st_size
+
+    def list(self, prefix: str) -> Iterator[str]:
+        with self._errors():
+            folder = prefix.rpartition("/")[0]
+            start = Path(self._path(folder)) if folder else self._root
+            keys = (path.relative_to(self._root).as_posix() for path in _walk(start))
+            yield from sorted(key for key in keys if key.startswith(prefix))
+
+    def delete(self, key: str) -> None:
+        with self._errors():
+            path = Path(self._path(key))
+            with suppress(FileNotFoundError):
+                path.unlink()
+            for parent in path.parents:  # an OCFL object may hold no empty folder
+                if parent == self._root:
+                    break
+                try:
+                    parent.rmdir()
+                except OSError:
+                    break
+                self._folders.discard(str(parent))
+
+    def _path(self, key: str) -> str:
+        if key.startswith("/") or any(part in ("", ".", "..") for part in key.split("/")):
+            raise ValueError(f"not a key: {key!r}")
+        return f"{self._root}/{key}"
+
+    def _make_folder(self, folder: str) -> None:
+        if folder not in self._folders:
+            Path(folder).mkdir(parents=True, exist_ok=True)
+            self._folders.add(folder)
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise _mapped(self._name, error) from error
+
+
+def _mapped(store: str, error: OSError) -> StoreUnavailable:
+    reason = f"{error.strerror or error} ({error.filename or 'no file named'})"
+    kind = StoreRefused if error.errno in _REFUSALS else StoreUnavailable
+    return kind(store, reason)
+
+
+def _chunks(upload: Upload) -> Iterator[bytes]:
+    if upload.path is None:
+        assert upload.content is not None, "an Upload has a path or content"
+        yield upload.content
+        return
+    with upload.path.open("rb", buffering=0) as source:
+        while chunk := source.read(_CHUNK):
+            yield chunk
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    for current, _, names in os.walk(folder):
+        for name in names:
+            if not name.startswith(_TEMPORARY):
+                yield Path(current, name)
+
+
+def _fsync_folder(folder: str) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _find_syncfs() -> ctypes._NamedFuncPointer | None:
+    try:
+        return ctypes.CDLL(None, use_errno=True).syncfs
+    except (OSError, AttributeError):
+        return None
+
+
+_SYNCFS = _find_syncfs()

@@ -1,0 +1,156 @@
+"""Writing and reading OCFL objects through an object store."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from packages.digest import sha512_hex
+from storage.errors import InventoryUnreadable, ObjectExists, ObjectMissing
+from storage.ocfl.inventory import (
+    INVENTORY,
+    SIDECAR,
+    Inventory,
+    InventoryEntry,
+    VersionInfo,
+    first_inventory,
+    parse_inventory,
+)
+from storage.ocfl.layout import NAMASTE_OBJECT, HashAndIdLayout, content_path
+from storage.protocol import ObjectStore, Progress, Upload, read_all
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    """A file to be stored: logical path in the object, fixity, and where its bytes are now."""
+
+    logical: str
+    size: int
+    sha512: str
+    path: Path
+    ours: bool = True
+
+
+class OcflRepository:
+    """An OCFL storage root in an object store.
+
+    The root inventory is written last; that write commits the version. Whatever a crash leaves
+    before it is garbage no reader sees, and the next attempt at the same object removes it.
+    """
+
+    def __init__(self, store: ObjectStore, layout: HashAndIdLayout | None = None) -> None:
+        self.store = store
+        self.layout = layout or HashAndIdLayout()
+
+    def initialise(self) -> None:
+        """Make the storage root if it is not there yet."""
+        for key, content in self.layout.root_files().items():
+            if self.store.size(key) is None:
+                self.store.replace(key, content)
+
+    def head(self, object_id: str) -> str | None:
+        """The newest version of an object (``v1``…), None when there is none. One small read."""
+        try:
+            return self.inventory(object_id).head
+        except ObjectMissing:
+            return None
+
+    def inventory(self, object_id: str) -> Inventory:
+        """The object's inventory, checked against its sidecar.
+
+        Raises ObjectMissing; InventoryUnreadable when it is damaged.
+        """
+        root = self.layout.object_root(object_id)
+        content = read_all(self.store, f"{root}/{INVENTORY}")
+        sidecar = read_all(self.store, f"{root}/{SIDECAR}").split()
+        if not sidecar or sidecar[0].decode("ascii", "replace") != sha512_hex(content):
+            raise InventoryUnreadable(
+                f"{root}/{INVENTORY}", code="E060", reason="digest differs from the sidecar's"
+            )
+        return parse_inventory(content, f"{root}/{INVENTORY}")
+
+    def open(self, object_id: str, entry: InventoryEntry) -> AbstractContextManager[BinaryIO]:
+        """The bytes of one file of an object. Raises ObjectMissing."""
+        return self.store.open(f"{self.layout.object_root(object_id)}/{entry.content}")
+
+    def create(
+        self,
+        object_id: str,
+        files: Callable[[], Iterable[StoredFile]],
+        info: VersionInfo,
+        *,
+        opaque: bool = False,
+        progress: Progress | None = None,
+    ) -> str:
+        """Store version v1 and return the SHA-512 of its inventory.
+
+        ``files()`` may be called several times and yields in the order of the digests.
+        Raises ObjectExists when the object is committed already.
+        """
+        root = self.layout.object_root(object_id)
+        if self.store.size(f"{root}/{INVENTORY}") is not None:
+            raise ObjectExists(object_id)
+
+        def entries() -> Iterator[InventoryEntry]:
+            content, digest = "", ""
+            for file in files():
+                if file.sha512 != digest:
+                    digest = file.sha512
+                    content = content_path("v1", file.logical, digest, opaque=opaque)
+                yield InventoryEntry(digest, file.logical, content)
+
+        def uploads() -> Iterator[Upload]:
+            digest = ""
+            for file, entry in zip(files(), entries(), strict=True):
+                if file.sha512 != digest:  # each content once, however often it occurs
+                    digest = file.sha512
+                    key = f"{root}/{entry.content}"
+                    yield Upload(key, file.size, digest, path=file.path, ours=file.ours)
+                elif progress:
+                    progress(file.size)
+
+        try:
+            self.store.put(uploads(), progress)
+        except ObjectExists:
+            self.remove_garbage(object_id)
+            self.store.put(uploads(), progress)
+        return self._commit(root, first_inventory(object_id, info, entries))
+
+    def _commit(self, root: str, inventory: Iterable[str]) -> str:
+        with tempfile.TemporaryFile() as spool:
+            hasher = hashlib.sha512()
+            for part in inventory:
+                chunk = part.encode()
+                hasher.update(chunk)
+                spool.write(chunk)
+            spool.seek(0)
+            content = spool.read()
+        digest = hasher.hexdigest()
+        sidecar = f"{digest} {INVENTORY}\n".encode()
+        for name, body in (
+            (f"v1/{INVENTORY}", content),
+            (f"v1/{SIDECAR}", sidecar),
+            NAMASTE_OBJECT,
+            (SIDECAR, sidecar),
+        ):
+            self.store.replace(f"{root}/{name}", body)
+        self.store.replace(f"{root}/{INVENTORY}", content)
+        return digest
+
+    def remove_garbage(self, object_id: str) -> int:
+        """Delete what an uncommitted attempt left; the number of objects removed.
+
+        Raises ObjectExists when the object is committed: then nothing of it is garbage.
+        """
+        root = self.layout.object_root(object_id)
+        if self.store.size(f"{root}/{INVENTORY}") is not None:
+            raise ObjectExists(object_id)
+        keys = list(self.store.list(f"{root}/"))
+        for key in keys:
+            self.store.delete(key)
+        return len(keys)

@@ -1,0 +1,75 @@
+"""What every object store promises. It knows keys, bytes and digests; it has not heard of packages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """One object to be written.
+
+    The bytes are in ``path`` or in ``content``; ``sha512`` (hexadecimal) and ``size`` (bytes) are
+    what they must be. ``ours`` says that ``path`` is a private working copy, hashed as it was
+    written and unreachable for anyone else, so a store may take the file itself.
+    """
+
+    key: str
+    size: int
+    sha512: str
+    path: Path | None = None
+    content: bytes | None = None
+    ours: bool = False
+
+
+Progress = Callable[[int], None]
+"""Called with the number of bytes that have just been stored."""
+
+
+class ObjectStore(Protocol):
+    """Keys are ``/``-separated, without empty, ``.`` or ``..`` segments.
+
+    Every method raises StoreUnavailable (or StoreRefused) when the store cannot be used.
+    """
+
+    @property
+    def name(self) -> str:
+        """The name operators know this store by."""
+
+    def put(self, uploads: Iterable[Upload], progress: Progress | None = None) -> None:
+        """Write objects, create-only, and prove that each arrived.
+
+        Several may be in flight at once; on an error some may have been written.
+        Raises ObjectExists where the store can tell, WriteMismatch if other bytes arrived.
+        """
+
+    def replace(self, key: str, content: bytes) -> None:
+        """Write one small object over whatever is there: readers see the old or the new, never a mix.
+
+        It is durable on return, and so is everything that was put before: this call is the commit.
+        """
+
+    def open(self, key: str) -> AbstractContextManager[BinaryIO]:
+        """A stream of the object's bytes. Raises ObjectMissing."""
+
+    def size(self, key: str) -> int | None:
+        """The object's size in bytes, None if there is none."""
+
+    def list(self, prefix: str) -> Iterator[str]:
+        """All keys that start with ``prefix``, in code-point order. Never used while ingesting."""
+
+    def delete(self, key: str) -> None:
+        """Remove an object; a missing one is fine (retries must be harmless)."""
+
+
+def read_all(store: ObjectStore, key: str, *, limit: int = 2 << 30) -> bytes:
+    """The whole of a metadata object. Raises ObjectMissing; ValueError above ``limit`` bytes."""
+    with store.open(key) as stream:
+        content = stream.read(limit + 1)
+    if len(content) > limit:
+        raise ValueError(f"{key} is larger than {limit} bytes")
+    return content

@@ -1,0 +1,237 @@
+"""An object store in an S3 bucket, on AWS or on any server that speaks its protocol."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, BinaryIO, Literal
+
+import boto3
+from boto3.s3.transfer import TransferConfig
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+from urllib3.exceptions import HTTPError
+
+from packages.digest import sha512_hex
+from storage.errors import (
+    ObjectExists,
+    ObjectMissing,
+    StoreRefused,
+    StoreUnavailable,
+    WriteMismatch,
+)
+from storage.protocol import Progress, Upload
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3.client import S3Client
+
+_MISSING = {"404", "NoSuchKey", "NotFound"}
+_REFUSED = {
+    "403",
+    "AccessDenied",
+    "InvalidAccessKeyId",
+    "NoSuchBucket",
+    "QuotaExceeded",
+    "SignatureDoesNotMatch",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class S3Settings:
+    """How to reach a bucket. Empty credentials mean the usual chain (environment, profile, role).
+
+    ``verify_writes`` says what proves arrival: ``read-back`` reads every object again and compares
+    its SHA-512; ``signed`` trusts a server that is known to verify the signed payload digest.
+    """
+
+    bucket: str
+    prefix: str = ""
+    endpoint_url: str | None = None
+    region: str = "us-east-1"
+    access_key: str | None = None
+    secret_key: str | None = None
+    ca_bundle: str | None = None
+    connections: int = 16
+    verify_writes: Literal["read-back", "signed"] = "read-back"
+    part_size: int = 16 << 20
+
+
+class S3Store:
+    """One bucket, optionally one prefix in it. Thread-safe."""
+
+    def __init__(self, settings: S3Settings, name: str = "s3") -> None:
+        self._settings = settings
+        self._name = name
+        self._prefix = settings.prefix.strip("/") + "/" if settings.prefix.strip("/") else ""
+        self._client: S3Client = boto3.client(
+            "s3",
+            endpoint_url=settings.endpoint_url,
+            region_name=settings.region,
+            aws_access_key_id=settings.access_key,
+            aws_secret_access_key=settings.secret_key,
+            verify=settings.ca_bundle,
+            config=Config(
+                # boto3's defaults fail or mis-store over HTTPS on several servers; a signed
+                # payload makes Ceph and Swift verify the SHA-256 of every body.
+                request_checksum_calculation="when_required",
+                response_checksum_validation="when_required",
+                s3={"payload_signing_enabled": True, "addressing_style": "path"},
+                retries={"mode": "standard", "total_max_attempts": 4},
+                max_pool_connections=settings.connections * 2,
+                connect_timeout=10,
+                read_timeout=60,
+            ),
+        )
+        self._transfer = TransferConfig(
+            multipart_threshold=settings.part_size,
+            multipart_chunksize=settings.part_size,
+            max_concurrency=min(4, settings.connections),
+        )
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    def put(self, uploads: Iterable[Upload], progress: Progress | None = None) -> None:
+        limit = self._settings.connections
+        running: set[Future[int]] = set()
+        with ThreadPoolExecutor(limit, thread_name_prefix=f"store-{self._name}") as pool:
+            try:
+                for upload in uploads:
+                    if len(running) >= 2 * limit:  # bounded: a million uploads are never queued
+                        running = self._settle(running, progress)
+                    running.add(pool.submit(self._put_one, upload))
+                while running:
+                    running = self._settle(running, progress)
+            except BaseException:
+                for future in running:
+                    future.cancel()
+                raise
+
+    @staticmethod
+    def _settle(running: set[Future[int]], progress: Progress | None) -> set[Future[int]]:
+        done, pending = wait(running, return_when=FIRST_COMPLETED)
+        for future in done:
+            size = future.result()
+            if progress:
+                progress(size)
+        return pending
+
+    def _put_one(self, upload: Upload) -> int:
+        key = self._key(upload.key)
+        with self._errors(upload.key):
+            if upload.path is None:
+                assert upload.content is not None, "an Upload has a path or content"
+                if sha512_hex(upload.content) != upload.sha512:
+                    raise WriteMismatch(upload.key, expected=upload.sha512, found="other bytes")
+                self._put_bytes(key, upload.content)
+            elif upload.size < self._settings.part_size:
+                self._put_bytes(key, upload.path.read_bytes())
+            else:
+                self._client.upload_file(
+                    str(upload.path), self._settings.bucket, key, Config=self._transfer
+                )
+            self._confirm(upload)
+        return upload.size
+
+    def _put_bytes(self, key: str, content: bytes) -> None:
+        """Create-only where the server honours If-None-Match; where it does not, it is ignored."""
+        self._client.put_object(
+            Bucket=self._settings.bucket, Key=key, Body=content, IfNoneMatch="*"
+        )
+
+    def _confirm(self, upload: Upload) -> None:
+        if self._settings.verify_writes == "signed":
+            size = self.size(upload.key)
+            if size != upload.size:
+                raise WriteMismatch(
+                    upload.key, expected=f"{upload.size} bytes", found=f"{size} bytes"
+                )
+            return
+        hasher = hashlib.sha512()
+        body = self._client.get_object(Bucket=self._settings.bucket, Key=self._key(upload.key))
+        with body["Body"] as stream:
+            for chunk in stream.iter_chunks(1 << 20):
+                hasher.update(chunk)
+        if hasher.hexdigest() != upload.sha512:
+            raise WriteMismatch(upload.key, expected=upload.sha512, found=hasher.hexdigest())
+
+    def replace(self, key: str, content: bytes) -> None:
+        with self._errors(key):
+            self._client.put_object(
+                Bucket=self._settings.bucket, Key=self._key(key), Body=content
+            )
+            self._confirm(Upload(key, len(content), sha512_hex(content), content=content))
+
+    @contextmanager
+    def open(self, key: str) -> Iterator[BinaryIO]:
+        with self._errors(key):
+            answer = self._client.get_object(Bucket=self._settings.bucket, Key=self._key(key))
+        # Spooled so that callers get a true file; a broken connection surfaces here, mapped.
+        with tempfile.SpooledTemporaryFile(max_size=8 << 20) as spool:
+            with self._errors(key), answer["Body"] as body:
+                shutil.copyfileobj(body, spool, 1 << 20)
+            if spool.tell() != answer["ContentLength"]:
+                raise StoreUnavailable(self._name, f"{key} was cut short while reading")
+            spool.seek(0)
+            yield io.BufferedReader(spool)  # type: ignore[type-var]
+
+    def size(self, key: str) -> int | None:
+        try:
+            with self._errors(key):
+                head = self._client.head_object(Bucket=self._settings.bucket, Key=self._key(key))
+        except ObjectMissing:
+            return None
+        return head["ContentLength"]
+
+    def list(self, prefix: str) -> Iterator[str]:
+        with self._errors(prefix):
+            pages = self._client.get_paginator("list_objects_v2").paginate(
+                Bucket=self._settings.bucket, Prefix=self._prefix + prefix
+            )
+            for page in pages:
+                for item in page.get("Contents", ()):
+                    yield item["Key"].removeprefix(self._prefix)
+
+    def delete(self, key: str) -> None:
+        with self._errors(key):
+            self._client.delete_object(Bucket=self._settings.bucket, Key=self._key(key))
+
+    def _key(self, key: str) -> str:
+        if key.startswith("/") or any(part in ("", ".", "..") for part in key.split("/")):
+            raise ValueError(f"not a key: {key!r}")
+        return self._prefix + key
+
+    @contextmanager
+    def _errors(self, key: str) -> Iterator[None]:
+        """The one place where the vendor's errors become ours. Never quotes credentials."""
+        try:
+            yield
+        except ClientError as error:
+            raise self._translated(key, error) from error
+        except (BotoCoreError, HTTPError) as error:
+            raise StoreUnavailable(self._name, f"{type(error).__name__}: {error}") from error
+        except boto3.exceptions.S3UploadFailedError as error:
+            raise StoreUnavailable(self._name, f"upload of {key} failed: {error}") from error
+        except OSError as error:
+            raise StoreUnavailable(self._name, f"{error.strerror or error}") from error
+
+    def _translated(self, key: str, error: ClientError) -> Exception:
+        code = str(error.response.get("Error", {}).get("Code", "unknown"))
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        if code == "PreconditionFailed":
+            return ObjectExists(key)
+        if code == "NoSuchBucket":
+            return StoreRefused(self._name, f"there is no bucket “{self._settings.bucket}”")
+        if code in _MISSING:
+            return ObjectMissing(key)
+        message = error.response.get("Error", {}).get("Message") or code
+        if code in _REFUSED or status == 403:
+            return StoreRefused(self._name, f"access refused ({code}: {message})")
+        return StoreUnavailable(self._name, f"{code}: {message} (HTTP {status})")
