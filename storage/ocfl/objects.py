@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
@@ -123,22 +122,21 @@ class OcflRepository:
 
     def _commit(self, root: str, inventory: Iterable[str]) -> str:
         with tempfile.TemporaryFile() as spool:
-            hasher = hashlib.sha512()
-            for part in inventory:
-                chunk = part.encode()
-                hasher.update(chunk)
-                spool.write(chunk)
+            spool.writelines(part.encode() for part in inventory)
             spool.seek(0)
             content = spool.read()
-        digest = hasher.hexdigest()
+        digest = sha512_hex(content)
         sidecar = f"{digest} {INVENTORY}\n".encode()
-        for name, body in (
-            (f"v1/{INVENTORY}", content),
-            (f"v1/{SIDECAR}", sidecar),
-            NAMASTE_OBJECT,
-            (SIDECAR, sidecar),
-        ):
-            self.store.replace(f"{root}/{name}", body)
+        parts = {
+            f"v1/{INVENTORY}": content,
+            f"v1/{SIDECAR}": sidecar,
+            NAMASTE_OBJECT[0]: NAMASTE_OBJECT[1],
+            SIDECAR: sidecar,
+        }
+        self.store.put(
+            Upload(f"{root}/{name}", len(body), sha512_hex(body), content=body)
+            for name, body in parts.items()
+        )
         self.store.replace(f"{root}/{INVENTORY}", content)
         return digest
 

@@ -1,0 +1,73 @@
+"""The catalogue's tables. Changes need a migration in ``migrations/versions``."""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, MetaData, String, Table, Text
+
+METADATA = MetaData(
+    naming_convention={
+        "ix": "ix_%(column_0_label)s",
+        "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+    }
+)
+
+INGEST = Table(
+    "ingest",
+    METADATA,
+    Column("id", String(40), primary_key=True),
+    Column("subject", Text, nullable=False),
+    Column("agreement", Text, nullable=False),
+    Column("outcome", String(16), nullable=False),  # also "running"
+    Column("aip", String(45)),
+    Column("owner", Text, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("started", String(32), nullable=False),
+    Column("finished", String(32)),
+    Column("report", Text, nullable=False),
+)
+AIP = Table(
+    "aip",
+    METADATA,
+    Column("id", String(45), primary_key=True),
+    Column("version", String(16), nullable=False),
+    Column("title", Text, nullable=False),
+    Column("agreement", Text, nullable=False),
+    Column("agency", Text, nullable=False),
+    Column("external_identifier", Text, nullable=False),
+    Column("content_digest", String(128), nullable=False),
+    Column("files", BigInteger, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    Column("created", String(32), nullable=False),
+    Column("inventory_sha512", String(128), nullable=False),
+)
+COPY = Table(
+    "copy",
+    METADATA,
+    Column("aip", String(45), ForeignKey("aip.id"), primary_key=True),
+    Column("store", String(64), primary_key=True),
+    Column("version", String(16), nullable=False),
+    Column("verified", String(32), nullable=False),
+)
+FORMAT = Table(
+    "format",
+    METADATA,
+    Column("aip", String(45), ForeignKey("aip.id"), primary_key=True),
+    Column("puid", String(32), primary_key=True),  # "unknown" where PRONOM has none
+    Column("name", Text, nullable=False),
+    Column("files", BigInteger, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+)
+EVENT = Table(
+    "event",
+    METADATA,
+    Column("id", String(36), primary_key=True),
+    Column("aip", String(45), ForeignKey("aip.id"), nullable=False, index=True),
+    Column("type", String(64), nullable=False),
+    Column("time", String(32), nullable=False),
+    Column("outcome", String(16), nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("note", Text, nullable=False),
+)
+Index("ix_aip_agency", AIP.c.agency)
+Index("ix_ingest_outcome", INGEST.c.outcome)
