@@ -1,0 +1,176 @@
+"""What every stage of one ingest needs to know, and the records that travel between stages."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import assert_never
+
+from packages.identifiers import IngestId, PackageId
+from packages.package_file import timestamp
+from packages.premis import Agent, AgentType, Event, EventOutcome, EventType
+from packages.premis.model import AgentRole
+from packages.problem import Problem, Severity, by_severity
+from pipeline.agreement import Agreement
+
+Clock = Callable[[], datetime]
+Progress = Callable[[str, int, int], None]
+"""Stage, bytes done since the last call, files done since the last call."""
+
+
+def utc_now() -> datetime:
+    """The time in UTC, whole seconds."""
+    return datetime.now(UTC).replace(microsecond=0)
+
+
+def no_progress(_stage: str, _bytes: int, _files: int) -> None:
+    """For callers who do not watch."""
+
+
+class Outcome(StrEnum):
+    """How a submission ended, and whose turn it is."""
+
+    STORED = "stored"  # nobody's: the archive has custody
+    DUPLICATE = "duplicate"  # nobody's: the same content is kept already
+    REJECTED = "rejected"  # the agency's
+    HELD = "held"  # an archivist's
+    FAILED = "failed"  # ours; the only one that is retried
+    ACCEPTABLE = "acceptable"  # the answer of a check: an ingest would succeed
+
+    @property
+    def exit_code(self) -> int:
+        """What the command line answers."""
+        match self:
+            case Outcome.STORED | Outcome.DUPLICATE | Outcome.ACCEPTABLE:
+                return 0
+            case Outcome.REJECTED | Outcome.HELD:
+                return 1
+            case Outcome.FAILED:
+                return 3
+            case _:
+                assert_never(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Software:
+    """This program as a PREMIS agent."""
+
+    name: str
+    version: str
+
+    @property
+    def agent(self) -> Agent:
+        """Its agent record."""
+        return Agent(f"{self.name}-{self.version}", self.name, AgentType.SOFTWARE, self.version)
+
+
+@dataclass(slots=True)
+class IngestContext:
+    """One run over one submission: who works, under which agreement, where, and what was found.
+
+    The only thing that changes during a run: stages add problems, events and agents to it.
+    """
+
+    subject: Path
+    agreement: Agreement
+    work: Path
+    software: Software
+    clock: Clock = utc_now
+    progress: Progress = no_progress
+    workers: int = 2
+    sidecar_limit: int = 1000
+    problems: list[Problem] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
+    agents: dict[str, Agent] = field(default_factory=dict)
+    run: str = field(default_factory=lambda: str(uuid.uuid4()))
+
+    def add(self, *problems: Problem) -> None:
+        """Report problems."""
+        self.problems.extend(problems)
+
+    @property
+    def rejected(self) -> bool:
+        """Whether something forbids acceptance."""
+        return any(problem.severity is Severity.ERROR for problem in self.problems)
+
+    def event(
+        self,
+        kind: EventType,
+        detail: str,
+        *,
+        note: str = "",
+        outcome: EventOutcome = EventOutcome.SUCCESS,
+        objects: tuple[str, ...] = (),
+        agent: Agent | None = None,
+    ) -> Event:
+        """Record that something happened just now; no ``objects`` means the whole submission."""
+        who = agent or self.software.agent
+        self.agents[who.id] = who
+        number = str(len(self.events))
+        event = Event(
+            id=str(uuid.uuid5(uuid.UUID(self.run), number)),
+            type=kind,
+            time=self.clock(),
+            detail=detail,
+            outcome=outcome,
+            note=note,
+            agents=((who.id, AgentRole.EXECUTING_PROGRAM),),
+            objects=objects,
+        )
+        self.events.append(event)
+        return event
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """A submission that was understood: whose it is and what identifies it."""
+
+    ingest_id: IngestId
+    package_id: PackageId
+    external_identifier: str
+    title: str
+    content_digest: str
+    bag_info: tuple[tuple[str, str], ...]
+    files: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """The end of one run, ready for the receipt and the ``--json`` contract."""
+
+    subject: str
+    outcome: Outcome
+    aip: str | None
+    version: str | None
+    files: int
+    bytes: int
+    problems: tuple[Problem, ...]
+    stages: dict[str, float]
+    seconds: float
+    agreement: str
+    finished: datetime
+    reason: str = ""
+    receipt: str | None = None
+
+    def as_json(self) -> dict[str, object]:
+        """Stable keys; see ``docs/reference/command-line.md``."""
+        return {
+            "subject": self.subject,
+            "outcome": str(self.outcome),
+            "aip": self.aip,
+            "version": self.version,
+            "files": self.files,
+            "bytes": self.bytes,
+            "problems": [problem.as_json() for problem in by_severity(self.problems)],
+            "stages": {name: round(seconds, 4) for name, seconds in self.stages.items()},
+            "seconds": round(self.seconds, 4),
+            "agreement": self.agreement,
+            "finished": timestamp(self.finished),
+            "reason": self.reason,
+            "receipt": self.receipt,
+        }

@@ -1,0 +1,238 @@
+"""The files of one package on their way through the stages, in a scratch SQLite file.
+
+Memory stays flat however many files there are, and questions about all of them (which are listed
+and absent, which differ, which collide) are one query.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from packages.digest import DigestAlgorithm
+from packages.package_file import UNKNOWN_FORMAT, FileFormat, PackageFile
+
+_SCHEMA = """
+CREATE TABLE file (
+  id INTEGER PRIMARY KEY, path TEXT NOT NULL UNIQUE, original TEXT NOT NULL,
+  size INTEGER NOT NULL, modified INTEGER NOT NULL, work TEXT NOT NULL, sha512 TEXT NOT NULL,
+  payload INTEGER NOT NULL, name TEXT, uuid TEXT, format INTEGER NOT NULL DEFAULT 0,
+  note TEXT NOT NULL DEFAULT '' {extra}
+);
+CREATE TABLE listed (
+  manifest TEXT NOT NULL, path TEXT NOT NULL, digest TEXT NOT NULL, PRIMARY KEY (manifest, path)
+) WITHOUT ROWID;
+CREATE TABLE format (
+  id INTEGER PRIMARY KEY, puid TEXT, name TEXT NOT NULL, version TEXT NOT NULL,
+  mime TEXT NOT NULL, basis TEXT NOT NULL, warning TEXT NOT NULL
+);
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class ReceivedFile:
+    """A file in our custody. ``path`` is its place in the bag, ``work`` where its bytes are now.
+
+    ``modified`` is seconds since 1970; ``digests`` has every algorithm that was asked for.
+    """
+
+    path: str
+    original: str
+    size: int
+    modified: int
+    work: str
+    digests: Mapping[DigestAlgorithm, str]
+    payload: bool
+
+
+class Worklist:
+    """The list. Every method that yields does so in a fixed order."""
+
+    def __init__(self, folder: Path, algorithms: Iterable[DigestAlgorithm]) -> None:
+        self.algorithms = tuple(dict.fromkeys((DigestAlgorithm.SHA512, *algorithms)))
+        self._extra = [a for a in self.algorithms if a is not DigestAlgorithm.SHA512]
+        # Batches arrive from more than one thread, one at a time.
+        self._db = sqlite3.connect(
+            folder / "worklist.sqlite", isolation_level=None, check_same_thread=False
+        )
+        for pragma in ("journal_mode=OFF", "synchronous=OFF", "cache_size=-65536"):
+            self._db.execute(f"PRAGMA {pragma}")
+        extra = "".join(f", {a.value} TEXT" for a in self._extra)
+        self._db.executescript(_SCHEMA.format(extra=extra))
+        self._formats: dict[FileFormat, int] = {}
+
+    def close(self) -> None:
+        """Give up the scratch file."""
+        self._db.close()
+
+    def add(self, batch: Iterable[ReceivedFile]) -> None:
+        """Take in received files."""
+        columns = "path, original, size, modified, work, sha512, payload"
+        extra = "".join(f", {a.value}" for a in self._extra)
+        marks = ", ".join("?" * (7 + len(self._extra)))
+        self._db.execute("BEGIN")
+        self._db.executemany(
+            f"INSERT INTO file ({columns}{extra}) VALUES ({marks})",
+            (
+                (
+                    f.path, f.original, f.size, f.modified, f.work,
+                    f.digests[DigestAlgorithm.SHA512], int(f.payload),
+                    *(f.digests[a] for a in self._extra),
+                )
+                for f in batch
+            ),
+        )  # fmt: skip
+        self._db.execute("COMMIT")
+
+    def has(self, path: str) -> bool:
+        """Whether the bag holds this file."""
+        return self._db.execute("SELECT 1 FROM file WHERE path = ?", (path,)).fetchone() is not None
+
+    def paths(self, *, payload: bool) -> Iterator[str]:
+        """All paths, ordered."""
+        query = "SELECT path FROM file WHERE payload = ? ORDER BY path"
+        yield from (row[0] for row in self._db.execute(query, (int(payload),)))
+
+    def totals(self) -> tuple[int, int]:
+        """Payload files and bytes."""
+        query = "SELECT count(*), coalesce(sum(size), 0) FROM file WHERE payload = 1"
+        row = self._db.execute(query).fetchone()
+        return int(row[0]), int(row[1])
+
+    # -- manifests -------------------------------------------------------------------------
+
+    def list_entries(self, manifest: str, entries: Iterable[tuple[str, str]]) -> Iterator[
+        tuple[str, str, str]
+    ]:
+        """Record (path, digest) entries of a manifest; yields (path, old, new) for repetitions."""
+        self._db.execute("BEGIN")
+        for path, digest in entries:
+            done = self._db.execute(
+                "INSERT OR IGNORE INTO listed VALUES (?, ?, ?)", (manifest, path, digest)
+            )
+            if done.rowcount == 0:
+                query = "SELECT digest FROM listed WHERE manifest = ? AND path = ?"
+                old = self._db.execute(query, (manifest, path)).fetchone()[0]
+                yield path, old, digest
+        self._db.execute("COMMIT")
+
+    def absent(self, manifest: str) -> Iterator[str]:
+        """Paths the manifest lists and the bag lacks."""
+        query = """SELECT l.path FROM listed l LEFT JOIN file f ON f.path = l.path
+                   WHERE l.manifest = ? AND f.id IS NULL ORDER BY l.path"""
+        yield from (row[0] for row in self._db.execute(query, (manifest,)))
+
+    def relist(self, manifest: str, old: str, new: str) -> None:
+        """The entry ``old`` of a manifest means the file ``new``."""
+        self._db.execute(
+            "UPDATE OR IGNORE listed SET path = ? WHERE manifest = ? AND path = ?",
+            (new, manifest, old),
+        )
+
+    def unlisted(self, manifest: str) -> Iterator[tuple[str, bool]]:
+        """Payload paths this manifest lacks, each with whether some other manifest has it."""
+        query = """SELECT f.path, EXISTS (SELECT 1 FROM listed o WHERE o.path = f.path
+                       AND o.manifest LIKE 'manifest-%')
+                   FROM file f LEFT JOIN listed l ON l.path = f.path AND l.manifest = ?
+                   WHERE f.payload = 1 AND l.path IS NULL ORDER BY f.path"""
+        yield from ((row[0], bool(row[1])) for row in self._db.execute(query, (manifest,)))
+
+    def mismatches(
+        self, manifest: str, algorithm: DigestAlgorithm
+    ) -> Iterator[tuple[str, str, str]]:
+        """(path, expected, found) where a file is not what the manifest says."""
+        query = f"""SELECT l.path, l.digest, f.{algorithm.value} FROM listed l
+                    JOIN file f ON f.path = l.path
+                    WHERE l.manifest = ? AND l.digest <> f.{algorithm.value} ORDER BY l.path"""
+        yield from self._db.execute(query, (manifest,))
+
+    def listed_total(self, manifest: str) -> int:
+        """Entries of a manifest."""
+        query = "SELECT count(*) FROM listed WHERE manifest = ?"
+        return int(self._db.execute(query, (manifest,)).fetchone()[0])
+
+    # -- content ---------------------------------------------------------------------------
+
+    def payload_digests(self) -> Iterator[tuple[str, str]]:
+        """(path, SHA-512) of the payload in the order of the paths: the content's identity."""
+        query = "SELECT path, sha512 FROM file WHERE payload = 1 ORDER BY path"
+        yield from self._db.execute(query)
+
+    def work_files(self) -> Iterator[tuple[int, str, str, int]]:
+        """(row, path, work name, size) of every payload file."""
+        query = "SELECT id, path, work, size FROM file WHERE payload = 1 ORDER BY id"
+        yield from self._db.execute(query)
+
+    def set_formats(self, formats: Iterable[tuple[int, FileFormat]]) -> None:
+        """Record what files are, by row."""
+        self._db.execute("BEGIN")
+        self._db.executemany(
+            "UPDATE file SET format = ? WHERE id = ?",
+            ((self._format_id(known), row) for row, known in formats),
+        )
+        self._db.execute("COMMIT")
+
+    def _format_id(self, known: FileFormat) -> int:
+        number = self._formats.get(known)
+        if number is None:
+            number = self._formats[known] = len(self._formats) + 1
+            self._db.execute(
+                "INSERT INTO format VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (
+                    number, known.puid, known.name, known.version,
+                    known.mime, known.basis, known.warning,
+                ),
+            )  # fmt: skip
+        return number
+
+    def set_names(self, names: Iterable[tuple[str, str, int]]) -> None:
+        """Record (name in the AIP, UUID, row)."""
+        self._db.execute("BEGIN")
+        self._db.executemany("UPDATE file SET name = ?, uuid = ? WHERE id = ?", names)
+        self._db.execute("COMMIT")
+        self._db.execute("CREATE INDEX IF NOT EXISTS by_sha512 ON file (sha512, path)")
+
+    def package_files(self) -> Iterator[PackageFile]:
+        """The content files as they will be in the AIP, in the order of their names."""
+        known = {number: fmt for fmt, number in self._formats.items()}
+        query = """SELECT uuid, name, original, size, sha512, modified, format FROM file
+                   WHERE payload = 1 ORDER BY name"""
+        for uuid, name, original, size, sha512, modified, number in self._db.execute(query):
+            yield PackageFile(
+                id=uuid,
+                path=name,
+                original=original,
+                size=size,
+                sha512=sha512,
+                modified=_moment(modified),
+                format=known.get(number, UNKNOWN_FORMAT),
+            )
+
+    def by_digest(self) -> Iterator[tuple[str, str, int, str]]:
+        """(SHA-512, name in the AIP, size, work name) of the payload in the order of digests."""
+        query = """SELECT sha512, name, size, work FROM file WHERE payload = 1
+                   ORDER BY sha512, name"""
+        yield from self._db.execute(query)
+
+    def tag_files(self) -> Iterator[tuple[str, str, int, str]]:
+        """(path, work name, size, SHA-512) of everything outside the payload."""
+        query = "SELECT path, work, size, sha512 FROM file WHERE payload = 0 ORDER BY path"
+        yield from self._db.execute(query)
+
+    def format_totals(self) -> Iterator[tuple[str, str, int, int]]:
+        """(PUID or ``unknown``, name, files, bytes), most frequent first."""
+        query = """SELECT coalesce(t.puid, 'unknown'), min(coalesce(t.name, 'unknown')), count(*),
+                          sum(f.size)
+                   FROM file f LEFT JOIN format t ON t.id = f.format WHERE f.payload = 1
+                   GROUP BY 1 ORDER BY 3 DESC, 1"""
+        yield from self._db.execute(query)
+
+
+def _moment(seconds: int) -> datetime:
+    try:
+        return datetime.fromtimestamp(seconds, UTC)
+    except (OverflowError, OSError, ValueError):
+        return datetime.fromtimestamp(0, UTC)
