@@ -1,0 +1,84 @@
+"""Stage 2: is this a whole, valid bag, and is it what the agreement promised? Every finding at once."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+from packages.identifiers import IngestId
+from packages.premis import EventOutcome, EventType
+from packages.problem import Severity
+from packages.problem_catalogue import problem
+from pipeline.context import IngestContext, Submission
+from pipeline.receive import ReceivedSip
+from pipeline.verify import agreement, bag_info, declaration, fetch, manifests, payload
+from pipeline.verify.tag_files import TagFiles
+
+__all__ = ["VerifiedSip", "verify"]
+
+
+@dataclass(frozen=True, slots=True)
+class VerifiedSip:
+    """A submission judged; whether it is acceptable stands in the context's problems."""
+
+    received: ReceivedSip
+    submission: Submission
+
+
+def verify(received: ReceivedSip, context: IngestContext) -> VerifiedSip:
+    """Apply every rule, in reading order: declaration, tag files, manifests, payload, agreement."""
+    tags = TagFiles(received.worklist, context.work)
+    declared = declaration.read(tags, context.add)
+    tags.encoding = declared.encoding
+    info = bag_info.read(tags, declared, context.add)
+    listing = manifests.load(tags, received.worklist, declared, context.add)
+    fetch.check(tags, received.worklist, context.add)
+    payload.check(received.worklist, listing, declared, info, context.add)
+    agreement.check(received, tags, info, listing, declared, context)
+    submission = _identify(received, info, context)
+    rejected = any(p.severity is Severity.ERROR for p in context.problems)
+    context.event(
+        EventType.VALIDATION,
+        f"BagIt {declared.version} (RFC 8493) and agreement “{context.agreement.name}”",
+        outcome=EventOutcome.FAILURE if rejected else EventOutcome.SUCCESS,
+        note=f"{len(context.problems)} finding(s)",
+    )
+    context.event(
+        EventType.FIXITY_CHECK,
+        "digests of the payload compared with " + ", ".join(sorted(listing.checked)),
+        outcome=EventOutcome.FAILURE if rejected else EventOutcome.SUCCESS,
+    )
+    context.add(problem("VIRUS-NOT-SCANNED"))
+    context.event(
+        EventType.VIRUS_CHECK,
+        "no scanner configured",
+        outcome=EventOutcome.WARNING,
+        note="not scanned",
+    )
+    return VerifiedSip(received, submission)
+
+
+def _identify(
+    received: ReceivedSip, info: bag_info.BagInfo, context: IngestContext
+) -> Submission:
+    hasher = hashlib.sha512()
+    for path, sha512 in received.worklist.payload_digests():
+        hasher.update(f"{sha512}  {path}\n".encode())
+    external = info.first("External-Identifier")
+    files, size = received.worklist.totals()
+    ingest_id = IngestId.derive(
+        agreement=context.agreement.name,
+        external_identifier=external,
+        content_digest=hasher.hexdigest(),
+    )
+    title = info.first("External-Description") or external or context.subject.name
+    return Submission(
+        ingest_id=ingest_id,
+        package_id=ingest_id.package_id(),
+        external_identifier=external,
+        title=" ".join(title.split())[:500],
+        content_digest=hasher.hexdigest(),
+        bag_info=info.fields,
+        files=files,
+        bytes=size,
+    )

@@ -1,0 +1,113 @@
+"""What the agency agreed to: bag-info fields, limits, and a BagIt profile where one is named."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from packages.problem import Problem
+from packages.problem_catalogue import problem
+from pipeline.agreement import Agreement, Limits
+from pipeline.context import IngestContext
+from pipeline.receive import ReceivedSip
+from pipeline.verify.bag_info import BagInfo
+from pipeline.verify.declaration import Declaration
+from pipeline.verify.manifests import Listing
+from pipeline.verify.tag_files import TagFiles
+
+_SERIALISATIONS = {
+    "zip": {"application/zip"},
+    "tar": {"application/tar", "application/x-tar", "application/gzip", "application/x-gzip"},
+}
+
+
+def check(
+    received: ReceivedSip,
+    tags: TagFiles,
+    info: BagInfo,
+    listing: Listing,
+    declared: Declaration,
+    context: IngestContext,
+) -> None:
+    """Report every departure from the agreement."""
+    agreement = context.agreement
+    context.add(*_fields(agreement, info))
+    context.add(*_limits(agreement.limits, *received.worklist.totals()))
+    if agreement.profile:
+        rules = _Profile(agreement.profile)
+        context.add(*rules.fields(info))
+        context.add(*rules.manifests(listing))
+        context.add(*rules.form(received.form, declared, tags))
+
+
+def _fields(agreement: Agreement, info: BagInfo) -> Iterator[Problem]:
+    for label, rule in agreement.bag_info.items():
+        values = [value for value in info.all(label) if value.strip()]
+        if rule.required and not values:
+            yield problem("AGREE-FIELD", "bag-info.txt", expected=label)
+        for value in values:
+            if rule.values and value not in rule.values:
+                allowed = " or ".join(rule.values)
+                yield problem("AGREE-FIELD-VALUE", label, expected=allowed, found=value)
+
+
+def _limits(limits: Limits, files: int, size: int) -> Iterator[Problem]:
+    if files > limits.max_files:
+        yield problem("AGREE-LIMIT", expected=f"{limits.max_files} files", found=f"{files} files")
+    if size > limits.max_bytes:
+        yield problem("AGREE-LIMIT", expected=f"{limits.max_bytes} bytes", found=f"{size} bytes")
+
+
+class _Profile:
+    """A BagIt profile (version 1.4.0 and before) as its JSON."""
+
+    def __init__(self, profile: dict[str, Any]) -> None:
+        self._profile = profile
+
+    def fields(self, info: BagInfo) -> Iterator[Problem]:
+        for label, rule in self._profile.get("Bag-Info", {}).items():
+            values = info.all(label)
+            if rule.get("required") and not values:
+                yield _broken(f"{label} in bag-info.txt", "it is missing")
+            if rule.get("repeatable") is False and len(values) > 1:
+                yield _broken(f"{label} once", f"{len(values)} times")
+            allowed = rule.get("values") or []
+            for value in values:
+                if allowed and value not in allowed:
+                    yield _broken(f"{label}: {' or '.join(allowed)}", f"“{value}”")
+
+    def manifests(self, listing: Listing) -> Iterator[Problem]:
+        for key, names, kind in (
+            ("Manifests", listing.payload, "manifest"),
+            ("Tag-Manifests", listing.tags, "tagmanifest"),
+        ):
+            present = {name.split("-", 1)[1].removesuffix(".txt") for name in names}
+            for algorithm in self._profile.get(f"{key}-Required", ()):
+                if algorithm not in present:
+                    yield _broken(f"{kind}-{algorithm}.txt", "it is missing")
+            allowed = self._profile.get(f"{key}-Allowed")
+            for algorithm in sorted(present - set(allowed or present)):
+                yield _broken(f"only {', '.join(allowed)}", f"{kind}-{algorithm}.txt")
+
+    def form(self, form: str, declared: Declaration, tags: TagFiles) -> Iterator[Problem]:
+        profile = self._profile
+        if "fetch.txt" in tags and profile.get("Allow-Fetch.txt") is False:
+            yield _broken("no fetch.txt", "fetch.txt is there")
+        versions = profile.get("Accept-BagIt-Version") or [declared.version]
+        if declared.version not in versions:
+            yield _broken(f"BagIt {' or '.join(versions)}", declared.version)
+        for name in profile.get("Tag-Files-Required", ()):
+            if name not in tags:
+                yield _broken(f"tag file {name}", "it is missing")
+        wanted = profile.get("Serialization", "optional")
+        if wanted == "required" and form == "folder":
+            yield _broken("a packed bag", "a folder")
+        if wanted == "forbidden" and form != "folder":
+            yield _broken("a folder", f"a {form} archive")
+        accepted = set(profile.get("Accept-Serialization") or _SERIALISATIONS.get(form, ()))
+        if form != "folder" and not accepted & _SERIALISATIONS[form]:
+            yield _broken(" or ".join(sorted(accepted)), f"a {form} archive")
+
+
+def _broken(expected: str, found: str) -> Problem:
+    return problem("BAG-PROFILE", expected=expected, found=found)
