@@ -16,6 +16,7 @@ from packages.premis import Agent, AgentType, Event, EventOutcome, EventType
 from packages.premis.model import AgentRole
 from packages.problem import Problem, Severity, by_severity
 from pipeline.agreement import Agreement
+from pipeline.worklist import Worklist
 
 Clock = Callable[[], datetime]
 Progress = Callable[[str, int, int], None]
@@ -87,6 +88,7 @@ class IngestContext:
     events: list[Event] = field(default_factory=list)
     agents: dict[str, Agent] = field(default_factory=dict)
     run: str = field(default_factory=lambda: str(uuid.uuid4()))
+    worklist: Worklist | None = None
 
     def add(self, *problems: Problem) -> None:
         """Report problems."""

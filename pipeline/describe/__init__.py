@@ -1,0 +1,317 @@
+"""Stage 4: names, METS, PREMIS and the bag: everything the AIP is, before a byte is stored."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from heapq import merge
+from importlib.resources import files
+from pathlib import Path
+
+import metsrw
+
+from packages.identifiers import PackageId
+from packages.mets import archivematica
+from packages.mets.csip_writer import (
+    MetsHeader,
+    PackageType,
+    Reference,
+    aligned,
+    representation_header,
+    representation_mets,
+    root_mets,
+)
+from packages.package_file import MetadataFile
+from packages.paths import rename_reason, renamed
+from packages.premis import (
+    Event,
+    EventType,
+    Representation,
+    RightsBasis,
+    RightsStatement,
+    package_premis,
+    representation_premis,
+)
+from packages.problem_catalogue import problem
+from packages.xml_text import encoded
+from pipeline.context import IngestContext, Submission
+from pipeline.describe.bag import write_bag_files
+from pipeline.describe.descriptive import dublin_core
+from pipeline.describe.metadata_files import Shelf
+from pipeline.examine import ExaminedSip
+from pipeline.worklist import Worklist
+from storage.ocfl.objects import StoredFile
+
+__all__ = ["PlannedAip", "describe"]
+
+REPRESENTATION = "rep1"
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedAip:
+    """A complete AIP that exists only in the work area."""
+
+    submission: Submission
+    worklist: Worklist
+    content: Path
+    metadata: tuple[StoredFile, ...]
+
+    @property
+    def package_id(self) -> PackageId:
+        """Its identity."""
+        return self.submission.package_id
+
+    def stored_files(self) -> Iterator[StoredFile]:
+        """Every file of the AIP, in the order of the digests."""
+        prefix = f"data/{self.package_id.objid}/representations/{REPRESENTATION}/data"
+        content = (
+            StoredFile(f"{prefix}/{name}", size, sha512, self.content / work)
+            for sha512, name, size, work in self.worklist.by_digest()
+        )
+        return merge(
+            content,
+            sorted(self.metadata, key=lambda file: (file.sha512, file.logical)),
+            key=lambda file: (file.sha512, file.logical),
+        )
+
+
+def describe(examined: ExaminedSip, context: IngestContext) -> PlannedAip:
+    """Write all metadata of the AIP into the work area."""
+    submission = examined.verified.submission
+    worklist = examined.verified.received.worklist
+    package = submission.package_id
+    entity, representation = package.child("entity"), _representation(package)
+    file_events = _name_files(worklist, package, context)
+    rights = _rights(context, package, representation)
+    shelf = Shelf(context.work / "metadata", f"data/{package.objid}")
+    header = _header(submission, context)
+    rep = f"representations/{REPRESENTATION}"
+    context.event(
+        EventType.PACKAGE_CREATION,
+        f"AIP {package.urn}",
+        note="E-ARK CSIP/AIP 2.2.0 in a BagIt 1.0 bag",
+        objects=(representation.id,),
+    )
+    agents = tuple(context.agents.values())
+    rep_premis = shelf.write(
+        f"{rep}/metadata/preservation/premis.xml",
+        encoded(
+            representation_premis(
+                representation=representation,
+                entity=entity,
+                files=worklist.package_files(),
+                events=file_events,
+                agents=agents if file_events else (),
+            )
+        ),
+    )
+    local = MetadataFile(
+        rep_premis.path.removeprefix(f"{rep}/"), rep_premis.size, rep_premis.sha512, rep_premis.mime
+    )
+    rep_mets = shelf.write(
+        f"{rep}/METS.xml",
+        aligned(
+            representation_mets(
+                header=representation_header(header, REPRESENTATION),
+                premis=Reference("dp-premis", local, "PREMIS", "3.0"),
+                files=worklist.package_files(),
+            )
+        ),
+    )
+    events = tuple(_about(event, representation.id) for event in context.events)
+    events = tuple(event for event in events if event.id not in {e.id for e in file_events})
+    _package_metadata(
+        shelf, submission, context, header, rep_mets, rep_premis,
+        _Provenance(entity, representation, events, rights),
+    )  # fmt: skip
+    write_bag_files(shelf, submission, context, worklist, REPRESENTATION)
+    files_ = tuple(shelf.stored_files())
+    return PlannedAip(submission, worklist, context.work / "content", files_)
+
+
+@dataclass(frozen=True, slots=True)
+class _Provenance:
+    entity: str
+    representation: Representation
+    events: tuple[Event, ...]
+    rights: tuple[RightsStatement, ...]
+
+
+def _package_metadata(
+    shelf: Shelf,
+    submission: Submission,
+    context: IngestContext,
+    header: MetsHeader,
+    rep_mets: MetadataFile,
+    rep_premis: MetadataFile,
+    provenance: _Provenance,
+) -> None:
+    agents = tuple(context.agents.values())
+    premis = shelf.write(
+        "metadata/preservation/premis.xml",
+        encoded(
+            package_premis(
+                entity=provenance.entity,
+                name=submission.title,
+                representations=(provenance.representation,),
+                events=provenance.events,
+                agents=agents,
+                rights=provenance.rights,
+            )
+        ),
+    )
+    dublin = shelf.write("metadata/descriptive/dc.xml", encoded(dublin_core(submission, context)))
+    documentation = tuple(_documentation(shelf, submission, context))
+    schemas = tuple(_schemas(shelf))
+    preservation = [Reference("dp-premis", premis, "PREMIS", "3.0")]
+    worklist_files = submission.files
+    if worklist_files <= context.sidecar_limit:
+        listed = [premis, dublin, *documentation, *schemas, rep_mets, rep_premis]
+        sidecar = _sidecar(shelf, submission, header, listed, provenance, context)
+        preservation.append(Reference("dp-mets", sidecar, "OTHER", other="METS"))
+    shelf.write(
+        "METS.xml",
+        aligned(
+            root_mets(
+                header=header,
+                descriptive=(Reference("dmd-1", dublin, "DC"),),
+                preservation=tuple(preservation),
+                documentation=documentation,
+                schemas=schemas,
+                representations=(rep_mets,),
+            )
+        ),
+    )
+
+
+def _sidecar(
+    shelf: Shelf,
+    submission: Submission,
+    header: MetsHeader,
+    listed: list[MetadataFile],
+    provenance: _Provenance,
+    context: IngestContext,
+) -> MetadataFile:
+    assert context.worklist is not None, "describe runs after receive"
+    content = archivematica.write(
+        objid=submission.package_id.objid,
+        created=header.created,
+        representation_path=f"representations/{REPRESENTATION}/data",
+        files=context.worklist.package_files(),
+        metadata=listed,
+        provenance=archivematica.Provenance(
+            provenance.representation.id, (), tuple(context.agents.values())[:1], provenance.rights
+        ),
+    )
+    return shelf.write(
+        f"metadata/preservation/METS.{submission.package_id.uuid}.xml", iter([content])
+    )
+
+
+def _representation(package: PackageId) -> Representation:
+    return Representation(package.child("representation", REPRESENTATION), REPRESENTATION)
+
+
+def _about(event: Event, representation: str) -> Event:
+    """Events of the whole submission are about the representation it became."""
+    if event.objects:
+        return event
+    return Event(
+        event.id, event.type, event.time, event.detail, event.outcome, event.note, event.agents,
+        (representation,),
+    )  # fmt: skip
+
+
+def _name_files(
+    worklist: Worklist, package: PackageId, context: IngestContext
+) -> tuple[Event, ...]:
+    """Give every file its name in the AIP and its UUID; renaming is an event of that file."""
+    changed: list[tuple[str, str, str, int]] = []
+
+    def names() -> Iterator[tuple[str, str, int]]:
+        for row, path, _, _ in worklist.work_files():
+            name = path.removeprefix("data/")
+            uuid = package.child("file", name)
+            reason = rename_reason(name)
+            if reason:
+                changed.append((name, reason, uuid, row))
+            else:
+                yield name, uuid, row
+
+    rows = list(names()) if worklist.totals()[0] <= 5000 else None
+    worklist.set_names(rows if rows is not None else names())
+    given: set[str] = set()
+    events = []
+    for name, reason, uuid, row in changed:
+        new = renamed(name, taken=lambda n: n in given or worklist.has(f"data/{n}"))
+        given.add(new)
+        worklist.set_names([(new, uuid, row)])
+        context.add(problem("PATH-RENAMED", f"data/{name}", expected=f"data/{new}", found=reason))
+        events.append(
+            context.event(
+                EventType.FILENAME_CHANGE, f"“{name}” became “{new}”", note=reason, objects=(uuid,)
+            )
+        )
+    return tuple(events)
+
+
+def _header(submission: Submission, context: IngestContext) -> MetsHeader:
+    return MetsHeader(
+        objid=submission.package_id.objid,
+        label=submission.title,
+        package_type=PackageType.AIP,
+        created=context.clock(),
+        software=context.software.name,
+        software_version=context.software.version,
+    )
+
+
+def _rights(
+    context: IngestContext, package: PackageId, representation: Representation
+) -> tuple[RightsStatement, ...]:
+    agreed = context.agreement.rights
+    basis = RightsBasis[agreed.basis.upper().replace(" ", "_")]
+    closed = agreed.access == "closed"
+    start = agreed.open_from or context.clock().date()
+    return (
+        RightsStatement(
+            id=package.child("rights"),
+            basis=basis,
+            note=agreed.note,
+            act="disseminate",
+            restriction="" if agreed.access == "open" else f"access: {agreed.access}",
+            start=start if not closed or agreed.open_from else context.clock().date(),
+            end=None,
+            objects=(representation.id,),
+            agents=(context.software.agent.id,),
+        ),
+    )
+
+
+def _documentation(
+    shelf: Shelf, submission: Submission, context: IngestContext
+) -> Iterator[MetadataFile]:
+    agreement = context.agreement.model_dump_json(indent=2).encode()
+    yield shelf.write("documentation/agreement.json", iter([agreement]), mime="application/json")
+    assert context.worklist is not None, "describe runs after receive"
+    for path, work, size, sha512 in context.worklist.tag_files():
+        name = path
+        if rename_reason(path):
+            name = renamed(path, taken=lambda n: False)
+        source = context.work / "content" / work
+        yield shelf.adopt(f"documentation/submission/{name}", source, size, sha512)
+
+
+def _schemas(shelf: Shelf) -> Iterator[MetadataFile]:
+    """The schemas the metadata follow, so that the package explains itself."""
+    mets = Path(metsrw.__file__).parent / "resources" / "mets.xsd"
+    for name, source in (
+        ("mets.xsd", mets),
+        ("xlink.xsd", Path(str(files("schemas") / "xsd" / "xlink.xsd"))),
+        ("DILCISExtensionMETS.xsd", Path(str(files("schemas") / "xsd" / "csip-extension.xsd"))),
+    ):
+        target = shelf.folder / "schemas" / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, target)
+        yield shelf.take(f"schemas/{name}", target)

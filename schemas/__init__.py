@@ -1,0 +1,1 @@
+"""What documents must look like: XML schemas, safe XML parsing, JSON Schemas, the BagIt profile."""
