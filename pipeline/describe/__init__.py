@@ -239,8 +239,7 @@ def _name_files(
             else:
                 yield name, uuid, row
 
-    rows = list(names()) if worklist.totals()[0] <= 5000 else None
-    worklist.set_names(rows if rows is not None else names())
+    worklist.set_names(names())
     given: set[str] = set()
     events = []
     for name, reason, uuid, row in changed:

@@ -1,0 +1,267 @@
+"""One submission through all stages. Flows and the command line both call this, or its parts."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from packages.package_file import timestamp
+from packages.problem import by_severity
+from pipeline.agreement import Agreement
+from pipeline.context import (
+    Clock,
+    IngestContext,
+    Outcome,
+    Progress,
+    Result,
+    Software,
+    no_progress,
+    utc_now,
+)
+from pipeline.describe import describe
+from pipeline.errors import PipelineError, WorkAreaUnusable
+from pipeline.examine import examine
+from pipeline.receipt import write_receipt
+from pipeline.receive import receive
+from pipeline.register import register
+from pipeline.store import store
+from pipeline.verify import VerifiedSip, verify
+from storage.catalogue import Catalogue
+from storage.errors import StorageError
+from storage.ocfl.objects import OcflRepository
+
+__all__ = ["Archive", "check", "ingest", "sweep_work_areas"]
+
+_AREA = "ingest-"
+
+
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """The real components one installation works with; built in one place (``stele.wiring``)."""
+
+    catalogue: Catalogue
+    repositories: Sequence[OcflRepository]
+    work: Path
+    receipts: Path
+    software: Software
+    clock: Clock = utc_now
+    workers: int = 2
+    sidecar_limit: int = 1000
+
+
+@dataclass(slots=True)
+class _Stopwatch:
+    """Seconds per stage."""
+
+    stages: dict[str, float] = field(default_factory=dict)
+    started: float = field(default_factory=time.perf_counter)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.stages[name] = self.stages.get(name, 0.0) + time.perf_counter() - began
+
+    @property
+    def seconds(self) -> float:
+        return time.perf_counter() - self.started
+
+
+def ingest(
+    subject: Path, agreement: Agreement, archive: Archive, progress: Progress = no_progress
+) -> Result:
+    """Take one submission through to custody, or to a report.
+
+    Never raises for what is wrong with the submission, with storage or with a tool: those end as
+    ``rejected`` or ``failed``. The submission itself is only ever read.
+    """
+    watch = _Stopwatch()
+    try:
+        with _work_area(archive.work) as work:
+            context = _context(subject, agreement, archive, work, progress)
+            result = _run(context, archive, watch)
+    except (PipelineError, StorageError, OSError) as error:
+        result = _failure(subject, agreement, archive, watch, error)
+    name = f"{subject.name}-{result.finished:%Y%m%dT%H%M%SZ}-{result.outcome}"
+    try:
+        return write_receipt(result, agreement, archive.receipts, name)
+    except OSError as error:
+        return _failure(subject, agreement, archive, watch, error)
+
+
+def _run(context: IngestContext, archive: Archive, watch: _Stopwatch) -> Result:
+    verified = _judge(context, watch)
+    if verified is None or context.rejected:
+        return _result(context, watch, Outcome.REJECTED, verified)
+    submission = verified.submission
+    urn = submission.package_id.urn
+    catalogue = archive.catalogue
+    now = timestamp(context.clock())
+    catalogue.begin_ingest(
+        str(submission.ingest_id), str(context.subject), context.agreement.name, now
+    )
+    outcome, version = Outcome.FAILED, None
+    try:
+        heads = [repository.head(urn) for repository in archive.repositories]
+        if all(heads) and catalogue.aip(urn) is not None:
+            outcome, version = Outcome.DUPLICATE, heads[0]
+        else:
+            with watch.stage("examine"):
+                examined = examine(verified, context)
+            if context.rejected:  # a format the agreement refuses
+                outcome = Outcome.REJECTED
+            else:
+                with watch.stage("describe"):
+                    planned = describe(examined, context)
+                with watch.stage("store"):
+                    stored = store(planned, archive.repositories, context)
+                with watch.stage("register"):
+                    register(stored, catalogue, context)
+                outcome, version = Outcome.STORED, stored.version
+    finally:
+        aip = urn if version else None
+        result = _result(context, watch, outcome, verified, aip=aip, version=version)
+        catalogue.finish_ingest(
+            str(submission.ingest_id),
+            outcome=str(outcome),
+            aip=aip,
+            now=timestamp(context.clock()),
+            report="",
+        )
+    return result
+
+
+def _judge(context: IngestContext, watch: _Stopwatch) -> VerifiedSip | None:
+    with watch.stage("receive"):
+        received = receive(context)
+    if received is None:
+        return None
+    with watch.stage("verify"):
+        return verify(received, context)
+
+
+def check(
+    subject: Path, agreement: Agreement, archive: Archive, progress: Progress = no_progress
+) -> Result:
+    """Judge a submission as an ingest would, formats included, and store nothing."""
+    watch = _Stopwatch()
+    try:
+        with _work_area(archive.work) as work:
+            context = _context(subject, agreement, archive, work, progress)
+            verified = _judge(context, watch)
+            if verified is not None:
+                with watch.stage("examine"):
+                    examine(verified, context)
+            rejected = verified is None or context.rejected
+            outcome = Outcome.REJECTED if rejected else Outcome.ACCEPTABLE
+            return _result(context, watch, outcome, verified)
+    except (PipelineError, StorageError, OSError) as error:
+        return _failure(subject, agreement, archive, watch, error)
+
+
+def _context(
+    subject: Path, agreement: Agreement, archive: Archive, work: Path, progress: Progress
+) -> IngestContext:
+    return IngestContext(
+        subject=subject,
+        agreement=agreement,
+        work=work,
+        software=archive.software,
+        clock=archive.clock,
+        progress=progress,
+        workers=archive.workers,
+        sidecar_limit=archive.sidecar_limit,
+    )
+
+
+def _result(
+    context: IngestContext,
+    watch: _Stopwatch,
+    outcome: Outcome,
+    verified: VerifiedSip | None,
+    *,
+    aip: str | None = None,
+    version: str | None = None,
+) -> Result:
+    return Result(
+        subject=str(context.subject),
+        outcome=outcome,
+        aip=aip,
+        version=version,
+        files=verified.submission.files if verified else 0,
+        bytes=verified.submission.bytes if verified else 0,
+        problems=by_severity(context.problems),
+        stages=dict(watch.stages),
+        seconds=watch.seconds,
+        agreement=context.agreement.name,
+        finished=context.clock(),
+    )
+
+
+def _failure(
+    subject: Path, agreement: Agreement, archive: Archive, watch: _Stopwatch, error: Exception
+) -> Result:
+    reason = str(error)
+    if isinstance(error, OSError):
+        reason = f"{error.strerror or error} ({error.filename or subject})"
+    return Result(
+        subject=str(subject),
+        outcome=Outcome.FAILED,
+        aip=None,
+        version=None,
+        files=0,
+        bytes=0,
+        problems=(),
+        stages=dict(watch.stages),
+        seconds=watch.seconds,
+        agreement=agreement.name,
+        finished=archive.clock(),
+        reason=reason,
+    )
+
+
+@contextmanager
+def _work_area(parent: Path) -> Iterator[Path]:
+    """A private folder, locked while in use so that a sweep can tell a dead run's from a live one's."""
+    import fcntl
+
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        area = Path(tempfile.mkdtemp(prefix=_AREA, dir=parent))
+        lock = (area / "lock").open("w")
+    except OSError as error:
+        raise WorkAreaUnusable(f"cannot work in {parent}: {error.strerror}") from error
+    try:
+        with lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield area
+    finally:
+        shutil.rmtree(area, ignore_errors=True)
+
+
+def sweep_work_areas(parent: Path) -> int:
+    """Remove what killed runs left behind; how many areas were removed."""
+    import fcntl
+
+    removed = 0
+    for area in parent.glob(f"{_AREA}*"):
+        try:
+            with (area / "lock").open("r+") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(area, ignore_errors=True)
+                removed += 1
+        except FileNotFoundError:
+            # No lock yet: either this moment's start or a death in its first instant.
+            if time.time() - area.stat().st_mtime > 3600:
+                shutil.rmtree(area, ignore_errors=True)
+                removed += 1
+        except OSError:
+            continue  # in use
+    return removed

@@ -1,0 +1,81 @@
+"""Stage 7: the answer to the agency: custody confirmed, or one complete list of what to fix."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+from packages.package_file import timestamp
+from packages.problem import Severity, by_severity
+from pipeline.agreement import Agreement
+from pipeline.context import Outcome, Result
+
+__all__ = ["write_receipt"]
+
+_SENTENCE = {
+    Outcome.STORED: "The archive has taken these records into custody.",
+    Outcome.DUPLICATE: "The archive holds exactly these records already; nothing was stored again.",
+    Outcome.REJECTED: "The package could not be accepted. Please correct the errors below.",
+    Outcome.HELD: "An archivist will decide about this package.",
+    Outcome.FAILED: "Something failed on the archive's side. You need do nothing; we try again.",
+    Outcome.ACCEPTABLE: "The package would be accepted. Nothing was stored.",
+}
+
+
+def write_receipt(result: Result, agreement: Agreement, folder: Path, name: str) -> Result:
+    """Write ``name.json`` for machines and ``name.md`` for people; the result names the latter."""
+    folder.mkdir(parents=True, exist_ok=True)
+    stem = re.sub("[^A-Za-z0-9._-]", "_", name)[:120]
+    readable = folder / f"{stem}.md"
+    result = replace(result, receipt=str(readable))
+    readable.write_text(_as_markdown(result, agreement), "utf-8")
+    (folder / f"{stem}.json").write_text(
+        json.dumps(result.as_json(), ensure_ascii=False, indent=2) + "\n", "utf-8"
+    )
+    return result
+
+
+def _as_markdown(result: Result, agreement: Agreement) -> str:
+    lines = [
+        f"# {'Receipt' if result.aip else 'Report'}: {Path(result.subject).name}",
+        "",
+        _SENTENCE[result.outcome],
+        "",
+        f"- Outcome: **{result.outcome}**",
+        f"- Agency: {agreement.agency.name} {agreement.agency.identifier}".rstrip(),
+        f"- Answerable at the agency: {agreement.agency.responsible or 'not named'}",
+        f"- Archive: {agreement.archive.name}",
+        f"- Answerable at the archive: {agreement.archive.responsible or 'not named'}",
+        f"- Agreement: {agreement.name}, version {agreement.version}",
+        f"- Date: {timestamp(result.finished)}",
+        f"- Content: {result.files} files, {result.bytes} bytes",
+    ]
+    if result.aip:
+        lines.append(f"- Archival identifier: `{result.aip}`, version {result.version}")
+    if result.reason:
+        lines.append(f"- Reason: {result.reason}")
+    lines += _problems(result)
+    lines += ["", "## Signatures", "", "For the agency: ____________________", ""]
+    lines += ["For the archive: ____________________", ""]
+    return "\n".join(lines)
+
+
+def _problems(result: Result) -> list[str]:
+    lines: list[str] = []
+    counts = Counter(problem.severity for problem in result.problems)
+    for severity, title in (
+        (Severity.ERROR, "To be corrected"),
+        (Severity.WARNING, "To be known"),
+        (Severity.INFO, "For the record"),
+    ):
+        if counts[severity]:
+            lines += ["", f"## {title} ({counts[severity]})", ""]
+            lines += [
+                f"- `{p.code}` {p.for_depositor} ({p.clause})"
+                for p in by_severity(result.problems)
+                if p.severity is severity
+            ]
+    return lines

@@ -1,0 +1,85 @@
+"""Stage 5: the AIP becomes version v1 of an OCFL object in every store, each copy proved."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from packages.package_file import timestamp
+from pipeline.context import IngestContext
+from pipeline.describe import PlannedAip
+from pipeline.errors import PipelineError
+from storage.errors import ObjectExists
+from storage.ocfl.inventory import VersionInfo
+from storage.ocfl.objects import OcflRepository
+
+__all__ = ["StoredAip", "store"]
+
+
+class TooFewStores(PipelineError):
+    """The agreement asks for more copies than there are stores."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredAip:
+    """An AIP in custody: every one of ``stores`` holds a verified copy of ``version``."""
+
+    planned: PlannedAip
+    version: str
+    inventory_sha512: str
+    stores: tuple[str, ...]
+
+
+def store(
+    planned: PlannedAip, repositories: Sequence[OcflRepository], context: IngestContext
+) -> StoredAip:
+    """Write to all stores; those that hold it from an earlier, interrupted run are left alone.
+
+    Raises StoreUnavailable, WriteMismatch; TooFewStores.
+    """
+    required = context.agreement.required_copies
+    if len(repositories) < required:
+        raise TooFewStores(
+            f"agreement “{context.agreement.name}” requires {required} copies, "
+            f"only {len(repositories)} store(s) are configured"
+        )
+    info = VersionInfo(
+        created=timestamp(context.clock()),
+        message=f"Ingest of {context.subject.name}",
+        user=context.software.name,
+        address=f"mailto:{context.agreement.archive.email or 'archive@stele.invalid'}",
+    )
+    digest = ""
+    # The work area's files may be linked into one store only: copies must not share an inode.
+    linked = False
+    for repository in repositories:
+        digest = _one(planned, repository, info, context, own=not linked) or digest
+        linked = True
+    return StoredAip(planned, "v1", digest, tuple(r.store.name for r in repositories))
+
+
+def _one(
+    planned: PlannedAip,
+    repository: OcflRepository,
+    info: VersionInfo,
+    context: IngestContext,
+    *,
+    own: bool,
+) -> str:
+    from dataclasses import replace
+
+    urn = planned.package_id.urn
+    try:
+        return repository.create(
+            urn,
+            lambda: (
+                planned.stored_files()
+                if own
+                else (replace(file, ours=False) for file in planned.stored_files())
+            ),
+            info,
+            opaque=context.agreement.opaque_paths,
+            progress=lambda size: context.progress("store", size, 1),
+        )
+    except ObjectExists:
+        return ""
