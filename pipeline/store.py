@@ -49,37 +49,33 @@ def store(
         user=context.software.name,
         address=f"mailto:{context.agreement.archive.email or 'archive@stele.invalid'}",
     )
+    urn = planned.package_id.urn
+    holder = next((r for r in repositories if r.head(urn)), None)
     digest = ""
-    # The work area's files may be linked into one store only: copies must not share an inode.
-    linked = False
     for repository in repositories:
-        digest = _one(planned, repository, info, context, own=not linked) or digest
-        linked = True
+        if repository is holder:
+            digest = repository.inventory_digest(urn)
+        elif holder is not None:
+            # Every copy is the same to the byte, also when an earlier run was cut off half way.
+            if repository.head(urn) is None:
+                digest = repository.copy_from(holder, urn)
+        else:
+            digest = _create(planned, repository, info, context)
+            holder = repository
     return StoredAip(planned, "v1", digest, tuple(r.store.name for r in repositories))
 
 
-def _one(
-    planned: PlannedAip,
-    repository: OcflRepository,
-    info: VersionInfo,
-    context: IngestContext,
-    *,
-    own: bool,
+def _create(
+    planned: PlannedAip, repository: OcflRepository, info: VersionInfo, context: IngestContext
 ) -> str:
-    from dataclasses import replace
-
     urn = planned.package_id.urn
     try:
         return repository.create(
             urn,
-            lambda: (
-                planned.stored_files()
-                if own
-                else (replace(file, ours=False) for file in planned.stored_files())
-            ),
+            planned.stored_files,
             info,
             opaque=context.agreement.opaque_paths,
             progress=lambda size: context.progress("store", size, 1),
         )
     except ObjectExists:
-        return ""
+        return repository.inventory_digest(urn)

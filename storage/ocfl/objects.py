@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
@@ -73,6 +74,11 @@ class OcflRepository:
             )
         return parse_inventory(content, f"{root}/{INVENTORY}")
 
+    def inventory_digest(self, object_id: str) -> str:
+        """The SHA-512 its sidecar gives for the inventory. Raises ObjectMissing."""
+        root = self.layout.object_root(object_id)
+        return read_all(self.store, f"{root}/{SIDECAR}").split()[0].decode("ascii")
+
     def open(self, object_id: str, entry: InventoryEntry) -> AbstractContextManager[BinaryIO]:
         """The bytes of one file of an object. Raises ObjectMissing."""
         return self.store.open(f"{self.layout.object_root(object_id)}/{entry.content}")
@@ -139,6 +145,28 @@ class OcflRepository:
         )
         self.store.replace(f"{root}/{INVENTORY}", content)
         return digest
+
+    def copy_from(self, source: OcflRepository, object_id: str) -> str:
+        """Make a byte-identical copy of a committed object of another repository.
+
+        Returns the SHA-512 of its inventory. Raises ObjectMissing, InventoryUnreadable,
+        WriteMismatch when the source's bytes are not what its inventory says.
+        """
+        inventory = source.inventory(object_id)
+        root, origin = self.layout.object_root(object_id), source.layout.object_root(object_id)
+        with tempfile.TemporaryDirectory() as folder:
+            spool = Path(folder, "object")
+            for digest, contents in inventory.manifest.items():
+                for content in contents:
+                    with source.store.open(f"{origin}/{content}") as stream, spool.open("wb") as to:
+                        shutil.copyfileobj(stream, to, 1 << 20)
+                    key = f"{root}/{content}"
+                    if self.store.size(key) is None:
+                        self.store.put([Upload(key, spool.stat().st_size, digest, path=spool)])
+        small = [f"{v}/{name}" for v in inventory.versions for name in (INVENTORY, SIDECAR)]
+        for name in (*small, NAMASTE_OBJECT[0], SIDECAR, INVENTORY):
+            self.store.replace(f"{root}/{name}", read_all(source.store, f"{origin}/{name}"))
+        return sha512_hex(read_all(self.store, f"{root}/{INVENTORY}"))
 
     def remove_garbage(self, object_id: str) -> int:
         """Delete what an uncommitted attempt left; the number of objects removed.

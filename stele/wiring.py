@@ -1,0 +1,94 @@
+"""The one place that turns settings into real components."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import assert_never
+
+from pipeline.agreement import Agreement, AgreementError, find_agreement
+from pipeline.context import Software
+from pipeline.ingest import Archive
+from stele import __version__
+from stele.settings import FilesStoreSettings, S3StoreSettings, Settings, StoreSettings
+from storage.catalogue import Catalogue
+from storage.files import FileStore
+from storage.ocfl.objects import OcflRepository
+from storage.protocol import ObjectStore
+
+SOFTWARE = Software("Stele", __version__)
+
+
+def build_archive(settings: Settings) -> Archive:
+    """Open catalogue and stores. Raises StoreUnavailable when one cannot be used."""
+    catalogue = Catalogue(settings.catalogue_url)
+    catalogue.migrate()
+    repositories = tuple(
+        OcflRepository(build_store(store, settings)) for store in settings.stores
+    )
+    for repository in repositories:
+        repository.initialise()
+    return Archive(
+        catalogue=catalogue,
+        repositories=repositories,
+        work=settings.place(settings.work),
+        receipts=settings.place(settings.receipts),
+        software=SOFTWARE,
+        workers=settings.workers,
+        sidecar_limit=settings.sidecar_max_files,
+    )
+
+
+def build_store(store: StoreSettings, settings: Settings) -> ObjectStore:
+    """The object store of one entry of ``stores``."""
+    match store:
+        case FilesStoreSettings():
+            folder = settings.place(store.path)
+            return FileStore(folder, store.name)
+        case S3StoreSettings():
+            from storage.s3 import S3Settings, S3Store  # boto3 takes long to import
+
+            return S3Store(
+                S3Settings(
+                    bucket=store.bucket,
+                    prefix=store.prefix,
+                    endpoint_url=store.endpoint_url,
+                    region=store.region,
+                    access_key=store.access_key,
+                    secret_key=store.secret_key.get_secret_value() if store.secret_key else None,
+                    ca_bundle=str(store.ca_bundle) if store.ca_bundle else None,
+                    connections=store.connections,
+                    verify_writes=store.verify_writes,
+                ),
+                store.name,
+            )
+        case _:
+            assert_never(store)
+
+
+@cache
+def shipped_config() -> Path:
+    """The configuration that comes with the software: in a wheel or in a checkout."""
+    installed = Path(str(files("stele"))) / "_config"
+    return installed if installed.is_dir() else Path(str(files("stele"))).parent / "config"
+
+
+def agreement_folders(settings: Settings) -> tuple[Path, ...]:
+    """Where agreements are looked for: the workspace first, then what is shipped."""
+    return settings.place(settings.agreements), shipped_config() / "agreements"
+
+
+def agreement_names(settings: Settings) -> list[str]:
+    """All agreements that can be named."""
+    return sorted({p.stem for folder in agreement_folders(settings) for p in folder.glob("*.toml")})
+
+
+def choose_agreement(settings: Settings, name: str | None) -> Agreement:
+    """The agreement asked for, or the default. Raises AgreementError naming those there are."""
+    wanted = name or settings.default_agreement
+    found = find_agreement(agreement_folders(settings), wanted)
+    if found is None:
+        known = ", ".join(agreement_names(settings)) or "none"
+        raise AgreementError(f"there is no submission agreement “{wanted}”; there are: {known}")
+    return found
