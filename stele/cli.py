@@ -1,0 +1,338 @@
+"""The ``stele`` command. Each verb reads settings, calls the pipeline and prints the outcome."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+from stele import __version__
+
+app = typer.Typer(
+    name="stele",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    help="Takes records in, proves they are whole, keeps them readable for a century.\n\n"
+    "Start with: [bold]stele init ARCHIVE[/], then [bold]stele --help[/] of any command.",
+)
+aip_app = typer.Typer(no_args_is_help=True, help="What is kept: list it, look at it, export it.")
+store_app = typer.Typer(no_args_is_help=True, help="The archival storage.")
+app.add_typer(aip_app, name="aip")
+app.add_typer(store_app, name="store")
+
+Home = Annotated[
+    Path | None,
+    typer.Option("--home", help="The workspace; default $STELE_HOME or the current folder."),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object per line on stdout.")]
+
+EXIT_INVALID, EXIT_USAGE, EXIT_FAILED = 1, 2, 3
+
+
+def fail(message: str, code: int = EXIT_FAILED) -> NoReturn:
+    """Say what is wrong in one sentence and stop."""
+    from rich.markup import escape
+
+    from stele.screen import ERR
+
+    ERR.print(f"[red]stele:[/] {escape(message)}", soft_wrap=True)
+    raise typer.Exit(code)
+
+
+@contextmanager
+def plain_errors() -> Iterator[None]:
+    """Known errors as sentences with the right exit code; anything else is a bug and shows itself."""
+    from pipeline.agreement import AgreementError
+    from pipeline.errors import PipelineError
+    from pipeline.export import ExportRefused
+    from stele.settings import SettingsError
+    from storage.errors import StorageError
+
+    try:
+        yield
+    except (SettingsError, AgreementError, ExportRefused) as error:
+        fail(str(error), EXIT_USAGE)
+    except (PipelineError, StorageError) as error:
+        fail(str(error))
+    except OSError as error:
+        fail(f"{error.strerror or error}: {error.filename or ''}".rstrip(": "))
+    except BrokenPipeError:  # pragma: no cover  (the reader of our output went away)
+        sys.exit(0)
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    version: Annotated[bool, typer.Option("--version", help="Show the version.")] = False,
+) -> None:
+    if version:
+        typer.echo(f"stele {__version__}")
+        raise typer.Exit
+
+
+@app.command(epilog="Example: stele init /srv/archive")
+def init(
+    folder: Annotated[Path, typer.Argument(help="The new workspace.")] = Path("."),
+    as_json: AsJson = False,
+) -> None:
+    """Make a workspace: settings, drop box, store and catalogue."""
+    from stele.screen import OUT, print_json
+    from stele.workspace import make_workspace
+
+    with plain_errors():
+        made = make_workspace(folder.resolve())
+    if as_json:
+        print_json({"home": str(folder.resolve()), "created": made})
+    elif made:
+        OUT.print(f"Workspace ready in {folder.resolve()}", soft_wrap=True)
+        OUT.print(f"Next: [bold]stele ingest --home {folder} A-BAG[/]", soft_wrap=True)
+    else:
+        OUT.print(f"{folder.resolve()} is a workspace already; nothing was changed.")
+
+
+@app.command(epilog="Example: stele ingest dropbox/*.zip --agreement county-office")
+def ingest(
+    paths: Annotated[list[Path], typer.Argument(help="Bags: folders, zip, tar or tar.gz.")],
+    agreement: Annotated[str | None, typer.Option(help="Submission agreement by name.")] = None,
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """Ingest submissions now. Each ends as stored, duplicate, rejected, held or failed."""
+    from pipeline.ingest import ingest as run
+
+    _each(paths, agreement, home, as_json, run, "Ingest")
+
+
+@app.command(epilog="Example: stele check delivery.zip --json")
+def check(
+    paths: Annotated[list[Path], typer.Argument(help="Bags, E-ARK packages or METS files.")],
+    agreement: Annotated[str | None, typer.Option(help="Submission agreement by name.")] = None,
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """Judge submissions, bags, E-ARK packages or METS files; store nothing."""
+    from pipeline.check import check as run
+
+    _each(paths, agreement, home, as_json, run, "Check", need_workspace=False)
+
+
+def _each(
+    paths: list[Path],
+    agreement: str | None,
+    home: Path | None,
+    as_json: bool,
+    run: Callable[..., object],
+    title: str,
+    *,
+    need_workspace: bool = True,
+) -> None:
+    """Run every path through ``run``, printing as results come."""
+    from pipeline.context import Result
+    from pipeline.ingest import sweep_work_areas
+    from stele.screen import print_json, print_results, watching
+    from stele.wiring import build_archive, choose_agreement
+    from stele.workspace import settings_for
+
+    with plain_errors(), settings_for(home, need_workspace=need_workspace) as settings:
+        agreed = choose_agreement(settings, agreement)
+        archive = build_archive(settings)
+        sweep_work_areas(archive.work)
+        results = []
+        for path in paths:
+            with watching(path.name) as report:
+                result = run(path, agreed, archive, report)
+            assert isinstance(result, Result)
+            results.append(result)
+            if as_json:
+                print_json(result.as_json())
+        archive.catalogue.close()
+    if not as_json:
+        print_results(results, title)
+    raise typer.Exit(max((result.outcome.exit_code for result in results), default=0))
+
+
+@app.command(epilog="Example: stele inspect report.pdf scans/")
+def inspect(
+    paths: Annotated[list[Path], typer.Argument(help="Files or folders.")],
+    as_json: AsJson = False,
+) -> None:
+    """Show what files are: format, size, SHA-512, and what to know about them."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    from pipeline.inspection import inspect_files
+    from stele.screen import OUT, print_json, size_text
+
+    table = Table()
+    for column in ("File", "Size", "PUID", "Format", "Notes"):
+        table.add_column(column, overflow="fold")
+    with plain_errors():
+        for record in inspect_files(paths):
+            if as_json:
+                print_json(record)
+                continue
+            notes = "; ".join(str(m) for m in record["messages"])
+            size = size_text(record["size"])
+            cells = (record["path"], size, record["puid"] or "unknown", record["format"], notes)
+            table.add_row(*(escape(str(cell)) for cell in cells))
+    if not as_json:
+        OUT.print(table)
+
+
+@aip_app.command("list")
+def aip_list(home: Home = None, as_json: AsJson = False) -> None:
+    """All AIPs, newest first."""
+    from dataclasses import asdict
+
+    from rich.markup import escape
+    from rich.table import Table
+
+    from stele.screen import OUT, print_json, size_text
+    from stele.workspace import opened
+
+    table = Table()
+    for column in ("AIP", "Title", "Agency", "Files", "Size", "Created"):
+        table.add_column(column, overflow="fold")
+    with plain_errors(), opened(home) as archive:
+        for row in archive.catalogue.aips():
+            if as_json:
+                print_json(asdict(row))
+            else:
+                counts = (str(row.files), size_text(row.bytes), row.created)
+                table.add_row(row.id, escape(row.title), escape(row.agency), *counts)
+    if not as_json:
+        OUT.print(table)
+
+
+@aip_app.command("show")
+def aip_show(
+    aip: Annotated[str, typer.Argument(help="urn:uuid:…, uuid-… or the bare UUID.")],
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """One AIP: what it is, where its copies are, its formats, what happened to it."""
+    from stele.screen import print_json
+    from stele.show_aip import as_record, print_record
+    from stele.workspace import opened
+
+    with plain_errors(), opened(home) as archive:
+        record = as_record(_package(aip), archive.catalogue)
+    if as_json:
+        print_json(record)
+    else:
+        print_record(record)
+
+
+@aip_app.command("export", epilog="Example: stele aip export 7a3c… /tmp/out")
+def aip_export(
+    aip: Annotated[str, typer.Argument(help="urn:uuid:…, uuid-… or the bare UUID.")],
+    folder: Annotated[Path, typer.Argument(help="The bag is written below this folder.")],
+    version: Annotated[str | None, typer.Option(help="v1, v2…; default the newest.")] = None,
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """Give an AIP back as a valid bag; every digest is checked on the way."""
+    from pipeline.export import export_aip
+    from stele.screen import OUT, print_json, print_problems, size_text, watching
+    from stele.workspace import opened
+
+    with plain_errors(), opened(home) as archive, watching("export") as report:
+        done = export_aip(
+            _package(aip), archive.repositories, folder, version=version,
+            progress=lambda size: report("export", size, 1),
+        )  # fmt: skip
+    if as_json:
+        problems = [problem.as_json() for problem in done.problems]
+        counts = {"files": done.files, "bytes": done.bytes, "problems": problems}
+        print_json({"aip": aip, "folder": str(done.folder), "version": done.version, **counts})
+    else:
+        OUT.print(f"{done.files} files, {size_text(done.bytes)} in {done.folder}", soft_wrap=True)
+        print_problems(list(done.problems))
+    raise typer.Exit(EXIT_INVALID if done.problems else 0)
+
+
+@app.command(epilog="Example: stele dip 7a3c… /srv/reading-room")
+def dip(
+    aip: Annotated[str, typer.Argument(help="urn:uuid:…, uuid-… or the bare UUID.")],
+    folder: Annotated[Path, typer.Argument(help="The DIP is written below this folder.")],
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """Build a DIP: the content, its METS, its provenance, and an index.html that opens offline."""
+    from pipeline.disseminate import disseminate
+    from stele.screen import OUT, print_json, size_text, watching
+    from stele.workspace import opened
+
+    with plain_errors(), opened(home) as archive, watching("dip") as report:
+        made = disseminate(
+            _package(aip), archive, folder, progress=lambda size: report("dip", size, 1)
+        )
+    if as_json:
+        counts = {"files": made.files, "bytes": made.bytes}
+        print_json({"aip": aip, "dip": made.dip, "folder": str(made.folder), **counts})
+    else:
+        OUT.print(f"{made.files} files, {size_text(made.bytes)} in {made.folder}", soft_wrap=True)
+        OUT.print(f"Open {made.folder / 'index.html'} in a browser.", soft_wrap=True)
+
+
+@store_app.command("verify", epilog="Example: stele store verify --json")
+def store_verify(
+    subject: Annotated[
+        str | None, typer.Argument(help="An AIP, or a path to any OCFL object; default: all AIPs.")
+    ] = None,
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """Re-read every byte of AIPs in every store and judge them from the inside as well."""
+    from stele.screen import print_json
+    from stele.verification import print_report, verify_subject
+    from stele.workspace import opened_for_verify
+
+    worst = 0
+    with plain_errors(), opened_for_verify(home, subject) as archive:
+        for report in verify_subject(subject, archive):
+            worst = max(worst, 0 if report.outcome == "intact" else EXIT_INVALID)
+            if as_json:
+                print_json(report.as_json())
+            else:
+                print_report(report)
+    raise typer.Exit(worst)
+
+
+@app.command(epilog="Example: stele doctor --json")
+def doctor(home: Home = None, as_json: AsJson = False) -> None:
+    """What is installed, reachable and configured, and what that switches off."""
+    from stele.doctor import examine, print_findings
+    from stele.screen import print_json
+
+    findings = examine(home)
+    if as_json:
+        for finding in findings:
+            print_json(finding.as_json())
+    else:
+        print_findings(findings)
+    raise typer.Exit(EXIT_FAILED if any(f.state == "broken" for f in findings) else 0)
+
+
+def _package(text: str):  # type: ignore[no-untyped-def]
+    from packages.identifiers import PackageId
+
+    try:
+        return PackageId.parse(text)
+    except ValueError:
+        fail(f"“{text}” is no AIP identifier (urn:uuid:…, uuid-… or a UUID)", EXIT_USAGE)
+
+
+def main() -> None:
+    """The console script's entry."""
+    os.environ.setdefault("PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW", "ignore")
+    app()
+
+
+if __name__ == "__main__":
+    main()

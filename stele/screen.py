@@ -1,0 +1,125 @@
+"""What people and machines see: results on stdout, progress and messages on stderr."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    SpinnerColumn,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TransferSpeedColumn,
+)
+from rich.table import Table
+
+from packages.problem import Problem, Severity
+from pipeline.context import Outcome, Result
+from pipeline.context import Progress as Report
+from pipeline.context import no_progress
+
+OUT = Console()
+ERR = Console(stderr=True)
+
+_MARK = {
+    Outcome.STORED: "[green]✔ stored[/]",
+    Outcome.ACCEPTABLE: "[green]✔ acceptable[/]",
+    Outcome.DUPLICATE: "[cyan]= duplicate[/]",
+    Outcome.REJECTED: "[red]✘ rejected[/]",
+    Outcome.HELD: "[yellow]… held[/]",
+    Outcome.FAILED: "[red]! failed[/]",
+}
+_SHOWN = 12
+
+
+def print_json(record: object) -> None:
+    """One JSON object on one line of stdout."""
+    sys.stdout.write(json.dumps(record, ensure_ascii=False) + "\n")
+    sys.stdout.flush()
+
+
+def size_text(size: int) -> str:
+    """Bytes for people, in binary units."""
+    value, units = float(size), ("B", "KiB", "MiB", "GiB", "TiB")
+    for unit in units:
+        if value < 1024 or unit == units[-1]:
+            break
+        value /= 1024
+    return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
+
+
+@contextmanager
+def watching(name: str) -> Iterator[Report]:
+    """A progress bar when stderr is a terminal; silence otherwise."""
+    if not ERR.is_terminal:
+        yield no_progress
+        return
+    columns = (
+        SpinnerColumn(), TextColumn("{task.description}"), BarColumn(bar_width=20),
+        TextColumn("{task.fields[files]} files"), DownloadColumn(binary_units=True),
+        TransferSpeedColumn(), TimeElapsedColumn(),
+    )  # fmt: skip
+    with Progress(*columns, console=ERR, transient=True) as bar:
+        tasks: dict[str, TaskID] = {}
+        counts: dict[str, int] = {}
+
+        def report(stage: str, size: int, files: int) -> None:
+            if stage not in tasks:
+                tasks[stage] = bar.add_task(f"{escape(name)}: {stage}", total=None, files=0)
+            counts[stage] = counts.get(stage, 0) + files
+            bar.update(tasks[stage], advance=size, files=counts[stage])
+
+        yield report
+
+
+def print_results(results: list[Result], title: str) -> None:
+    """The table of a run, then for every submission that was not kept, why."""
+    table = Table(title=title, title_justify="left")
+    table.add_column("Submission", overflow="fold")
+    table.add_column("Outcome", no_wrap=True)
+    table.add_column("Files", justify="right")
+    table.add_column("Size", justify="right")
+    table.add_column("Time", justify="right")
+    table.add_column("AIP", overflow="fold")
+    for result in results:
+        table.add_row(
+            escape(result.subject.rstrip("/").rsplit("/", 1)[-1]),
+            _MARK[result.outcome],
+            str(result.files),
+            size_text(result.bytes),
+            f"{result.seconds:.2f} s",
+            result.aip or "–",
+        )
+    OUT.print(table)
+    for result in results:
+        _print_reasons(result)
+
+
+def _print_reasons(result: Result) -> None:
+    name = escape(result.subject.rstrip("/").rsplit("/", 1)[-1])
+    if result.reason:
+        OUT.print(f"\n[bold]{name}[/] failed: {escape(result.reason)}")
+    errors = [p for p in result.problems if p.severity is Severity.ERROR]
+    if errors:
+        OUT.print(f"\n[bold]{name}[/] was refused because:")
+        print_problems(errors)
+    warnings = len(result.problems) - len(errors)
+    if warnings and result.receipt:
+        OUT.print(f"{name}: {warnings} note(s) in {escape(result.receipt)}", style="dim")
+
+
+def print_problems(problems: list[Problem]) -> None:
+    """A bounded list; the receipt has them all."""
+    for problem in problems[:_SHOWN]:
+        colour = "red" if problem.severity is Severity.ERROR else "yellow"
+        OUT.print(f"  [{colour}]{problem.code}[/] {escape(problem.for_depositor)}")
+    if len(problems) > _SHOWN:
+        OUT.print(f"  … and {len(problems) - _SHOWN} more")

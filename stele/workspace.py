@@ -1,0 +1,65 @@
+"""Workspaces: made, found, opened."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pipeline.ingest import Archive
+from stele.settings import FILE_NAME, Settings, find_home, load_settings
+from stele.wiring import build_archive, shipped_config
+
+
+def make_workspace(folder: Path) -> bool:
+    """Create what is missing; False when the folder was a workspace already."""
+    if (folder / FILE_NAME).exists():
+        return False
+    folder.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(shipped_config() / "default.toml", folder / FILE_NAME)
+    (folder / "agreements").mkdir(exist_ok=True)
+    shutil.copyfile(
+        shipped_config() / "agreements" / "default.toml", folder / "agreements" / "default.toml"
+    )
+    settings = load_settings(folder)
+    for place in (settings.dropbox, settings.work, settings.receipts):
+        settings.place(place).mkdir(exist_ok=True)
+    build_archive(settings).catalogue.close()
+    return True
+
+
+@contextmanager
+def settings_for(home: Path | None, *, need_workspace: bool) -> Iterator[Settings]:
+    """The workspace's settings; a throw-away workspace for commands that store nothing.
+
+    Raises SettingsError.
+    """
+    folder = find_home(home)
+    if need_workspace or home is not None or (folder / FILE_NAME).exists():
+        yield load_settings(folder)
+        return
+    with tempfile.TemporaryDirectory(prefix="stele-") as scratch:
+        make_workspace(Path(scratch, "workspace"))
+        yield load_settings(Path(scratch, "workspace"))
+
+
+@contextmanager
+def opened(home: Path | None) -> Iterator[Archive]:
+    """The workspace's archive, closed at the end."""
+    archive = build_archive(load_settings(find_home(home)))
+    try:
+        yield archive
+    finally:
+        archive.catalogue.close()
+
+
+@contextmanager
+def opened_for_verify(home: Path | None, subject: str | None) -> Iterator[Archive | None]:
+    """As ``opened``; None when a path outside any workspace is to be judged."""
+    if subject and Path(subject).exists():
+        yield None
+        return
+    with opened(home) as archive:
+        yield archive
