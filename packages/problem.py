@@ -55,6 +55,4 @@ def has_errors(problems: Iterable[Problem]) -> bool:
 
 def by_severity(problems: Iterable[Problem]) -> tuple[Problem, ...]:
     """The same problems, gravest first, then by code and path, each once."""
-    return tuple(
-        sorted(set(problems), key=lambda p: (_WEIGHT[p.severity], p.code, p.path, p.found))
-    )
+    return tuple(sorted(set(problems), key=lambda p: (_WEIGHT[p.severity], p.code, p.path, p.found)))

@@ -40,9 +40,7 @@ def catalogue() -> dict[str, ProblemKind]:
     }
 
 
-def problem(
-    code: str, path: str = "", *, expected: str = "", found: str = "", clause: str = ""
-) -> Problem:
+def problem(code: str, path: str = "", *, expected: str = "", found: str = "", clause: str = "") -> Problem:
     """Build a problem of a known kind.
 
     ``{path}``, ``{expected}`` and ``{found}`` in the kind's texts are filled in.

@@ -18,7 +18,7 @@ from storage.errors import ObjectMissing, StorageError
 from storage.ocfl.inventory import Inventory, InventoryEntry
 from storage.ocfl.objects import OcflRepository
 
-__all__ = ["Exported", "ExportRefused", "export_aip", "open_aip", "written_folder"]
+__all__ = ["ExportRefused", "Exported", "export_aip", "open_aip", "written_folder"]
 
 
 class ExportRefused(PipelineError):

@@ -104,9 +104,7 @@ def _run(context: IngestContext, archive: Archive, watch: _Stopwatch) -> Result:
     urn = submission.package_id.urn
     catalogue = archive.catalogue
     now = timestamp(context.clock())
-    catalogue.begin_ingest(
-        str(submission.ingest_id), str(context.subject), context.agreement.name, now
-    )
+    catalogue.begin_ingest(str(submission.ingest_id), str(context.subject), context.agreement.name, now)
     outcome, version = Outcome.FAILED, None
     try:
         heads = [repository.head(urn) for repository in archive.repositories]

@@ -30,9 +30,7 @@ class StoredAip:
     stores: tuple[str, ...]
 
 
-def store(
-    planned: PlannedAip, repositories: Sequence[OcflRepository], context: IngestContext
-) -> StoredAip:
+def store(planned: PlannedAip, repositories: Sequence[OcflRepository], context: IngestContext) -> StoredAip:
     """Write to all stores; those that hold it from an earlier, interrupted run are left alone.
 
     Raises StoreUnavailable, WriteMismatch; TooFewStores.

@@ -104,9 +104,9 @@ class Worklist:
 
     # -- manifests -------------------------------------------------------------------------
 
-    def list_entries(self, manifest: str, entries: Iterable[tuple[str, str]]) -> Iterator[
-        tuple[str, str, str]
-    ]:
+    def list_entries(
+        self, manifest: str, entries: Iterable[tuple[str, str]]
+    ) -> Iterator[tuple[str, str, str]]:
         """Record (path, digest) entries of a manifest; yields (path, old, new) for repetitions."""
         self._db.execute("BEGIN")
         for path, digest in entries:
@@ -140,9 +140,7 @@ class Worklist:
                    WHERE f.payload = 1 AND l.path IS NULL ORDER BY f.path"""
         yield from ((row[0], bool(row[1])) for row in self._db.execute(query, (manifest,)))
 
-    def mismatches(
-        self, manifest: str, algorithm: DigestAlgorithm
-    ) -> Iterator[tuple[str, str, str]]:
+    def mismatches(self, manifest: str, algorithm: DigestAlgorithm) -> Iterator[tuple[str, str, str]]:
         """(path, expected, found) where a file is not what the manifest says."""
         query = f"""SELECT l.path, l.digest, f.{algorithm.value} FROM listed l
                     JOIN file f ON f.path = l.path

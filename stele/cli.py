@@ -77,7 +77,7 @@ def _root(
 
 @app.command(epilog="Example: stele init /srv/archive")
 def init(
-    folder: Annotated[Path, typer.Argument(help="The new workspace.")] = Path("."),
+    folder: Annotated[Path, typer.Argument(help="The new workspace.")] = Path(),
     as_json: AsJson = False,
 ) -> None:
     """Make a workspace: settings, drop box, store and catalogue."""
@@ -265,13 +265,12 @@ def dip(
 ) -> None:
     """Build a DIP: the content, its METS, its provenance, and an index.html that opens offline."""
     from pipeline.disseminate import disseminate
+
     from stele.screen import OUT, print_json, size_text, watching
     from stele.workspace import opened
 
     with plain_errors(), opened(home) as archive, watching("dip") as report:
-        made = disseminate(
-            _package(aip), archive, folder, progress=lambda size: report("dip", size, 1)
-        )
+        made = disseminate(_package(aip), archive, folder, progress=lambda size: report("dip", size, 1))
     if as_json:
         counts = {"files": made.files, "bytes": made.bytes}
         print_json({"aip": aip, "dip": made.dip, "folder": str(made.folder), **counts})

@@ -22,9 +22,8 @@ from rich.progress import (
 from rich.table import Table
 
 from packages.problem import Problem, Severity
-from pipeline.context import Outcome, Result
+from pipeline.context import Outcome, Result, no_progress
 from pipeline.context import Progress as Report
-from pipeline.context import no_progress
 
 OUT = Console()
 ERR = Console(stderr=True)

@@ -24,9 +24,7 @@ def build_archive(settings: Settings) -> Archive:
     """Open catalogue and stores. Raises StoreUnavailable when one cannot be used."""
     catalogue = Catalogue(settings.catalogue_url)
     catalogue.migrate()
-    repositories = tuple(
-        OcflRepository(build_store(store, settings)) for store in settings.stores
-    )
+    repositories = tuple(OcflRepository(build_store(store, settings)) for store in settings.stores)
     for repository in repositories:
         repository.initialise()
     return Archive(

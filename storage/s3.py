@@ -142,17 +142,13 @@ class S3Store:
 
     def _put_bytes(self, key: str, content: bytes) -> None:
         """Create-only where the server honours If-None-Match; where it does not, it is ignored."""
-        self._client.put_object(
-            Bucket=self._settings.bucket, Key=key, Body=content, IfNoneMatch="*"
-        )
+        self._client.put_object(Bucket=self._settings.bucket, Key=key, Body=content, IfNoneMatch="*")
 
     def _confirm(self, upload: Upload) -> None:
         if self._settings.verify_writes == "signed":
             size = self.size(upload.key)
             if size != upload.size:
-                raise WriteMismatch(
-                    upload.key, expected=f"{upload.size} bytes", found=f"{size} bytes"
-                )
+                raise WriteMismatch(upload.key, expected=f"{upload.size} bytes", found=f"{size} bytes")
             return
         hasher = hashlib.sha512()
         body = self._client.get_object(Bucket=self._settings.bucket, Key=self._key(upload.key))
@@ -164,9 +160,7 @@ class S3Store:
 
     def replace(self, key: str, content: bytes) -> None:
         with self._errors(key):
-            self._client.put_object(
-                Bucket=self._settings.bucket, Key=self._key(key), Body=content
-            )
+            self._client.put_object(Bucket=self._settings.bucket, Key=self._key(key), Body=content)
             self._confirm(Upload(key, len(content), sha512_hex(content), content=content))
 
     @contextmanager

@@ -78,9 +78,7 @@ def _start(header: MetsHeader, profile: str) -> str:
 
 def _md_ref(reference: Reference, when: str) -> str:
     file = reference.file
-    version = (
-        f' MDTYPEVERSION="{reference.mdtype_version}"' if reference.mdtype_version else ""
-    )
+    version = f' MDTYPEVERSION="{reference.mdtype_version}"' if reference.mdtype_version else ""
     other = f' OTHERMDTYPE="{reference.other}"' if reference.other else ""
     return (
         f'<mets:mdRef LOCTYPE="URL" xlink:type="simple" xlink:href="{attribute(href(file.path))}" '

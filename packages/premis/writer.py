@@ -55,11 +55,7 @@ _FIXITY = _term("messageDigestAlgorithm", FixityFunction.SHA512)
 
 def _format(file: PackageFile) -> str:
     known = file.format
-    version = (
-        f"<premis:formatVersion>{text(known.version)}</premis:formatVersion>"
-        if known.version
-        else ""
-    )
+    version = f"<premis:formatVersion>{text(known.version)}</premis:formatVersion>" if known.version else ""
     registry = (
         "<premis:formatRegistry><premis:formatRegistryName>PRONOM</premis:formatRegistryName>"
         f"<premis:formatRegistryKey>{text(known.puid)}</premis:formatRegistryKey>"
@@ -143,9 +139,7 @@ def event_element(event: Event, *, root: str = "") -> str:
 
 def agent_element(agent: Agent, *, root: str = "") -> str:
     """One ``premis:agent``."""
-    version = (
-        f"<premis:agentVersion>{text(agent.version)}</premis:agentVersion>" if agent.version else ""
-    )
+    version = f"<premis:agentVersion>{text(agent.version)}</premis:agentVersion>" if agent.version else ""
     return (
         f'<premis:agent version="3.0"{root}>'
         f"{_wrapped_identifier('agentIdentifier', agent.id, 'local')}"
@@ -158,14 +152,10 @@ def rights_element(rights: RightsStatement, *, root: str = "") -> str:
     """One ``premis:rights`` with a single statement."""
     end = f"<premis:endDate>{rights.end.isoformat()}</premis:endDate>" if rights.end else ""
     restriction = (
-        f"<premis:restriction>{text(rights.restriction)}</premis:restriction>"
-        if rights.restriction
-        else ""
+        f"<premis:restriction>{text(rights.restriction)}</premis:restriction>" if rights.restriction else ""
     )
     links = "".join(_wrapped_identifier("linkingObjectIdentifier", o) for o in rights.objects)
-    agents = "".join(
-        _wrapped_identifier("linkingAgentIdentifier", a, "local") for a in rights.agents
-    )
+    agents = "".join(_wrapped_identifier("linkingAgentIdentifier", a, "local") for a in rights.agents)
     return (
         f'<premis:rights version="3.0"{root}><premis:rightsStatement>'
         f"{_wrapped_identifier('rightsStatementIdentifier', rights.id)}"

@@ -204,9 +204,7 @@ def _sidecar(
             provenance.representation.id, (), tuple(context.agents.values())[:1], provenance.rights
         ),
     )
-    return shelf.write(
-        f"metadata/preservation/METS.{submission.package_id.uuid}.xml", iter([content])
-    )
+    return shelf.write(f"metadata/preservation/METS.{submission.package_id.uuid}.xml", iter([content]))
 
 
 def _representation(package: PackageId) -> Representation:
@@ -223,9 +221,7 @@ def _about(event: Event, representation: str) -> Event:
     )  # fmt: skip
 
 
-def _name_files(
-    worklist: Worklist, package: PackageId, context: IngestContext
-) -> tuple[Event, ...]:
+def _name_files(worklist: Worklist, package: PackageId, context: IngestContext) -> tuple[Event, ...]:
     """Give every file its name in the AIP and its UUID; renaming is an event of that file."""
     changed: list[tuple[str, str, str, int]] = []
 
@@ -288,9 +284,7 @@ def _rights(
     )
 
 
-def _documentation(
-    shelf: Shelf, submission: Submission, context: IngestContext
-) -> Iterator[MetadataFile]:
+def _documentation(shelf: Shelf, submission: Submission, context: IngestContext) -> Iterator[MetadataFile]:
     agreement = context.agreement.model_dump_json(indent=2).encode()
     yield shelf.write("documentation/agreement.json", iter([agreement]), mime="application/json")
     assert context.worklist is not None, "describe runs after receive"

@@ -47,9 +47,7 @@ def write_bag_files(
     shelf.write("tagmanifest-sha512.txt", encoded(lines), mime="text/plain", bag=True)
 
 
-def _bag_info(
-    submission: Submission, context: IngestContext, total: tuple[int, int]
-) -> Iterator[str]:
+def _bag_info(submission: Submission, context: IngestContext, total: tuple[int, int]) -> Iterator[str]:
     fields = {
         "BagIt-Profile-Identifier": PROFILE,
         "Source-Organization": context.agreement.agency.name,

@@ -19,7 +19,12 @@ class Shelf:
         self._stored: list[StoredFile] = []
 
     def write(
-        self, path: str, chunks: Iterator[bytes], *, mime: str = "application/xml", bag: bool = False
+        self,
+        path: str,
+        chunks: Iterator[bytes],
+        *,
+        mime: str = "application/xml",
+        bag: bool = False,
     ) -> MetadataFile:
         """Write a file; ``bag`` says that it belongs to the bag, not to the package inside."""
         target = self.folder / ("bag" if bag else "package") / path

@@ -39,9 +39,7 @@ def examine(verified: VerifiedSip, context: IngestContext) -> ExaminedSip:
     while batch := list(islice(rows, _BATCH)):
         names = [str(content / work) for _, _, work, _ in batch]
         formats = identifier.identify(names)
-        worklist.set_formats(
-            (row, known) for (row, *_), known in zip(batch, formats, strict=True)
-        )
+        worklist.set_formats((row, known) for (row, *_), known in zip(batch, formats, strict=True))
         for (_, path, work, size), known in zip(batch, formats, strict=True):
             findings.judge(path, size, known)
             if known.puid in refused:

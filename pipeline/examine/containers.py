@@ -103,7 +103,6 @@ def _packed_header(stream: object, header: bytes) -> bytes:
         return b""
     position, pack_position = _number(header, 2)
 
-
     size_at = header.index(b"\x09", pack_position) + 1
     pack_size, _ = _number(header, size_at)
     properties = header[at + 4 : at + 9]
@@ -115,9 +114,7 @@ def _packed_header(stream: object, header: bytes) -> bytes:
     packed = stream.read(pack_size)  # type: ignore[attr-defined]
     alone = properties + unpack_size.to_bytes(8, "little") + packed
     try:
-        return lzma.LZMADecompressor(lzma.FORMAT_ALONE, memlimit=64 << 20).decompress(
-            alone, unpack_size
-        )
+        return lzma.LZMADecompressor(lzma.FORMAT_ALONE, memlimit=64 << 20).decompress(alone, unpack_size)
     except lzma.LZMAError:
         return b""
 
@@ -131,5 +128,3 @@ def _number(data: bytes, at: int) -> tuple[int, int]:
         value |= data[at + 1 + index] << (8 * index)
         mask >>= 1
     return value, at + 9
-
-

@@ -55,15 +55,11 @@ def _format(file: dict[str, Any]) -> FileFormat:
     warning = best["warning"]
     if file["errors"]:
         warning = "; ".join(part for part in (warning, file["errors"]) if part)
-    return _shared(
-        best["id"], best["format"], best["version"], best["mime"], best["basis"], warning
-    )
+    return _shared(best["id"], best["format"], best["version"], best["mime"], best["basis"], warning)
 
 
 @lru_cache(maxsize=4096)
-def _shared(
-    puid: str, name: str, version: str, mime: str, basis: str, warning: str
-) -> FileFormat:
+def _shared(puid: str, name: str, version: str, mime: str, basis: str, warning: str) -> FileFormat:
     if puid.upper() == "UNKNOWN":
         return FileFormat(None, "unknown", "", "", basis, warning or "no match")
     return FileFormat(puid, name or puid, version, mime.split(",")[0].strip(), basis, warning)

@@ -140,8 +140,7 @@ def _copy_threaded(
             hasher.update(chunk)
 
     threads = [
-        threading.Thread(target=work, args=pair, daemon=True)
-        for pair in zip(hashers, queues, strict=True)
+        threading.Thread(target=work, args=pair, daemon=True) for pair in zip(hashers, queues, strict=True)
     ]
     for thread in threads:
         thread.start()

@@ -96,6 +96,4 @@ def expansion(entry: Entry) -> float:
 
 def blocking(problems: list[Problem]) -> bool:
     """Whether nothing of the submission may be written to disk."""
-    return any(
-        p.severity is Severity.ERROR and p.code.startswith(("PATH-", "ARC-")) for p in problems
-    )
+    return any(p.severity is Severity.ERROR and p.code.startswith(("PATH-", "ARC-")) for p in problems)

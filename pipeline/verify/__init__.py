@@ -58,9 +58,7 @@ def verify(received: ReceivedSip, context: IngestContext) -> VerifiedSip:
     return VerifiedSip(received, submission)
 
 
-def _identify(
-    received: ReceivedSip, info: bag_info.BagInfo, context: IngestContext
-) -> Submission:
+def _identify(received: ReceivedSip, info: bag_info.BagInfo, context: IngestContext) -> Submission:
     hasher = hashlib.sha512()
     for path, sha512 in received.worklist.payload_digests():
         hasher.update(f"{sha512}  {path}\n".encode())

@@ -75,14 +75,10 @@ def _parse(lines: list[str], report: Report) -> Declaration:
     for pattern, line in zip(_STRICT, lines, strict=True):
         # Drafts before 1.0 did not forbid the extra white space.
         if number >= (1, 0) and not pattern.fullmatch(line):
-            report(
-                problem("BAG-DECLARATION", "bagit.txt", found=f"Illegal white space in “{line}”")
-            )
+            report(problem("BAG-DECLARATION", "bagit.txt", found=f"Illegal white space in “{line}”"))
     try:
         codec = codecs.lookup(encoding.group(1)).name
     except LookupError:
-        report(
-            problem("BAG-DECLARATION", "bagit.txt", found=f"Unknown encoding {encoding.group(1)}")
-        )
+        report(problem("BAG-DECLARATION", "bagit.txt", found=f"Unknown encoding {encoding.group(1)}"))
         codec = "utf-8"
     return Declaration(number[0], number[1], codec)

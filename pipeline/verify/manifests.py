@@ -106,9 +106,7 @@ class _Reader:
             return None
         path = paths.normalise(written)
         if path != written:
-            self._report(
-                problem("BAG-MANIFEST-RELATIVE", self._name, expected=path, found=written)
-            )
+            self._report(problem("BAG-MANIFEST-RELATIVE", self._name, expected=path, found=written))
         if "%" in path:
             path = self._decode(path)
         if self._payload and not path.startswith("data/") and self._is_strict_scope(path):

@@ -30,9 +30,7 @@ def check(
         report(problem("AGREE-EMPTY"))
 
 
-def _unlisted(
-    worklist: Worklist, listing: Listing, declared: Declaration, report: Report
-) -> None:
+def _unlisted(worklist: Worklist, listing: Listing, declared: Declaration, report: Report) -> None:
     reported: set[str] = set()
     for name, algorithm in listing.payload.items():
         if algorithm is None:
@@ -60,8 +58,4 @@ def _oxum(worklist: Worklist, info: BagInfo, report: Report) -> None:
             continue
         files, size = worklist.totals()
         if (int(match.group(1)), int(match.group(2))) != (size, files):
-            report(
-                problem(
-                    "BAG-OXUM", "bag-info.txt", expected=announced.strip(), found=f"{size}.{files}"
-                )
-            )
+            report(problem("BAG-OXUM", "bag-info.txt", expected=announced.strip(), found=f"{size}.{files}"))

@@ -51,6 +51,4 @@ class TagFiles:
                 for line in text:
                     yield line.rstrip("\n")
             except UnicodeError as error:
-                report(
-                    problem("BAG-ENCODING", name, expected=self.encoding, found=str(error)[:200])
-                )
+                report(problem("BAG-ENCODING", name, expected=self.encoding, found=str(error)[:200]))

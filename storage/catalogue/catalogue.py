@@ -154,8 +154,7 @@ class Catalogue:
             connection.execute(delete(AIP).where(AIP.c.id == aip.id))
             connection.execute(insert(AIP).values(asdict(aip)))
             copies = [
-                {"aip": aip.id, "store": s, "version": aip.version, "verified": aip.created}
-                for s in stores
+                {"aip": aip.id, "store": s, "version": aip.version, "verified": aip.created} for s in stores
             ]
             for table, rows in (
                 (COPY, copies),
@@ -206,7 +205,9 @@ class Catalogue:
     def totals(self) -> tuple[int, int, int]:
         """AIPs, files, bytes."""
         query = select(
-            func.count(), func.coalesce(func.sum(AIP.c.files), 0), func.coalesce(func.sum(AIP.c.bytes), 0)
+            func.count(),
+            func.coalesce(func.sum(AIP.c.files), 0),
+            func.coalesce(func.sum(AIP.c.bytes), 0),
         ).select_from(AIP)
         with self._transaction() as connection:
             count, file_count, size = connection.execute(query).one()
@@ -261,5 +262,3 @@ def _alive(owner: str) -> bool:
     except PermissionError:
         return True
     return ticks == _start_ticks(int(pid))
-
-

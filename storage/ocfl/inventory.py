@@ -58,7 +58,8 @@ def _digest_map(
     first = True
     for digest, group in groupby(entries, key=lambda entry: entry.sha512):
         listed = json.dumps(paths(list(group)), ensure_ascii=False)
-        yield f'{"" if first else ",\n"}  "{digest}": {listed}'
+        separator = "" if first else ",\n"
+        yield f'{separator}  "{digest}": {listed}'
         first = False
 
 
