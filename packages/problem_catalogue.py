@@ -58,3 +58,19 @@ def problem(code: str, path: str = "", *, expected: str = "", found: str = "", c
         for_depositor=kind.for_depositor.format(**facts),
         for_operator=kind.for_operator.format(**facts),
     )
+
+
+def standard_problem(
+    code: str, path: str, *, standard: str, found: str, severity: Severity = Severity.ERROR
+) -> Problem:
+    """A finding under a code that a standard numbers itself (E-ARK ``CSIP…``, OCFL ``E…``)."""
+    return Problem(
+        code=code,
+        severity=severity,
+        path=path,
+        expected=f"{standard} {code}",
+        found=found,
+        clause=f"{standard} {code}",
+        for_depositor=f"{path}: {found}.",
+        for_operator=f"{standard} rule {code} broken in {path}: {found}.",
+    )

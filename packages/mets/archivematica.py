@@ -10,10 +10,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from urllib.parse import unquote_plus
 
 import metsrw
 from lxml import etree
 
+from packages.identifiers import PackageId
 from packages.package_file import MetadataFile, PackageFile
 from packages.paths import href
 from packages.premis.model import Agent, Event, RightsStatement
@@ -56,10 +58,23 @@ def write(
     document.objid = objid
     # Without zone on purpose: metsrw compares this string with the local clock's.
     document.createdate = created.strftime("%Y-%m-%dT%H:%M:%S")
-    document.append_file(metsrw.FSEntry.dir(label=objid, children=children))
+    document.append_file(_folder(objid, [(str(entry.path).split("/"), entry) for entry in children]))
     tree = document.serialize(fully_qualified=True)
-    _repair(tree, created)
+    _repair(tree)
     return bytes(etree.tostring(tree, xml_declaration=True, encoding="UTF-8"))
+
+
+def _folder(label: str, entries: list[tuple[list[str], Any]]) -> Any:
+    """A Directory div a folder: metsrw loses files of equal names within one folder when reading."""
+    folders: dict[str, list[tuple[list[str], Any]]] = {}
+    children = []
+    for steps, entry in entries:
+        if len(steps) == 1:
+            children.append(entry)
+        else:
+            folders.setdefault(steps[0], []).append((steps[1:], entry))
+    children += [_folder(name, inside) for name, inside in sorted(folders.items())]
+    return metsrw.FSEntry.dir(label=label, children=children)
 
 
 def _content_entry(file: PackageFile, folder: str, provenance: Provenance) -> Any:
@@ -83,8 +98,6 @@ def _content_entry(file: PackageFile, folder: str, provenance: Provenance) -> An
 
 
 def _metadata_entry(file: MetadataFile, objid: str) -> Any:
-    from packages.identifiers import PackageId
-
     return metsrw.FSEntry(
         path=file.path,
         label=file.path.rsplit("/", 1)[-1],
@@ -100,10 +113,8 @@ def _element(xml: str) -> Any:
     return etree.fromstring(xml)
 
 
-def _repair(tree: Any, created: datetime) -> None:
+def _repair(tree: Any) -> None:
     """Undo metsrw's encoding of a space as ``+``: a URL reader takes that for a plus sign."""
-    from urllib.parse import unquote_plus
-
     for locator in tree.iter(f"{_METS}FLocat"):
         locator.set(_XLINK_HREF, href(unquote_plus(locator.get(_XLINK_HREF))))
 

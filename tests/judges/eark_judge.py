@@ -1,7 +1,6 @@
 """eark-validator's verdict, offline and strict: an error, a warning or a crash is exit 1."""
 
 import importlib.util
-import os
 import sys
 import urllib.request
 from pathlib import Path
@@ -14,7 +13,7 @@ _real = urllib.request.urlopen
 def _offline(url, *args, **kwargs):
     """It fetches its vocabularies at import, though the wheel carries them."""
     if isinstance(url, str) and url.startswith("https://earkcsip.dilcis.eu/schema/"):
-        return open(_vocabularies / os.path.basename(url), "rb")
+        return (_vocabularies / url.rpartition("/")[2]).open("rb")
     return _real(url, *args, **kwargs)
 
 
