@@ -80,9 +80,7 @@ class _Checker:
         if mets.root is not None:
             self.problems += check_package_type(mets.root, "METS.xml", "AIP")
             if mets.objid != objid:
-                self.problems.append(
-                    problem("METS-OBJID", "METS.xml", expected=objid, found=mets.objid)
-                )
+                self.problems.append(problem("METS-OBJID", "METS.xml", expected=objid, found=mets.objid))
         for file in mets.files:
             if file.path.startswith("representations/") and file.path.endswith("/METS.xml"):
                 path = f"{self._root}/{file.path}"
@@ -111,9 +109,7 @@ class _Checker:
     def _compare(self, listed: ListedFile, path: str, mets: str) -> None:
         actual = self._files.get(path)
         if actual is None:
-            self.problems.append(
-                problem("METS-FILE-MISSING", self._short(mets), found=listed.path)
-            )
+            self.problems.append(problem("METS-FILE-MISSING", self._short(mets), found=listed.path))
             return
         self._mentioned.add(path)
         if listed.id.startswith("file-"):
@@ -123,15 +119,11 @@ class _Checker:
             self.problems.append(problem("METS-DIGEST", self._short(path), found=found))
         elif listed.checksum != actual.sha512:
             self.problems.append(
-                problem(
-                    "METS-DIGEST", self._short(path), expected=listed.checksum, found=actual.sha512
-                )
+                problem("METS-DIGEST", self._short(path), expected=listed.checksum, found=actual.sha512)
             )
         if listed.size and listed.size != str(actual.size):
             self.problems.append(
-                problem(
-                    "METS-SIZE", self._short(path), expected=listed.size, found=str(actual.size)
-                )
+                problem("METS-SIZE", self._short(path), expected=listed.size, found=str(actual.size))
             )
 
     def _sidecar(self) -> None:

@@ -93,9 +93,7 @@ def _schema_findings(stream: BinaryIO, path: str) -> list[Problem]:
     return []
 
 
-def _collect(
-    stream: BinaryIO, path: str, document: MetsDocument, *, csip_rules: bool
-) -> etree._Element:
+def _collect(stream: BinaryIO, path: str, document: MetsDocument, *, csip_rules: bool) -> etree._Element:
     events = etree.iterparse(
         stream, events=("end",), resolve_entities=False, no_network=True, load_dtd=False,
         huge_tree=True,
@@ -113,9 +111,7 @@ def _collect(
     return root
 
 
-def _listed(
-    element: etree._Element, path: str, document: MetsDocument, *, csip_rules: bool
-) -> ListedFile:
+def _listed(element: etree._Element, path: str, document: MetsDocument, *, csip_rules: bool) -> ListedFile:
     locator = element.find(f"{_METS}FLocat")
     if csip_rules:
         for code, attribute in FILE_RULES:
