@@ -62,7 +62,8 @@ def read_mets(stream: BinaryIO, path: str, *, csip_rules: bool = True) -> MetsDo
             document.problems.append(problem(error.code, path, found=error.reason))
             return document
     stream.seek(0)
-    schema_findings = _schema_findings(stream, path)
+    # METS with PREMIS embedded cannot be judged without the PREMIS schema; it is read all the same.
+    schema_findings = _schema_findings(stream, path) if csip_rules else []
     stream.seek(0)
     try:
         document.root = _collect(stream, path, document, csip_rules=csip_rules)

@@ -188,34 +188,38 @@ def _manifest_and_state(inventory: dict[str, Any], verdict: ObjectVerdict) -> No
     used: set[str] = set()
     for name, version in inventory["versions"].items():
         state = version.get("state") if isinstance(version, dict) else None
-        if not isinstance(state, dict):
-            continue
-        paths: set[str] = set()
-        for digest, logical_paths in state.items():
-            used.add(digest.lower())
-            if digest.lower() not in manifest:
-                verdict.report("E050", f"{name} uses a digest that is not in the manifest")
-            for path in logical_paths:
-                if path in paths:
-                    verdict.report("E095", f"{name} has “{path}” twice")
-                if path.startswith("/") or path.endswith("/"):
-                    verdict.report("E053", f"logical path “{path}” has an outer slash")
-                if any(part in ("", ".", "..") for part in path.strip("/").split("/")):
-                    verdict.report("E052", f"logical path “{path}” is not plain")
-                paths.add(path)
-        if any(parent in paths for path in paths for parent in _parents(path)):
-            verdict.report("E095", f"{name} has a path that is a file and a folder")
+        if isinstance(state, dict):
+            used |= {digest.lower() for digest in state}
+            _state(name, state, set(manifest), verdict)
     if set(manifest) - used:
         verdict.report("E107", f"{len(set(manifest) - used)} digest(s) no version uses")
     seen: set[str] = set()
     for path in (path for paths in manifest.values() for path in paths):
         if path in seen:
             verdict.report("E101", f"content path “{path}” twice")
-        if path.startswith("/") or path.endswith("/"):
-            verdict.report("E100", f"content path “{path}” has an outer slash")
-        if any(part in ("", ".", "..") for part in path.strip("/").split("/")):
-            verdict.report("E099", f"content path “{path}” is not plain")
+        _plain(path, "content", "E100", "E099", verdict)
         seen.add(path)
+
+
+def _state(name: str, state: dict[str, list[str]], known: set[str], verdict: ObjectVerdict) -> None:
+    paths: set[str] = set()
+    for digest, logical_paths in state.items():
+        if digest.lower() not in known:
+            verdict.report("E050", f"{name} uses a digest that is not in the manifest")
+        for path in logical_paths:
+            if path in paths:
+                verdict.report("E095", f"{name} has “{path}” twice")
+            _plain(path, "logical", "E053", "E052", verdict)
+            paths.add(path)
+    if any(parent in paths for path in paths for parent in _parents(path)):
+        verdict.report("E095", f"{name} has a path that is a file and a folder")
+
+
+def _plain(path: str, kind: str, slash: str, dots: str, verdict: ObjectVerdict) -> None:
+    if path.startswith("/") or path.endswith("/"):
+        verdict.report(slash, f"{kind} path “{path}” has an outer slash")
+    if any(part in ("", ".", "..") for part in path.strip("/").split("/")):
+        verdict.report(dots, f"{kind} path “{path}” is not plain")
 
 
 def _parents(path: str) -> Iterator[str]:
@@ -268,7 +272,7 @@ def _root_files(keys: set[str], inventory: dict[str, Any], verdict: ObjectVerdic
     for key in keys:
         top, slash, rest = key.partition("/")
         if not slash:
-            if not (top.startswith("0=") or top.startswith(INVENTORY)):
+            if not top.startswith(("0=", INVENTORY)):
                 verdict.report("E001", f"unexpected file {key}")
         elif top in versions:
             inner, inner_slash, _ = rest.partition("/")

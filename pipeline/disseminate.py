@@ -1,0 +1,240 @@
+"""A DIP: the content as the agency named it, its METS, its provenance, a page to open offline."""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from urllib.parse import quote
+
+from lxml import etree
+
+from packages import paths
+from packages.identifiers import PackageId
+from packages.mets.csip_writer import (
+    MetsHeader,
+    PackageType,
+    Reference,
+    aligned,
+    representation_header,
+    representation_mets,
+    root_mets,
+)
+from packages.package_file import FileFormat, MetadataFile, PackageFile, timestamp
+from packages.premis.writer import NAMESPACE
+from packages.xml_text import attribute, text
+from pipeline.errors import PipelineError
+from pipeline.export import fetch, open_aip, written_folder
+from pipeline.ingest import Archive
+from schemas.xsd import CSIP_XSD, METS_XSD, XLINK_XSD
+from storage.ocfl.inventory import Inventory, InventoryEntry
+from storage.ocfl.objects import OcflRepository
+
+__all__ = ["Disseminated", "disseminate"]
+
+_P = f"{{{NAMESPACE}}}"
+_REP = "rep1"
+
+
+class DamagedAip(PipelineError):
+    """A file of the AIP is not what its inventory says; no DIP is made from damage."""
+
+
+@dataclass(frozen=True, slots=True)
+class Disseminated:
+    """A finished DIP. ``files`` and ``bytes`` count its content."""
+
+    dip: str
+    folder: Path
+    files: int
+    bytes: int
+
+
+def disseminate(
+    package: PackageId,
+    archive: Archive,
+    target: Path,
+    *,
+    progress: Callable[[int], None] | None = None,
+) -> Disseminated:
+    """Build a DIP of the AIP's newest version below ``target``.
+
+    Every byte is compared with the AIP's digest on the way. Names that the AIP had to change are
+    given back as the agency sent them. Raises UnknownPackage, ExportRefused, DamagedAip.
+    """
+    repository, inventory = open_aip(package, archive.repositories)[0]
+    dip = PackageId(uuid.uuid5(package.uuid, f"dip {timestamp(archive.clock())}"))
+    final = target / f"dip-{package.uuid}"
+    entries = {entry.logical: entry for entry in inventory.state()}
+    with written_folder(final) as folder:
+        builder = _Builder(package, repository, inventory, entries, folder, archive)
+        files = builder.content(progress)
+        builder.metadata(dip, files)
+    return Disseminated(dip.urn, final, len(files), sum(file.size for file in files))
+
+
+class _Builder:
+    def __init__(
+        self,
+        package: PackageId,
+        repository: OcflRepository,
+        inventory: Inventory,
+        entries: dict[str, InventoryEntry],
+        folder: Path,
+        archive: Archive,
+    ) -> None:
+        self._package = package
+        self._repository = repository
+        self._inventory = inventory
+        self._entries = entries
+        self._folder = folder
+        self._archive = archive
+        self._root = f"data/{package.objid}"
+
+    def _fetch(self, logical: str, target: str) -> int:
+        entry = self._entries[logical]
+        size = fetch(self._package, self._repository, entry, self._folder / target)
+        if size is None:
+            raise DamagedAip(f"{logical} of {self._package.urn} is damaged; run “stele store verify”")
+        return size
+
+    def content(self, progress: Callable[[int], None] | None) -> list[PackageFile]:
+        """Copy the content and describe it; the list is ordered by path."""
+        prefix = f"{self._root}/representations/{_REP}/data/"
+        described = self._described()
+        files = []
+        for logical in sorted(path for path in self._entries if path.startswith(prefix)):
+            name = logical.removeprefix(prefix)
+            identifier = self._package.child("file", name)
+            original, known, created = described.get(identifier) or described[self._entries[logical].sha512]
+            path = original.removeprefix("data/")
+            if paths.escape_reason(path) or "\\x" in path:
+                path = name
+            size = self._fetch(logical, f"representations/{_REP}/data/{path}")
+            files.append(
+                PackageFile(identifier, path, original, size, self._entries[logical].sha512, created, known)
+            )
+            if progress:
+                progress(size)
+        return sorted(files, key=lambda file: file.path)
+
+    def _described(self) -> dict[str, tuple[str, FileFormat, datetime]]:
+        """Original name and format by PREMIS identifier (and by digest, for renamed files)."""
+        entry = self._entries[f"{self._root}/representations/{_REP}/metadata/preservation/premis.xml"]
+        found = {}
+        with self._repository.open(self._package.urn, entry) as stream:
+            for _, element in etree.iterparse(
+                stream, tag=f"{_P}object", resolve_entities=False, no_network=True, huge_tree=True
+            ):
+                first = {str(e.tag).removeprefix(_P): e.text or "" for e in reversed(list(element.iter()))}
+                known = FileFormat(
+                    first.get("formatRegistryKey") or None, first.get("formatName", "unknown"),
+                    first.get("formatVersion", ""), "", "", "",
+                )  # fmt: skip
+                record = (first.get("originalName", ""), known, self._archive.clock())
+                found[first["objectIdentifierValue"]] = record
+                if first.get("messageDigest"):
+                    found.setdefault(first["messageDigest"], record)
+                element.clear()
+        return found
+
+    def metadata(self, dip: PackageId, files: list[PackageFile]) -> None:
+        """METS of representation and package, provenance from the AIP, and the page."""
+        header = MetsHeader(
+            dip.objid, self._title(), PackageType.DIP, self._archive.clock(),
+            self._archive.software.name, self._archive.software.version,
+        )  # fmt: skip
+        rep = f"representations/{_REP}"
+        premis = self._adopt(f"{rep}/metadata/preservation/premis.xml")
+        local = MetadataFile(premis.path.removeprefix(f"{rep}/"), premis.size, premis.sha512, premis.mime)
+        rep_mets = self._write(
+            f"{rep}/METS.xml",
+            aligned(
+                representation_mets(
+                    header=representation_header(header, _REP),
+                    premis=Reference("dp-premis", local, "PREMIS", "3.0"),
+                    files=files,
+                )
+            ),
+        )
+        provenance = self._adopt("metadata/preservation/premis.xml")
+        dublin = self._adopt("metadata/descriptive/dc.xml")
+        page = self._write("index.html", _page(header.label, self._package, files), "text/html")
+        schemas = [
+            self._write(f"schemas/{name}", iter([source.read_bytes()]))
+            for name, source in (
+                ("mets.xsd", METS_XSD), ("xlink.xsd", XLINK_XSD), ("DILCISExtensionMETS.xsd", CSIP_XSD),
+            )
+        ]  # fmt: skip
+        self._write(
+            "METS.xml",
+            aligned(
+                root_mets(
+                    header=header,
+                    descriptive=(Reference("dmd-1", dublin, "DC"),),
+                    preservation=(Reference("dp-premis", provenance, "PREMIS", "3.0"),),
+                    documentation=(page,),
+                    schemas=schemas,
+                    representations=(rep_mets,),
+                )
+            ),
+        )
+
+    def _title(self) -> str:
+        row = self._archive.catalogue.aip(self._package.urn)
+        return row.title if row else self._package.urn
+
+    def _adopt(self, path: str) -> MetadataFile:
+        size = self._fetch(f"{self._root}/{path}", path)
+        digest = self._entries[f"{self._root}/{path}"].sha512
+        return MetadataFile(path, size, digest, "application/xml")
+
+    def _write(self, path: str, chunks: Iterable[bytes], mime: str = "application/xml") -> MetadataFile:
+        target = self._folder / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        hasher, size = hashlib.sha512(), 0
+        with target.open("wb") as sink:
+            for chunk in chunks:
+                hasher.update(chunk)
+                size += sink.write(chunk)
+        return MetadataFile(path, size, hasher.hexdigest(), mime)
+
+
+_STYLE = """
+:root{--ink:#1a1d21;--paper:#fff;--line:#d5d9de;--soft:#5b6470;--link:#0b5cad}
+@media(prefers-color-scheme:dark){:root{--ink:#e8eaed;--paper:#16181b;--line:#3a3f46;--soft:#a3abb5;--link:#7ab7ff}}
+body{font:16px/1.5 system-ui,sans-serif;color:var(--ink);background:var(--paper);max-width:70rem;
+margin:2rem auto;padding:0 1rem}a{color:var(--link)}table{border-collapse:collapse;width:100%}
+th,td{text-align:left;padding:.4rem .6rem;border-bottom:1px solid var(--line);vertical-align:top;
+overflow-wrap:anywhere}td.n{text-align:right;white-space:nowrap}p,.s{color:var(--soft)}code{font-size:.8em}
+"""
+
+
+def _page(title: str, package: PackageId, files: list[PackageFile]) -> Iterator[bytes]:
+    """A page without script or network: every file, what it is, and how to check it."""
+    total = sum(file.size for file in files)
+    yield (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width">'
+        f"<title>{text(title)}</title><style>{_STYLE}</style></head><body>\n"
+        f"<h1>{text(title)}</h1>\n<p>{len(files):,} files, {total:,} bytes. A copy for use of the "
+        f"archival package <code>{package.urn}</code>; the archive keeps the original.</p>\n"
+        "<table><thead><tr><th>File</th><th>Format</th><th>Bytes</th><th>SHA-512</th></tr></thead>"
+        "<tbody>\n"
+    ).encode()
+    for file in files:
+        link = attribute(quote(f"representations/{_REP}/data/{file.path}"))
+        kind = f"{file.format.name} {file.format.version}".strip()
+        yield (
+            f'<tr><th scope="row"><a href="{link}">{text(file.path)}</a></th>'
+            f'<td>{text(kind)} <span class="s">{text(file.format.puid or "")}</span></td>'
+            f'<td class="n">{file.size:,}</td><td><code>{file.sha512[:16]}…</code></td></tr>\n'
+        ).encode()
+    yield (
+        "</tbody></table>\n<p>The full checksums are in "
+        f'<a href="representations/{_REP}/METS.xml">METS.xml</a>; what happened to the records is in '
+        '<a href="metadata/preservation/premis.xml">premis.xml</a>.</p>\n</body></html>\n'
+    ).encode()
