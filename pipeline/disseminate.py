@@ -109,7 +109,7 @@ class _Builder:
         for logical in sorted(path for path in self._entries if path.startswith(prefix)):
             name = logical.removeprefix(prefix)
             identifier = self._package.child("file", name)
-            original, known, created = described.get(identifier) or described[self._entries[logical].sha512]
+            original, known, created = described[identifier]
             path = original.removeprefix("data/")
             if paths.escape_reason(path) or "\\x" in path:
                 path = name
@@ -122,7 +122,7 @@ class _Builder:
         return sorted(files, key=lambda file: file.path)
 
     def _described(self) -> dict[str, tuple[str, FileFormat, datetime]]:
-        """Original name and format by PREMIS identifier (and by digest, for renamed files)."""
+        """Original name and format by PREMIS identifier."""
         entry = self._entries[f"{self._root}/representations/{_REP}/metadata/preservation/premis.xml"]
         found = {}
         with self._repository.open(self._package.urn, entry) as stream:
@@ -136,8 +136,6 @@ class _Builder:
                 )  # fmt: skip
                 record = (first.get("originalName", ""), known, self._archive.clock())
                 found[first["objectIdentifierValue"]] = record
-                if first.get("messageDigest"):
-                    found.setdefault(first["messageDigest"], record)
                 element.clear()
         return found
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Any
 
 from lxml import etree
 
@@ -47,13 +48,12 @@ def parse(content: bytes) -> ParsedXml:
         if declared:
             raise XmlRefused("XML-ENTITY", _entity_name(declared)) from error
         raise XmlRefused("XML-NOT-WELL-FORMED", str(error)) from error
-    internal = tree.docinfo.internalDTD
-    if internal is not None:
-        names = [entity.name for entity in internal.iterentities()]
+    document: Any = tree.docinfo
+    if document.internalDTD is not None:
+        names = [entity.name for entity in document.internalDTD.iterentities()]
         if names:
             raise XmlRefused("XML-ENTITY", ", ".join(str(name) for name in names[:5]))
-    external = tree.docinfo.system_url
-    return ParsedXml(tree.getroot(), external)
+    return ParsedXml(tree.getroot(), document.system_url)
 
 
 def _entity_name(match: re.Match[bytes]) -> str:

@@ -7,8 +7,10 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
+from rich.padding import Padding
 from rich.progress import (
     BarColumn,
     DownloadColumn,
@@ -81,21 +83,18 @@ def watching(name: str) -> Iterator[Report]:
 
 def print_results(results: list[Result], title: str) -> None:
     """The table of a run, then for every submission that was not kept, why."""
-    table = Table(title=title, title_justify="left")
-    table.add_column("Submission", overflow="fold")
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
+    table.add_column("Submission and AIP", overflow="fold")
     table.add_column("Outcome", no_wrap=True)
     table.add_column("Files", justify="right")
     table.add_column("Size", justify="right")
-    table.add_column("Time", justify="right")
-    table.add_column("AIP", overflow="fold")
     for result in results:
         table.add_row(
-            escape(result.subject.rstrip("/").rsplit("/", 1)[-1]),
+            escape(result.subject.rstrip("/").rsplit("/", 1)[-1])
+            + (f"\n[dim]{result.aip}[/]" if result.aip else ""),
             _MARK[result.outcome],
             str(result.files),
             size_text(result.bytes),
-            f"{result.seconds:.2f} s",
-            result.aip or "–",
         )
     OUT.print(table)
     for result in results:
@@ -112,13 +111,13 @@ def _print_reasons(result: Result) -> None:
         print_problems(errors)
     warnings = len(result.problems) - len(errors)
     if warnings and result.receipt:
-        OUT.print(f"{name}: {warnings} note(s) in {escape(result.receipt)}", style="dim")
+        OUT.print(f"{name}: {warnings} note(s) in {escape(result.receipt)}", style="dim", soft_wrap=True)
 
 
 def print_problems(problems: list[Problem]) -> None:
     """A bounded list; the receipt has them all."""
     for problem in problems[:_SHOWN]:
         colour = "red" if problem.severity is Severity.ERROR else "yellow"
-        OUT.print(f"  [{colour}]{problem.code}[/] {escape(problem.for_depositor)}")
+        OUT.print(Padding(f"[{colour}]{problem.code}[/] {escape(problem.for_depositor)}", (0, 0, 0, 2)))
     if len(problems) > _SHOWN:
         OUT.print(f"  … and {len(problems) - _SHOWN} more")

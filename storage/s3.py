@@ -174,7 +174,7 @@ class S3Store:
             if spool.tell() != answer["ContentLength"]:
                 raise StoreUnavailable(self._name, f"{key} was cut short while reading")
             spool.seek(0)
-            yield io.BufferedReader(spool)  # type: ignore[type-var]
+            yield io.BufferedReader(spool)
 
     def size(self, key: str) -> int | None:
         try:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import cast
 
 from lxml import etree
 
@@ -128,8 +129,7 @@ def check_package_type(root: etree._Element, path: str, expected: str) -> Iterat
 def _select(root: etree._Element, expression: str) -> list[etree._Element]:
     if expression == ".":
         return [root]
-    found = root.xpath(expression, namespaces=NAMESPACES)
-    return found if isinstance(found, list) else []
+    return cast("list[etree._Element]", root.xpath(expression, namespaces=NAMESPACES))
 
 
 def csip(code: str, path: str, found: str) -> Problem:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 from lxml import etree
 
-from packages.mets.csip_rules import FILE_RULES, NAMESPACES, check_rules, csip
+from packages.mets.csip_rules import FILE_RULES, check_rules, csip
 from packages.paths import from_href
 from packages.problem import Problem
 from packages.problem_catalogue import problem
@@ -88,7 +88,7 @@ def _schema_findings(stream: BinaryIO, path: str) -> list[Problem]:
             if element.tag == f"{_METS}file":
                 element.clear()
                 while element.getprevious() is not None:
-                    del element.getparent()[0]  # type: ignore[union-attr]
+                    del element.getparent()[0]
     except etree.XMLSyntaxError as error:
         return [problem("METS-SCHEMA", path, found=str(error))]
     return []
@@ -109,7 +109,7 @@ def _collect(stream: BinaryIO, path: str, document: MetsDocument, *, csip_rules:
             document.files.append(_reference(element, element))
     root = events.root
     assert root is not None, "iterparse ended without a root"
-    return root
+    return cast(etree._Element, root)
 
 
 def _listed(element: etree._Element, path: str, document: MetsDocument, *, csip_rules: bool) -> ListedFile:
@@ -138,9 +138,10 @@ def _dangling(document: MetsDocument, path: str) -> Iterator[Problem]:
     root = document.root
     assert root is not None, "only called on a parsed document"
     known = {file.id for file in document.files}
-    known |= {str(value) for value in root.xpath("//@ID", namespaces=NAMESPACES)}
-    for name in _REFERENCES:
-        for value in root.xpath(f"//@{name}"):
-            for target in str(value).split():
+    elements = [element for element in root.iter() if isinstance(element.tag, str)]
+    known |= {element.get("ID", "") for element in elements}
+    for element in elements:
+        for name in _REFERENCES:
+            for target in element.get(name, "").split():
                 if target not in known:
                     yield problem("METS-IDREF", path, found=target)

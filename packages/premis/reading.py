@@ -50,7 +50,7 @@ def read_premis(stream: BinaryIO, path: str) -> PremisDocument:
                 handle(element, path, document)
                 element.clear()
                 while element.getprevious() is not None:
-                    del element.getparent()[0]  # type: ignore[union-attr]
+                    del element.getparent()[0]
     except etree.XMLSyntaxError as error:
         document.problems.append(problem("XML-NOT-WELL-FORMED", path, found=str(error)))
         return document

@@ -223,24 +223,24 @@ def _about(event: Event, representation: str) -> Event:
 
 def _name_files(worklist: Worklist, package: PackageId, context: IngestContext) -> tuple[Event, ...]:
     """Give every file its name in the AIP and its UUID; renaming is an event of that file."""
-    changed: list[tuple[str, str, str, int]] = []
+    changed: list[tuple[str, str, int]] = []
 
     def names() -> Iterator[tuple[str, str, int]]:
         for row, path, _, _ in worklist.work_files():
             name = path.removeprefix("data/")
-            uuid = package.child("file", name)
             reason = rename_reason(name)
             if reason:
-                changed.append((name, reason, uuid, row))
+                changed.append((name, reason, row))
             else:
-                yield name, uuid, row
+                yield name, package.child("file", name), row
 
     worklist.set_names(names())
     given: set[str] = set()
     events = []
-    for name, reason, uuid, row in changed:
+    for name, reason, row in changed:
         new = renamed(name, taken=lambda n: n in given or worklist.has(f"data/{n}"))
         given.add(new)
+        uuid = package.child("file", new)
         worklist.set_names([(new, uuid, row)])
         context.add(problem("PATH-RENAMED", f"data/{name}", expected=f"data/{new}", found=reason))
         events.append(

@@ -31,7 +31,7 @@ class Identifier:
         if not names:
             return []
         try:
-            answer = pygfried.identify_many(names, workers=self._workers)
+            answer: Any = pygfried.identify_many(names, workers=self._workers)
         except (RuntimeError, ValueError, pygfried.GoError) as error:
             raise ToolFailed(f"Siegfried failed on {len(names)} files: {error}") from error
         files = answer["files"]

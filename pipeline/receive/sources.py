@@ -231,8 +231,8 @@ class TarSource:
         """tarfile stops silently at a damaged header; the rest must be empty blocks."""
         position = self._tar.offset
         stream = cast(Any, self._tar.fileobj)
-        stream.seek(max(position - 512, 0))
-        if any(stream.read(1024).strip(b"\0")) and position:
+        stream.seek(position)
+        if position and stream.read(512).strip(b"\0"):
             raise CorruptArchive(f"unreadable header at byte {position}")
 
     @staticmethod

@@ -85,7 +85,7 @@ class _Profile:
             for algorithm in self._profile.get(f"{key}-Required", ()):
                 if algorithm not in present:
                     yield _broken(f"{kind}-{algorithm}.txt", "it is missing")
-            allowed = self._profile.get(f"{key}-Allowed")
+            allowed: list[str] = self._profile.get(f"{key}-Allowed") or []
             for algorithm in sorted(present - set(allowed or present)):
                 yield _broken(f"only {', '.join(allowed)}", f"{kind}-{algorithm}.txt")
 
@@ -104,7 +104,8 @@ class _Profile:
             yield _broken("a packed bag", "a folder")
         if wanted == "forbidden" and form != "folder":
             yield _broken("a folder", f"a {form} archive")
-        accepted = set(profile.get("Accept-Serialization") or _SERIALISATIONS.get(form, ()))
+        allowed: list[str] = profile.get("Accept-Serialization") or []
+        accepted = set(allowed) or _SERIALISATIONS.get(form, set())
         if form != "folder" and not accepted & _SERIALISATIONS[form]:
             yield _broken(" or ".join(sorted(accepted)), f"a {form} archive")
 
