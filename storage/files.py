@@ -7,6 +7,7 @@ import errno
 import hashlib
 import os
 import secrets
+import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -19,7 +20,7 @@ from storage.errors import (
     StoreUnavailable,
     WriteMismatch,
 )
-from storage.protocol import Progress, Upload
+from storage.protocol import Progress, Upload, check_key
 
 _CHUNK = 1 << 20
 _REFUSALS = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT}
@@ -131,7 +132,7 @@ class FileStore:
             return None
         except OSError as error:
             raise _mapped(self._name, error) from error
-        return status.st_size
+        return status.st_size if stat.S_ISREG(status.st_mode) else None
 
     def list(self, prefix: str) -> Iterator[str]:
         with self._errors():
@@ -155,9 +156,7 @@ class FileStore:
                 self._folders.discard(str(parent))
 
     def _path(self, key: str) -> str:
-        if key.startswith("/") or any(part in ("", ".", "..") for part in key.split("/")):
-            raise ValueError(f"not a key: {key!r}")
-        return f"{self._root}/{key}"
+        return f"{self._root}/{check_key(key)}"
 
     def _make_folder(self, folder: str) -> None:
         if folder not in self._folders:

@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 from packages.digest import sha512_hex
 from storage.errors import ObjectExists, ObjectMissing, WriteMismatch
-from storage.protocol import Progress, Upload
+from storage.protocol import Progress, Upload, check_key
 
 
 class MemoryStore:
@@ -25,7 +25,7 @@ class MemoryStore:
 
     def put(self, uploads: Iterable[Upload], progress: Progress | None = None) -> None:
         for upload in uploads:
-            if upload.key in self.objects:
+            if check_key(upload.key) in self.objects:
                 raise ObjectExists(upload.key)
             content = upload.content if upload.path is None else upload.path.read_bytes()
             assert content is not None, "an Upload has a path or content"

@@ -66,6 +66,13 @@ class ObjectStore(Protocol):
         """Remove an object; a missing one is fine (retries must be harmless)."""
 
 
+def check_key(key: str) -> str:
+    """The key itself. Raises ValueError for one that could lead elsewhere."""
+    if any(part in ("", ".", "..") for part in key.split("/")):
+        raise ValueError(f"not a key: {key!r}")
+    return key
+
+
 def read_all(store: ObjectStore, key: str, *, limit: int = 2 << 30) -> bytes:
     """The whole of a metadata object. Raises ObjectMissing; ValueError above ``limit`` bytes."""
     with store.open(key) as stream:

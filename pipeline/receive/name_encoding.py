@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 _CYRILLIC = re.compile("[Ѐ-ӿ]")
+_MIXED_WORD = re.compile("[A-Za-z][Ѐ-ӿ]|[Ѐ-ӿ][A-Za-z]")
 _FULL_WIDTH_KANA = re.compile("[ぁ-ヿー]")
 _LATIN_ACCENTED = re.compile("[À-ɏ]")
 # In order of preference where two fit equally well.
@@ -56,6 +57,8 @@ def _score(names: list[bytes], encoding: str, hints: str) -> float:
         weights += [_weight(c, encoding) for c in text if not c.isascii()]
         if re.search("[а-яё][А-ЯЁ]", text):  # KOI8-R read as CP1251 and friends swaps cases
             weights.append(0.0)
+        # Two scripts within one word: an accented Latin letter taken for a Cyrillic one.
+        weights += [0.0] * len(_MIXED_WORD.findall(text))
     score = sum(weights) / len(weights) if weights else 0.0
     if encoding == "utf-8":
         return score + 1  # valid UTF-8 by accident is all but impossible

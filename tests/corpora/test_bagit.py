@@ -66,5 +66,3 @@ def test_bagit_family(corpora: Path, archive: Archive, agreement: Agreement) -> 
 def test_every_case_is_there(corpora: Path) -> None:
     """The family has the rows this test was written for."""
     assert sum(1 for _ in rows(corpora, "bagit")) >= 43
-
-

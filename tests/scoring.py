@@ -38,7 +38,9 @@ class Score:
     arguable: int = 0
     wrong: list[str] = field(default_factory=list)
 
-    def judge(self, row: Row, verdict: str, codes: list[str], fits: Callable[[Row, list[str]], bool]) -> None:
+    def judge(
+        self, row: Row, verdict: str, codes: list[str], fits: Callable[[Row, list[str]], bool]
+    ) -> None:
         """Count one case; an arguable one only has to come back at all."""
         if row.expected == "arguable":
             self.arguable += 1

@@ -1,0 +1,115 @@
+"""kill -9 at every stage boundary and at random inside store: exactly one AIP in the end, or none."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from pipeline.ingest import sweep_work_areas
+from pipeline.store_check import verify_archive
+from stele.settings import load_settings
+from stele.wiring import build_archive, choose_agreement
+from stele.workspace import make_workspace
+
+# A child that kills itself when a stage ends, or after so many objects of the store stage.
+_CHILD = """
+import os, signal, sys
+from pathlib import Path
+import pipeline.ingest as ingest_module
+from stele.settings import load_settings
+from stele.wiring import build_archive, choose_agreement
+home, sip, where = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
+
+def dying(function):
+    def wrapper(*args, **kwargs):
+        answer = function(*args, **kwargs)
+        os.kill(os.getpid(), signal.SIGKILL)
+        return answer
+    return wrapper
+
+if where.isdigit():
+    import storage.files
+    left = int(where)
+    original = storage.files.FileStore._put_one
+    def counting(self, upload):
+        global left
+        left -= 1
+        if left < 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return original(self, upload)
+    storage.files.FileStore._put_one = counting
+else:
+    setattr(ingest_module, where, dying(getattr(ingest_module, where)))
+settings = load_settings(home)
+ingest_module.ingest(sip, choose_agreement(settings, None), build_archive(settings))
+"""
+_STAGES = ("receive", "verify", "examine", "describe", "store", "register", "write_receipt")
+_FILES = 60
+
+
+def _tree(folder: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+def _points() -> list[str]:
+    chosen = random.Random(20261123)
+    return [*_STAGES, *(str(chosen.randrange(_FILES + 14)) for _ in range(10))]
+
+
+@pytest.mark.parametrize("where", _points())
+def test_killed_there(where: str, tmp_path: Path, make_bag) -> None:
+    """The next run ends with exactly one intact AIP; the SIP is as it was all the time."""
+    sip = make_bag({f"f{n}.bin": os.urandom(500) for n in range(_FILES)})
+    before = _tree(sip)
+    home = tmp_path / "home"
+    make_workspace(home)
+    killed = subprocess.run(
+        [sys.executable, "-c", _CHILD, str(home), str(sip), where], check=False, capture_output=True
+    )
+    assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
+    assert _tree(sip) == before
+    archive = build_archive(load_settings(home))
+    from pipeline.ingest import ingest
+
+    sweep_work_areas(archive.work)
+    again = ingest(sip, choose_agreement(load_settings(home), None), archive)
+    assert again.outcome == ("duplicate" if where in ("register", "write_receipt") else "stored"), again
+    (report,) = verify_archive(archive.catalogue, tuple(archive.repositories), None)
+    assert (report.outcome, report.problems) == ("intact", ())
+    objects = list((home / "store").rglob("0=ocfl_object_1.1"))
+    assert len(objects) == 1
+    assert not list((home / "store").rglob("*tmp*"))
+    assert not list(archive.work.iterdir())
+    assert _tree(sip) == before
+    archive.catalogue.close()
+
+
+def test_killed_at_random_moments(tmp_path: Path, make_bag) -> None:
+    """Ten times over, the command itself killed after a random time: never two AIPs, never half a one."""
+    sip = make_bag({f"f{n}.bin": os.urandom(20_000) for n in range(400)})
+    before = _tree(sip)
+    home = tmp_path / "home"
+    make_workspace(home)
+    stele = Path(sys.executable).with_name("stele")
+    chosen = random.Random(7)
+    for _ in range(10):
+        process = subprocess.Popen(
+            [stele, "ingest", sip, "--home", home], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        time.sleep(0.6 + chosen.random() * 1.2)
+        process.kill()
+        process.wait()
+        assert _tree(sip) == before
+    subprocess.run([stele, "ingest", sip, "--home", home], check=True, capture_output=True)
+    archive = build_archive(load_settings(home))
+    (report,) = verify_archive(archive.catalogue, tuple(archive.repositories), None)
+    assert (report.outcome, report.problems) == ("intact", ())
+    assert len(list((home / "store").rglob("0=ocfl_object_1.1"))) == 1
+    archive.catalogue.close()

@@ -1,0 +1,45 @@
+"""The house itself: names, wheels, locks."""
+
+import re
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+_ROOT = Path(__file__).parent.parent.parent
+_FOLDERS = ("schemas", "packages", "storage", "pipeline", "flows", "stele")
+
+
+def test_no_other_distribution_owns_our_names() -> None:
+    """Flat top-level packages are safe only as long as nobody else uses their names."""
+    owners = packages_distributions()
+    for folder in _FOLDERS:
+        assert set(owners.get(folder, ["stele"])) == {"stele"}, folder
+
+
+def test_every_module_says_what_it_is_for() -> None:
+    """Module docstrings are not optional."""
+    for folder in _FOLDERS:
+        for source in (_ROOT / folder).rglob("*.py"):
+            text = source.read_text("utf-8")
+            assert not text.strip() or text.lstrip().startswith('"""'), source
+
+
+def test_no_drawer_modules() -> None:
+    """utils, helpers, common, misc and base are not names."""
+    names = {source.stem for folder in _FOLDERS for source in (_ROOT / folder).rglob("*.py")}
+    assert not names & {"utils", "helpers", "common", "misc", "base"}
+
+
+def test_the_lock_names_no_address() -> None:
+    """Versions only."""
+    for line in (_ROOT / "requirements.lock").read_text("utf-8").splitlines():
+        assert re.fullmatch(r"[A-Za-z0-9._-]+(\[[a-z,]+\])?==\S+( ; .+)?", line), line
+
+
+def test_every_dependency_has_its_reason() -> None:
+    """docs/dependencies.md has a line for each."""
+    project = (_ROOT / "pyproject.toml").read_text("utf-8")
+    listed = re.findall(r'^  "([a-z0-9-]+)[\[>=]', project, re.MULTILINE)
+    page = (_ROOT / "docs/dependencies.md").read_text("utf-8")
+    missing = [name for name in listed if f"`{name}`" not in page]
+    assert listed
+    assert not missing
