@@ -265,7 +265,6 @@ def dip(
 ) -> None:
     """Build a DIP: the content, its METS, its provenance, and an index.html that opens offline."""
     from pipeline.disseminate import disseminate
-
     from stele.screen import OUT, print_json, size_text, watching
     from stele.workspace import opened
 
