@@ -26,6 +26,8 @@ from pipeline.context import (
 from pipeline.describe import describe
 from pipeline.errors import PipelineError, WorkAreaUnusable
 from pipeline.examine import examine
+from pipeline.examine.ahead import IdentificationAhead
+from pipeline.examine.identification import Identifier
 from pipeline.receipt import write_receipt
 from pipeline.receive import receive
 from pipeline.register import register
@@ -84,8 +86,8 @@ def ingest(
     """
     watch = _Stopwatch()
     try:
-        with _work_area(archive.work) as work:
-            context = _context(subject, agreement, archive, work, progress)
+        with _work_area(archive.work) as work, _identification(archive) as ahead:
+            context = _context(subject, agreement, archive, work, progress, ahead)
             result = _run(context, archive, watch)
     except (PipelineError, StorageError, OSError) as error:
         result = _failure(subject, agreement, archive, watch, error)
@@ -151,8 +153,8 @@ def check(
     """Judge a submission as an ingest would, formats included, and store nothing."""
     watch = _Stopwatch()
     try:
-        with _work_area(archive.work) as work:
-            context = _context(subject, agreement, archive, work, progress)
+        with _work_area(archive.work) as work, _identification(archive) as ahead:
+            context = _context(subject, agreement, archive, work, progress, ahead)
             verified = _judge(context, watch)
             if verified is not None:
                 with watch.stage("examine"):
@@ -165,7 +167,12 @@ def check(
 
 
 def _context(
-    subject: Path, agreement: Agreement, archive: Archive, work: Path, progress: Progress
+    subject: Path,
+    agreement: Agreement,
+    archive: Archive,
+    work: Path,
+    progress: Progress,
+    ahead: IdentificationAhead,
 ) -> IngestContext:
     return IngestContext(
         subject=subject,
@@ -174,7 +181,7 @@ def _context(
         software=archive.software,
         clock=archive.clock,
         progress=progress,
-        workers=archive.workers,
+        ahead=ahead,
         sidecar_limit=archive.sidecar_limit,
     )
 
@@ -223,6 +230,15 @@ def _failure(
         finished=archive.clock(),
         reason=reason,
     )
+
+
+@contextmanager
+def _identification(archive: Archive) -> Iterator[IdentificationAhead]:
+    ahead = IdentificationAhead(Identifier(workers=archive.workers))
+    try:
+        yield ahead
+    finally:
+        ahead.close()
 
 
 @contextmanager

@@ -19,8 +19,8 @@ _SCHEMA = """
 CREATE TABLE file (
   id INTEGER PRIMARY KEY, path TEXT NOT NULL UNIQUE, original TEXT NOT NULL,
   size INTEGER NOT NULL, modified INTEGER NOT NULL, work TEXT NOT NULL, sha512 TEXT NOT NULL,
-  payload INTEGER NOT NULL, name TEXT, uuid TEXT, format INTEGER NOT NULL DEFAULT 0,
-  note TEXT NOT NULL DEFAULT '' {extra}
+  payload INTEGER NOT NULL, container INTEGER NOT NULL, name TEXT, uuid TEXT,
+  format INTEGER NOT NULL DEFAULT 0 {extra}
 );
 CREATE TABLE listed (
   manifest TEXT NOT NULL, path TEXT NOT NULL, digest TEXT NOT NULL, PRIMARY KEY (manifest, path)
@@ -46,6 +46,7 @@ class ReceivedFile:
     work: str
     digests: Mapping[DigestAlgorithm, str]
     payload: bool
+    container: bool
 
 
 class Worklist:
@@ -70,16 +71,16 @@ class Worklist:
 
     def add(self, batch: Iterable[ReceivedFile]) -> None:
         """Take in received files."""
-        columns = "path, original, size, modified, work, sha512, payload"
+        columns = "path, original, size, modified, work, sha512, payload, container"
         extra = "".join(f", {a.value}" for a in self._extra)
-        marks = ", ".join("?" * (7 + len(self._extra)))
+        marks = ", ".join("?" * (8 + len(self._extra)))
         self._db.execute("BEGIN")
         self._db.executemany(
             f"INSERT INTO file ({columns}{extra}) VALUES ({marks})",
             (
                 (
                     f.path, f.original, f.size, f.modified, f.work,
-                    f.digests[DigestAlgorithm.SHA512], int(f.payload),
+                    f.digests[DigestAlgorithm.SHA512], int(f.payload), int(f.container),
                     *(f.digests[a] for a in self._extra),
                 )
                 for f in batch
@@ -159,9 +160,9 @@ class Worklist:
         query = "SELECT path, sha512 FROM file WHERE payload = 1 ORDER BY path"
         yield from self._db.execute(query)
 
-    def work_files(self) -> Iterator[tuple[int, str, str, int]]:
-        """(row, path, work name, size) of every payload file."""
-        query = "SELECT id, path, work, size FROM file WHERE payload = 1 ORDER BY id"
+    def work_files(self) -> Iterator[tuple[int, str, str, int, int]]:
+        """(row, path, work name, size, whether it looks like a container) of every payload file."""
+        query = "SELECT id, path, work, size, container FROM file WHERE payload = 1 ORDER BY id"
         yield from self._db.execute(query)
 
     def set_formats(self, formats: Iterable[tuple[int, FileFormat]]) -> None:

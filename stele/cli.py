@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
 from stele import __version__
+
+if TYPE_CHECKING:
+    from packages.identifiers import PackageId
 
 app = typer.Typer(
     name="stele",
@@ -317,7 +319,7 @@ def doctor(home: Home = None, as_json: AsJson = False) -> None:
     raise typer.Exit(EXIT_FAILED if any(f.state == "broken" for f in findings) else 0)
 
 
-def _package(text: str):  # type: ignore[no-untyped-def]
+def _package(text: str) -> PackageId:
     from packages.identifiers import PackageId
 
     try:
@@ -328,7 +330,6 @@ def _package(text: str):  # type: ignore[no-untyped-def]
 
 def main() -> None:
     """The console script's entry."""
-    os.environ.setdefault("PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW", "ignore")
     app()
 
 

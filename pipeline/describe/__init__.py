@@ -226,7 +226,7 @@ def _name_files(worklist: Worklist, package: PackageId, context: IngestContext) 
     changed: list[tuple[str, str, int]] = []
 
     def names() -> Iterator[tuple[str, str, int]]:
-        for row, path, _, _ in worklist.work_files():
+        for row, path, *_ in worklist.work_files():
             name = path.removeprefix("data/")
             reason = rename_reason(name)
             if reason:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -30,7 +31,8 @@ class Shelf:
         target = self.folder / ("bag" if bag else "package") / path
         target.parent.mkdir(parents=True, exist_ok=True)
         hasher, size = hashlib.sha512(), 0
-        with target.open("wb") as sink:
+        descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o444)
+        with open(descriptor, "wb") as sink:
             for chunk in chunks:
                 hasher.update(chunk)
                 sink.write(chunk)

@@ -11,7 +11,6 @@ from packages.premis import Agent, AgentType, EventType
 from packages.problem_catalogue import problem
 from pipeline.context import IngestContext
 from pipeline.examine.containers import inspect_container
-from pipeline.examine.identification import Identifier
 from pipeline.verify import VerifiedSip
 
 __all__ = ["ExaminedSip", "examine"]
@@ -31,24 +30,26 @@ class ExaminedSip:
 def examine(verified: VerifiedSip, context: IngestContext) -> ExaminedSip:
     """Identify every payload file and report what an archivist should know."""
     worklist = verified.received.worklist
-    identifier = Identifier(workers=context.workers)
+    ahead = context.ahead
+    assert ahead is not None, "receive starts the identification"
+    identifier = ahead.identifier
+    answers = ahead.formats()
     content = context.work / "content"
     refused = set(context.agreement.formats.refused)
     findings = _Findings(context)
     rows = worklist.work_files()
     while batch := list(islice(rows, _BATCH)):
-        names = [str(content / work) for _, _, work, _ in batch]
-        formats = identifier.identify(names)
+        formats = list(islice(answers, len(batch)))
         worklist.set_formats((row, known) for (row, *_), known in zip(batch, formats, strict=True))
-        for (_, path, work, size), known in zip(batch, formats, strict=True):
+        for (_, path, work, size, container), known in zip(batch, formats, strict=True):
             findings.judge(path, size, known)
             if known.puid in refused:
                 preferred = context.agreement.formats.preferred or "another format"
                 found = f"{known.puid} {known.name}"
                 context.add(problem("FMT-REFUSED", path, expected=preferred, found=found))
-            if size:
+            if container:
                 context.add(*inspect_container(content / work, path, known))
-        context.progress("examine", sum(size for *_, size in batch), len(batch))
+        context.progress("examine", sum(size for *_, size, _ in batch), len(batch))
     findings.close()
     agent = Agent(
         f"siegfried-{identifier.version}", "Siegfried (pygfried)", AgentType.SOFTWARE,

@@ -24,6 +24,7 @@ from pipeline.worklist import ReceivedFile, Worklist
 _CHUNK = 1 << 20
 _THREADED_FROM = 8 << 20
 _BATCH = 1000
+_CONTAINERS = (b"PK\x03\x04", b"7z\xbc\xaf", b"Rar!")
 _EXTENSION = re.compile(r"\.[A-Za-z0-9]{1,12}$")
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.EPERM}
 
@@ -36,22 +37,30 @@ def take_custody(
 ) -> None:
     """Copy files into the work area and list them with their digests.
 
-    ``entries`` pairs each file with its path in the bag.
+    ``entries`` pairs each file with its path in the bag. Payload is handed to the identification
+    that runs ahead, if there is one.
     Raises CorruptArchive when the archive ends early, WorkAreaUnusable when there is no room.
     """
+    content = f"{context.work}/content"
     batch: list[ReceivedFile] = []
     for number, (entry, path) in enumerate(entries):
         work = _work_name(number, path)
-        batch.append(_take_one(source, entry, path, work, worklist.algorithms, context))
+        batch.append(_take_one(source, entry, path, content, work, worklist.algorithms, context))
         if len(batch) >= _BATCH:
-            worklist.add(batch)
-            batch.clear()
+            _hand_on(batch, content, worklist, context)
+            batch = []
+    _hand_on(batch, content, worklist, context)
+
+
+def _hand_on(batch: list[ReceivedFile], content: str, worklist: Worklist, context: IngestContext) -> None:
     worklist.add(batch)
+    if context.ahead is not None:
+        context.ahead.take([f"{content}/{file.work}" for file in batch if file.payload])
 
 
 def _work_name(number: int, path: str) -> str:
-    """A name of our own: no file system limits or hostile names; the extension stays as evidence."""
-    extension = _EXTENSION.search(path.rpartition("/")[2])
+    """A name of our own: no limits, nothing hostile; the extension stays as evidence."""
+    extension = _EXTENSION.search(path)
     return f"{number // 1000:04d}/{number:07d}{extension.group() if extension else ''}"
 
 
@@ -59,43 +68,47 @@ def _take_one(
     source: Source,
     entry: Entry,
     path: str,
+    content: str,
     work: str,
     algorithms: tuple[DigestAlgorithm, ...],
     context: IngestContext,
 ) -> ReceivedFile:
-    target = context.work / "content" / work
-    descriptor = _create(target)
+    descriptor = _create(f"{content}/{work}")
     with open(descriptor, "wb", buffering=0) as sink:
         try:
             stream = source.open(entry)
         except PermissionError:
             raise SubmissionUnreadable(f"no permission to read {entry.path}") from None
         with stream, corruption():
+            head = stream.read(min(_CHUNK, entry.size + 1))
+            _write(sink.write, head)
             if entry.size >= _THREADED_FROM:
-                size, digests = _copy_threaded(stream.read, sink.write, algorithms, context)
+                size, digests = _copy_threaded(head, stream.read, sink.write, algorithms, context)
             else:
-                size, digests = _copy(stream.read, sink.write, algorithms, entry.size, path)
+                size, digests = _copy(head, stream.read, sink.write, algorithms, entry, path)
                 context.progress("receive", size, 1)
     return ReceivedFile(
         path=path,
-        original=paths.printable(path),
+        original=path if path.isprintable() else paths.printable(path),
         size=size,
         modified=entry.modified,
         work=work,
         digests=digests,
         payload=path.startswith("data/"),
+        container=head[:4] in _CONTAINERS,
     )
 
 
-def _create(target: Path) -> int:
+def _create(target: str) -> int:
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
     try:
-        return os.open(target, flags, 0o444)
-    except FileNotFoundError:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        return os.open(target, flags, 0o444)
+        try:
+            return os.open(target, flags, 0o444)
+        except FileNotFoundError:
+            Path(target).parent.mkdir(parents=True, exist_ok=True)
+            return os.open(target, flags, 0o444)
     except OSError as error:
-        raise WorkAreaUnusable(f"cannot write to {target.parent}: {error.strerror}") from error
+        raise WorkAreaUnusable(f"cannot write {target}: {error.strerror}") from error
 
 
 def _write(write: Callable[[bytes], int | None], chunk: bytes) -> None:
@@ -110,22 +123,25 @@ def _write(write: Callable[[bytes], int | None], chunk: bytes) -> None:
 
 
 def _copy(
+    head: bytes,
     read: Callable[[int], bytes],
     write: Callable[[bytes], int | None],
     algorithms: tuple[DigestAlgorithm, ...],
-    declared: int,
+    entry: Entry,
     path: str,
 ) -> tuple[int, Mapping[DigestAlgorithm, str]]:
     hasher = MultiHasher(algorithms)
+    hasher.update(head)
     while chunk := read(_CHUNK):
         hasher.update(chunk)
         _write(write, chunk)
-        if hasher.size > declared + _CHUNK:
+        if hasher.size > entry.size + _CHUNK:
             raise CorruptArchive(f"{path} is longer than its archive says")
     return hasher.size, hasher.hexdigests()
 
 
 def _copy_threaded(
+    head: bytes,
     read: Callable[[int], bytes],
     write: Callable[[bytes], int | None],
     algorithms: tuple[DigestAlgorithm, ...],
@@ -144,6 +160,9 @@ def _copy_threaded(
     ]
     for thread in threads:
         thread.start()
+    for waiting in queues:
+        waiting.put(head)
+    context.progress("receive", len(head), 0)
     try:
         while chunk := read(_CHUNK):
             for waiting in queues:

@@ -106,11 +106,12 @@ class FolderSource:
         with os.scandir(folder) as found:
             children = sorted(found, key=lambda child: child.name)
         for child in children:
-            path = prefix + child.name
+            name, guessed, raw = _folder_name(child.name)
+            path = prefix + name
             status = child.stat(follow_symlinks=False)
             entry = Entry(
                 path, EntryKind.FILE, status.st_size, status.st_size, int(status.st_mtime),
-                handle=child.path,
+                guessed=guessed, raw=raw, handle=child.path,
             )  # fmt: skip
             if stat.S_ISLNK(status.st_mode):
                 yield replace(entry, kind=EntryKind.LINK, target=os.readlink(child.path))  # noqa: PTH115
@@ -259,6 +260,17 @@ class TarSource:
 
     def close(self) -> None:
         self._tar.close()
+
+
+def _folder_name(name: str) -> tuple[str, str | None, str]:
+    """A name on disk as text; one that is not UTF-8 is guessed like an archive's."""
+    try:
+        name.encode("utf-8")
+    except UnicodeEncodeError:
+        raw = name.encode("utf-8", "surrogateescape")
+        (decoded,) = decode_names([raw])
+        return decoded.text, decoded.guessed, raw.hex(" ")
+    return name, None, ""
 
 
 def _is_utf8(name: bytes) -> bool:
