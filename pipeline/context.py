@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, assert_never
+from typing import assert_never
 
 from packages.identifiers import IngestId, PackageId
 from packages.package_file import timestamp
@@ -17,9 +17,6 @@ from packages.premis.model import AgentRole
 from packages.problem import Problem, Severity, by_severity
 from pipeline.agreement import Agreement
 from pipeline.worklist import Worklist
-
-if TYPE_CHECKING:
-    from pipeline.examine.ahead import IdentificationAhead
 
 Clock = Callable[[], datetime]
 Progress = Callable[[str, int, int], None]
@@ -85,13 +82,13 @@ class IngestContext:
     software: Software
     clock: Clock = utc_now
     progress: Progress = no_progress
+    workers: int = 2
     sidecar_limit: int = 1000
     problems: list[Problem] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
     agents: dict[str, Agent] = field(default_factory=dict)
     run: str = field(default_factory=lambda: str(uuid.uuid4()))
     worklist: Worklist | None = None
-    ahead: IdentificationAhead | None = None
 
     def add(self, *problems: Problem) -> None:
         """Report problems."""

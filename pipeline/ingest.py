@@ -26,8 +26,6 @@ from pipeline.context import (
 from pipeline.describe import describe
 from pipeline.errors import PipelineError, WorkAreaUnusable
 from pipeline.examine import examine
-from pipeline.examine.ahead import IdentificationAhead
-from pipeline.examine.identification import Identifier
 from pipeline.receipt import write_receipt
 from pipeline.receive import receive
 from pipeline.register import register
@@ -86,8 +84,8 @@ def ingest(
     """
     watch = _Stopwatch()
     try:
-        with _work_area(archive.work) as work, _identification(archive) as ahead:
-            context = _context(subject, agreement, archive, work, progress, ahead)
+        with _work_area(archive.work) as work:
+            context = _context(subject, agreement, archive, work, progress)
             result = _run(context, archive, watch)
     except (PipelineError, StorageError, OSError) as error:
         result = _failure(subject, agreement, archive, watch, error)
@@ -153,8 +151,8 @@ def check(
     """Judge a submission as an ingest would, formats included, and store nothing."""
     watch = _Stopwatch()
     try:
-        with _work_area(archive.work) as work, _identification(archive) as ahead:
-            context = _context(subject, agreement, archive, work, progress, ahead)
+        with _work_area(archive.work) as work:
+            context = _context(subject, agreement, archive, work, progress)
             verified = _judge(context, watch)
             if verified is not None:
                 with watch.stage("examine"):
@@ -172,7 +170,6 @@ def _context(
     archive: Archive,
     work: Path,
     progress: Progress,
-    ahead: IdentificationAhead,
 ) -> IngestContext:
     return IngestContext(
         subject=subject,
@@ -181,7 +178,7 @@ def _context(
         software=archive.software,
         clock=archive.clock,
         progress=progress,
-        ahead=ahead,
+        workers=archive.workers,
         sidecar_limit=archive.sidecar_limit,
     )
 
@@ -230,15 +227,6 @@ def _failure(
         finished=archive.clock(),
         reason=reason,
     )
-
-
-@contextmanager
-def _identification(archive: Archive) -> Iterator[IdentificationAhead]:
-    ahead = IdentificationAhead(Identifier(workers=archive.workers))
-    try:
-        yield ahead
-    finally:
-        ahead.close()
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from packages.premis import Agent, AgentType, EventType
 from packages.problem_catalogue import problem
 from pipeline.context import IngestContext
 from pipeline.examine.containers import inspect_container
+from pipeline.examine.identification import Identifier
 from pipeline.verify import VerifiedSip
 
 __all__ = ["ExaminedSip", "examine"]
@@ -30,16 +31,13 @@ class ExaminedSip:
 def examine(verified: VerifiedSip, context: IngestContext) -> ExaminedSip:
     """Identify every payload file and report what an archivist should know."""
     worklist = verified.received.worklist
-    ahead = context.ahead
-    assert ahead is not None, "receive starts the identification"
-    identifier = ahead.identifier
-    answers = ahead.formats()
+    identifier = Identifier(workers=context.workers)
     content = context.work / "content"
     refused = set(context.agreement.formats.refused)
     findings = _Findings(context)
     rows = worklist.work_files()
     while batch := list(islice(rows, _BATCH)):
-        formats = list(islice(answers, len(batch)))
+        formats = identifier.identify([str(content / work) for _, _, work, *_ in batch])
         worklist.set_formats((row, known) for (row, *_), known in zip(batch, formats, strict=True))
         for (_, path, work, size, container), known in zip(batch, formats, strict=True):
             findings.judge(path, size, known)

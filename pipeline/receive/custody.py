@@ -37,8 +37,7 @@ def take_custody(
 ) -> None:
     """Copy files into the work area and list them with their digests.
 
-    ``entries`` pairs each file with its path in the bag. Payload is handed to the identification
-    that runs ahead, if there is one.
+    ``entries`` pairs each file with its path in the bag.
     Raises CorruptArchive when the archive ends early, WorkAreaUnusable when there is no room.
     """
     content = f"{context.work}/content"
@@ -47,21 +46,15 @@ def take_custody(
         work = _work_name(number, path)
         batch.append(_take_one(source, entry, path, content, work, worklist.algorithms, context))
         if len(batch) >= _BATCH:
-            _hand_on(batch, content, worklist, context)
-            batch = []
-    _hand_on(batch, content, worklist, context)
-
-
-def _hand_on(batch: list[ReceivedFile], content: str, worklist: Worklist, context: IngestContext) -> None:
+            worklist.add(batch)
+            batch.clear()
     worklist.add(batch)
-    if context.ahead is not None:
-        context.ahead.take([f"{content}/{file.work}" for file in batch if file.payload])
 
 
 def _work_name(number: int, path: str) -> str:
     """A name of our own: no limits, nothing hostile; the extension stays as evidence."""
     extension = _EXTENSION.search(path)
-    return f"{number // 1000:04d}/{number:07d}{extension.group() if extension else ''}"
+    return f"{number // 10000:04d}/{number:07d}{extension.group() if extension else ''}"
 
 
 def _take_one(
