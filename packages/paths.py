@@ -15,6 +15,7 @@ _NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _RENAMED = re.compile("[%\x00-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
 _WINDOWS_RESERVED = re.compile(r"(?i)^(con|prn|aux|nul|com[1-9]|lpt[1-9])(\..*)?$")
 _WINDOWS_FORBIDDEN = re.compile(r'[<>:"|?*\\]')
+_NAME_MAX = 255
 _PORTABLE_SEGMENT = re.compile(r"[A-Za-z0-9._-]{1,200}")
 
 
@@ -69,6 +70,8 @@ def rename_reason(path: str) -> str | None:
     """Why this name cannot be kept as it is in an AIP, or None."""
     match = _RENAMED.search(path)
     if match is None:
+        if any(len(segment.encode()) > _NAME_MAX for segment in path.split("/")):
+            return f"has a part longer than {_NAME_MAX} bytes, which file systems cannot hold"
         return None
     character = match.group()
     if character == "%":
@@ -77,15 +80,34 @@ def rename_reason(path: str) -> str | None:
 
 
 def renamed(path: str, *, taken: Callable[[str], bool]) -> str:
-    """A name an AIP can carry, as close to ``path`` as possible and not ``taken`` already."""
-    plain = _RENAMED.sub("_", path)
-    candidate, number = plain, 1
-    folder, slash, name = plain.rpartition("/")
-    stem, dot, extension = name.partition(".")
+    """A name an AIP can carry, as close to ``path`` as possible and not ``taken`` already.
+
+    On a clash every segment that had to change gets a number, so that a clash of folders ends too.
+    """
+    segments = path.split("/")
+    plain = [_shortened(_RENAMED.sub("_", segment)) for segment in segments]
+    candidate, number = "/".join(plain), 1
     while taken(candidate):
         number += 1
-        candidate = f"{folder}{slash}{stem}~{number}{dot}{extension}"
+        candidate = "/".join(
+            new if new == old else _numbered(new, number) for old, new in zip(segments, plain, strict=True)
+        )
     return candidate
+
+
+def _numbered(segment: str, number: int) -> str:
+    stem, dot, extension = segment.partition(".")
+    return f"{stem}~{number}{dot}{extension}"
+
+
+def _shortened(segment: str) -> str:
+    """A segment of at most 200 bytes, its extension kept."""
+    raw = segment.encode()
+    if len(raw) <= _NAME_MAX:
+        return segment
+    _, dot, extension = segment.rpartition(".")
+    tail = f"{dot}{extension}" if dot and len(extension.encode()) <= 16 else ""
+    return raw[: 200 - len(tail.encode())].decode("utf-8", "ignore") + tail
 
 
 def unportable_reason(path: str) -> str | None:

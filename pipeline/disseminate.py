@@ -105,14 +105,16 @@ class _Builder:
         """Copy the content and describe it; the list is ordered by path."""
         prefix = f"{self._root}/representations/{_REP}/data/"
         described = self._described()
+        given: set[str] = set()
         files = []
         for logical in sorted(path for path in self._entries if path.startswith(prefix)):
             name = logical.removeprefix(prefix)
             identifier = self._package.child("file", name)
             original, known, created = described[identifier]
             path = original.removeprefix("data/")
-            if paths.escape_reason(path) or "\\x" in path:
-                path = name
+            if path in given or paths.escape_reason(path) or paths.rename_reason(path.replace("%", "")):
+                path = name  # the name in the AIP is always possible and always free
+            given.add(path)
             size = self._fetch(logical, f"representations/{_REP}/data/{path}")
             files.append(
                 PackageFile(identifier, path, original, size, self._entries[logical].sha512, created, known)

@@ -103,8 +103,8 @@ def _from_any(
         here = InventoryEntry(entry.sha512, entry.logical, content[0])
         try:
             size = fetch(package, repository, here, target)
-        except ObjectMissing:
-            continue
+        except (StorageError, OSError):
+            continue  # another store may still have it
         if size is not None:
             return size
     return None

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import secrets
 import shutil
 import tempfile
 import time
+import traceback
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from packages.package_file import timestamp
+from packages.paths import printable
 from packages.problem import by_severity
 from pipeline.agreement import Agreement
 from pipeline.context import (
@@ -89,7 +92,10 @@ def ingest(
             result = _run(context, archive, watch)
     except (PipelineError, StorageError, OSError) as error:
         result = _failure(subject, agreement, archive, watch, error)
-    name = f"{subject.name}-{result.finished:%Y%m%dT%H%M%SZ}-{result.outcome}"
+    except Exception as error:  # a bug of ours must not cost the rest of the night its run
+        result = _failure(subject, agreement, archive, watch, error)
+    moment = f"{result.finished:%Y%m%dT%H%M%SZ}"
+    name = f"{printable(subject.name)[:60]}-{moment}-{secrets.token_hex(3)}-{result.outcome}"
     try:
         return write_receipt(result, agreement, archive.receipts, name)
     except OSError as error:
@@ -104,7 +110,9 @@ def _run(context: IngestContext, archive: Archive, watch: _Stopwatch) -> Result:
     urn = submission.package_id.urn
     catalogue = archive.catalogue
     now = timestamp(context.clock())
-    catalogue.begin_ingest(str(submission.ingest_id), str(context.subject), context.agreement.name, now)
+    catalogue.begin_ingest(
+        str(submission.ingest_id), printable(str(context.subject)), context.agreement.name, now
+    )
     outcome, version = Outcome.FAILED, None
     try:
         heads = [repository.head(urn) for repository in archive.repositories]
@@ -193,7 +201,7 @@ def _result(
     version: str | None = None,
 ) -> Result:
     return Result(
-        subject=str(context.subject),
+        subject=printable(str(context.subject)),
         outcome=outcome,
         aip=aip,
         version=version,
@@ -211,10 +219,14 @@ def _failure(
     subject: Path, agreement: Agreement, archive: Archive, watch: _Stopwatch, error: Exception
 ) -> Result:
     reason = str(error)
+    if not isinstance(error, (PipelineError, StorageError, OSError)):
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        place = f"{Path(where.filename).name}:{where.lineno}"
+        reason = f"unexpected {type(error).__name__} in {place}: {error}; please report this"
     if isinstance(error, OSError):
         reason = f"{error.strerror or error} ({error.filename or subject})"
     return Result(
-        subject=str(subject),
+        subject=printable(str(subject)),
         outcome=Outcome.FAILED,
         aip=None,
         version=None,
@@ -261,9 +273,10 @@ def sweep_work_areas(parent: Path) -> int:
                 removed += 1
         except FileNotFoundError:
             # No lock yet: either this moment's start or a death in its first instant.
-            if time.time() - area.stat().st_mtime > 3600:
-                shutil.rmtree(area, ignore_errors=True)
-                removed += 1
+            with suppress(FileNotFoundError):  # another process may be sweeping too
+                if time.time() - area.stat().st_mtime > 3600:
+                    shutil.rmtree(area, ignore_errors=True)
+                    removed += 1
         except OSError:
             continue  # in use
     return removed

@@ -28,7 +28,7 @@ _SENTENCE = {
 def write_receipt(result: Result, agreement: Agreement, folder: Path, name: str) -> Result:
     """Write ``name.json`` for machines and ``name.md`` for people; the result names the latter."""
     folder.mkdir(parents=True, exist_ok=True)
-    stem = re.sub("[^A-Za-z0-9._-]", "_", name)[:120]
+    stem = re.sub(r"[^\w.-]", "_", name)
     readable = folder / f"{stem}.md"
     result = replace(result, receipt=str(readable))
     readable.write_text(_as_markdown(result, agreement), "utf-8")

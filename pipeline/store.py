@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from packages.package_file import timestamp
+from packages.paths import printable
 from pipeline.context import IngestContext
 from pipeline.describe import PlannedAip
 from pipeline.errors import PipelineError
@@ -43,7 +44,7 @@ def store(planned: PlannedAip, repositories: Sequence[OcflRepository], context: 
         )
     info = VersionInfo(
         created=timestamp(context.clock()),
-        message=f"Ingest of {context.subject.name}",
+        message=f"Ingest of {printable(context.subject.name)}",
         user=context.software.name,
         address=f"mailto:{context.agreement.archive.email or 'archive@stele.invalid'}",
     )
@@ -76,4 +77,6 @@ def _create(
             progress=lambda size: context.progress("store", size, 1),
         )
     except ObjectExists:
+        if repository.head(urn) is None:
+            raise
         return repository.inventory_digest(urn)

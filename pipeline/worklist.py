@@ -92,6 +92,11 @@ class Worklist:
         """Whether the bag holds this file."""
         return self._db.execute("SELECT 1 FROM file WHERE path = ?", (path,)).fetchone() is not None
 
+    def has_below(self, prefix: str) -> bool:
+        """Whether any file's path starts with ``prefix``, which ends in a slash."""
+        query = "SELECT 1 FROM file WHERE path >= ? AND path < ? LIMIT 1"
+        return self._db.execute(query, (prefix, prefix[:-1] + "0")).fetchone() is not None
+
     def paths(self, *, payload: bool) -> Iterator[str]:
         """All paths, ordered."""
         query = "SELECT path FROM file WHERE payload = ? ORDER BY path"

@@ -78,7 +78,13 @@ class FileStore:
             with open(descriptor, "wb", buffering=0) as sink:
                 for chunk in _chunks(upload):
                     hasher.update(chunk)
-                    sink.write(chunk)
+                    view = memoryview(chunk)
+                    while view:  # a raw write may be short, and says so only in its answer
+                        view = view[sink.write(view) :]
+                written = os.fstat(sink.fileno()).st_size
+            if written != upload.size:
+                found = f"{written} bytes"
+                raise WriteMismatch(upload.key, expected=f"{upload.size} bytes", found=found)
             if hasher.hexdigest() != upload.sha512:
                 raise WriteMismatch(upload.key, expected=upload.sha512, found=hasher.hexdigest())
             os.link(temporary, f"{folder}/{name}")
@@ -109,8 +115,11 @@ class FileStore:
         """Make all earlier writes durable in one call instead of one fsync per object."""
         descriptor = os.open(self._root, os.O_RDONLY)
         try:
-            if _SYNCFS is None or _SYNCFS(descriptor) != 0:
+            if _SYNCFS is None:
                 os.sync()
+            elif _SYNCFS(descriptor) != 0:  # nothing may be committed on a promise that failed
+                number = ctypes.get_errno()
+                raise OSError(number, os.strerror(number), str(self._root))
         finally:
             os.close(descriptor)
 
@@ -190,8 +199,7 @@ def _chunks(upload: Upload) -> Iterator[bytes]:
 def _walk(folder: Path) -> Iterator[Path]:
     for current, _, names in os.walk(folder):
         for name in names:
-            if not name.startswith(_TEMPORARY):
-                yield Path(current, name)
+            yield Path(current, name)
 
 
 def _fsync_folder(folder: str) -> None:

@@ -106,7 +106,7 @@ class S3Store:
                 for upload in uploads:
                     if len(running) >= 2 * limit:  # bounded: a million uploads are never queued
                         running = self._settle(running, progress)
-                    running.add(pool.submit(self._put_one, upload))
+                    running.add(pool.submit(self._put_new, upload))
                 while running:
                     running = self._settle(running, progress)
             except BaseException:
@@ -139,6 +139,18 @@ class S3Store:
                 )
             self._confirm(upload)
         return upload.size
+
+    def _put_new(self, upload: Upload) -> int:
+        """Put, where a refusal because of our own earlier, unanswered request is a success."""
+        try:
+            return self._put_one(upload)
+        except ObjectExists:
+            try:
+                with self._errors(upload.key):
+                    self._confirm(upload)
+            except WriteMismatch:
+                raise ObjectExists(upload.key) from None
+            return upload.size
 
     def _put_bytes(self, key: str, content: bytes) -> None:
         """Create-only where the server honours If-None-Match; where it does not, it is ignored."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from heapq import merge
@@ -235,11 +234,20 @@ def _name_files(worklist: Worklist, package: PackageId, context: IngestContext) 
                 yield name, package.child("file", name), row
 
     worklist.set_names(names())
-    given: set[str] = set()
+    given: set[str] = set()  # new names and every folder above them
+
+    def taken(name: str) -> bool:
+        steps = [name, *_folders_above(name)]
+        if given.intersection(steps[:1]) or any(worklist.has(f"data/{s}") for s in steps):
+            return True
+        return worklist.has_below(f"data/{name}/") or any(s in files_given for s in steps)
+
+    files_given: set[str] = set()
     events = []
     for name, reason, row in changed:
-        new = renamed(name, taken=lambda n: n in given or worklist.has(f"data/{n}"))
-        given.add(new)
+        new = renamed(name, taken=taken)
+        files_given.add(new)
+        given.update((new, *_folders_above(new)))
         uuid = package.child("file", new)
         worklist.set_names([(new, uuid, row)])
         context.add(problem("PATH-RENAMED", f"data/{name}", expected=f"data/{new}", found=reason))
@@ -249,6 +257,11 @@ def _name_files(worklist: Worklist, package: PackageId, context: IngestContext) 
             )
         )
     return tuple(events)
+
+
+def _folders_above(path: str) -> list[str]:
+    steps = path.split("/")
+    return ["/".join(steps[:length]) for length in range(1, len(steps))]
 
 
 def _header(submission: Submission, context: IngestContext) -> MetsHeader:
@@ -288,10 +301,14 @@ def _documentation(shelf: Shelf, submission: Submission, context: IngestContext)
     agreement = context.agreement.model_dump_json(indent=2).encode()
     yield shelf.write("documentation/agreement.json", iter([agreement]), mime="application/json")
     assert context.worklist is not None, "describe runs after receive"
-    for path, work, size, sha512 in context.worklist.tag_files():
+    tags = list(context.worklist.tag_files())
+    given = {path for path, *_ in tags}
+    given |= {folder for path in given for folder in _folders_above(path)}
+    for path, work, size, sha512 in tags:
         name = path
         if rename_reason(path):
-            name = renamed(path, taken=lambda n: False)
+            name = renamed(path, taken=given.__contains__)
+            given |= {name, *_folders_above(name)}
         source = context.work / "content" / work
         yield shelf.adopt(f"documentation/submission/{name}", source, size, sha512)
 
@@ -304,7 +321,4 @@ def _schemas(shelf: Shelf) -> Iterator[MetadataFile]:
         ("xlink.xsd", Path(str(files("schemas") / "xsd" / "xlink.xsd"))),
         ("DILCISExtensionMETS.xsd", Path(str(files("schemas") / "xsd" / "csip-extension.xsd"))),
     ):
-        target = shelf.folder / "schemas" / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source, target)
-        yield shelf.take(f"schemas/{name}", target)
+        yield shelf.write(f"schemas/{name}", iter([source.read_bytes()]))

@@ -59,7 +59,7 @@ def receive(context: IngestContext) -> ReceivedSip | None:
 
 def _receive(source: Source, context: IngestContext) -> ReceivedSip | None:
     entries = list(source.entries())
-    found = list(check_entries(entries, context.agreement.limits))
+    found = list(check_entries(entries, context.agreement.limits, source.packed_size))
     context.add(*found)
     files = [entry for entry in entries if entry.kind is EntryKind.FILE]
     if not files:
@@ -75,7 +75,7 @@ def _receive(source: Source, context: IngestContext) -> ReceivedSip | None:
     worklist = Worklist(context.work, _algorithms(files, folder))
     context.worklist = worklist
     take_custody(source, _inside(files, folder), worklist, context)
-    note = f"{len(files)} files from {context.subject.name}"
+    note = f"{len(files)} files from {paths.printable(context.subject.name)}"
     if source.form != "folder":
         context.event(EventType.UNPACKING, f"unpacked a {source.form} archive", note=note)
     algorithms = ", ".join(algorithm.mets_name for algorithm in worklist.algorithms)

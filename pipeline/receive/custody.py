@@ -6,13 +6,13 @@ exactly the bytes whose digests we know (docs/adr/0003-custody-copy.md).
 
 from __future__ import annotations
 
-import errno
 import os
 import queue
 import re
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from typing import BinaryIO
 
 from packages import paths
 from packages.digest import DigestAlgorithm, MultiHasher
@@ -26,7 +26,6 @@ _THREADED_FROM = 8 << 20
 _BATCH = 1000
 _CONTAINERS = (b"PK\x03\x04", b"7z\xbc\xaf", b"Rar!")
 _EXTENSION = re.compile(r"\.[A-Za-z0-9]{1,12}$")
-_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.EPERM}
 
 
 def take_custody(
@@ -72,13 +71,14 @@ def _take_one(
             stream = source.open(entry)
         except PermissionError:
             raise SubmissionUnreadable(f"no permission to read {entry.path}") from None
-        with stream, corruption():
-            head = stream.read(min(_CHUNK, entry.size + 1))
+        with stream:
+            read = _guarded(stream)
+            head = read(min(_CHUNK, entry.size + 1))
             _write(sink.write, head)
             if entry.size >= _THREADED_FROM:
-                size, digests = _copy_threaded(head, stream.read, sink.write, algorithms, context)
+                size, digests = _copy_threaded(head, read, sink.write, algorithms, context)
             else:
-                size, digests = _copy(head, stream.read, sink.write, algorithms, entry, path)
+                size, digests = _copy(head, read, sink.write, algorithms, entry, path)
                 context.progress("receive", size, 1)
     return ReceivedFile(
         path=path,
@@ -90,6 +90,16 @@ def _take_one(
         payload=path.startswith("data/"),
         container=head[:4] in _CONTAINERS,
     )
+
+
+def _guarded(stream: BinaryIO) -> Callable[[int], bytes]:
+    """Reading, with the source's faults told apart from ours, which are in writing."""
+
+    def read(size: int) -> bytes:
+        with corruption():
+            return stream.read(size)
+
+    return read
 
 
 def _create(target: str) -> int:
@@ -110,9 +120,7 @@ def _write(write: Callable[[bytes], int | None], chunk: bytes) -> None:
         while view:
             view = view[write(view) or 0 :]  # type: ignore[arg-type]
     except OSError as error:
-        if error.errno in _NO_ROOM:
-            raise WorkAreaUnusable(f"cannot take the package: {error.strerror}") from error
-        raise
+        raise WorkAreaUnusable(f"cannot take the package: {error.strerror}") from error
 
 
 def _copy(

@@ -13,9 +13,11 @@ from pipeline.receive.sources import Entry, EntryKind
 _RATIO_FROM = 1 << 20  # small files may compress as well as they like
 
 
-def check_entries(entries: list[Entry], limits: Limits) -> Iterator[Problem]:
+def check_entries(
+    entries: list[Entry], limits: Limits, packed_size: int | None = None
+) -> Iterator[Problem]:
     """Every reason not to unpack, and everything to be told about."""
-    yield from _limits(entries, limits)
+    yield from _limits(entries, limits, packed_size)
     kinds: dict[str, EntryKind] = {}
     folded: dict[str, str] = {}
     for entry in entries:
@@ -24,8 +26,10 @@ def check_entries(entries: list[Entry], limits: Limits) -> Iterator[Problem]:
         reason = paths.escape_reason(entry.path)
         if reason:
             yield problem("PATH-ESCAPE", shown, found=reason)
-        elif any(part == "" for part in path.split("/")):
-            continue  # the root folder itself
+        elif not path:
+            if entry.kind is not EntryKind.FOLDER:
+                yield problem("PATH-ESCAPE", shown, found="the name stands for the folder itself")
+            continue
         yield from _kind(entry, shown)
         if entry.guessed:
             yield problem("PATH-ENCODING-GUESSED", shown, expected=entry.guessed, found=entry.raw)
@@ -71,13 +75,19 @@ def _kind(entry: Entry, shown: str) -> Iterator[Problem]:
         yield problem("ARC-ENCRYPTED", shown, found=f"entry {shown}")
 
 
-def _limits(entries: list[Entry], limits: Limits) -> Iterator[Problem]:
+def _limits(entries: list[Entry], limits: Limits, packed_size: int | None) -> Iterator[Problem]:
     files = [entry for entry in entries if entry.kind is EntryKind.FILE]
     total = sum(entry.size for entry in files)
     if len(files) > limits.max_files:
         yield problem("ARC-BOMB", expected=f"{limits.max_files} files", found=f"{len(files)} files")
     if total > limits.max_bytes:
         yield problem("ARC-BOMB", expected=f"{limits.max_bytes} bytes", found=f"{total} bytes")
+    if packed_size is not None and total >= _RATIO_FROM and total > limits.max_ratio * packed_size:
+        yield problem(
+            "ARC-BOMB",
+            expected=f"{limits.max_ratio:g} to 1",
+            found=f"the whole archive expands {total / max(packed_size, 1):.0f} to 1",
+        )
     for entry in files:
         ratio = expansion(entry)
         if ratio > limits.max_ratio:

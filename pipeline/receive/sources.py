@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import lzma
 import os
 import stat
+import struct
 import tarfile
 import zipfile
 import zlib
@@ -61,6 +64,8 @@ class Source(Protocol):
     """A submission that can be listed and read."""
 
     form: str
+    packed_size: int | None
+    """Bytes of the archive file; None for a folder."""
 
     def entries(self) -> Iterator[Entry]:
         """All entries, in stored order. Raises CorruptArchive, EncryptedArchive."""
@@ -73,9 +78,12 @@ class Source(Protocol):
 
 
 _READ_ERRORS = (
-    tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, MemoryError,
-    OverflowError, NotImplementedError, RuntimeError, IndexError, RecursionError,
+    struct.error, lzma.LZMAError, tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError,
+    OSError, ValueError, MemoryError, OverflowError, NotImplementedError, RuntimeError,
+    IndexError, RecursionError,
 )  # fmt: skip
+# The disk or the network failed, not the archive.
+_MEDIUM = {errno.EIO, errno.EACCES, errno.EPERM, errno.ESTALE, errno.ENXIO, errno.ETIMEDOUT}
 
 
 @contextmanager
@@ -86,8 +94,8 @@ def corruption() -> Iterator[None]:
     except (CorruptArchive, EncryptedArchive):
         raise
     except _READ_ERRORS as error:
-        if isinstance(error, PermissionError):
-            raise
+        if isinstance(error, OSError) and error.errno in _MEDIUM:
+            raise SubmissionUnreadable(f"reading the submission failed: {error.strerror}") from error
         raise CorruptArchive(f"{type(error).__name__}: {error}".strip(": ")) from error
 
 
@@ -95,14 +103,23 @@ class FolderSource:
     """A bag as a plain folder."""
 
     form = "folder"
+    packed_size: int | None = None
 
     def __init__(self, root: Path) -> None:
         self._root = root
 
     def entries(self) -> Iterator[Entry]:
-        yield from self._scan(str(self._root), "")
+        waiting = [(str(self._root), "")]  # no recursion: hostile folders are deep
+        while waiting:
+            deeper: list[tuple[str, str]] = []
+            for entry in self._scan(*waiting.pop()):
+                if entry.kind is EntryKind.FOLDER:
+                    deeper.append((entry.handle, entry.path + "/"))
+                yield entry
+            waiting += reversed(deeper)
 
-    def _scan(self, folder: str, prefix: str) -> Iterator[Entry]:
+    @staticmethod
+    def _scan(folder: str, prefix: str) -> Iterator[Entry]:
         with os.scandir(folder) as found:
             children = sorted(found, key=lambda child: child.name)
         for child in children:
@@ -117,7 +134,6 @@ class FolderSource:
                 yield replace(entry, kind=EntryKind.LINK, target=os.readlink(child.path))  # noqa: PTH115
             elif stat.S_ISDIR(status.st_mode):
                 yield replace(entry, kind=EntryKind.FOLDER)
-                yield from self._scan(child.path, path + "/")
             elif stat.S_ISREG(status.st_mode):
                 yield entry
             else:
@@ -138,6 +154,7 @@ class ZipSource:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self.packed_size: int | None = path.stat().st_size
         try:
             with corruption():
                 self._zip = zipfile.ZipFile(path)
@@ -173,7 +190,7 @@ class ZipSource:
     def _entry(info: zipfile.ZipInfo, path: str, guessed: str | None, raw: str) -> Entry:
         mode = info.external_attr >> 16
         kind = EntryKind.FILE
-        if path.endswith("/"):
+        if path.endswith("/") and info.file_size == 0:
             kind = EntryKind.FOLDER
         elif stat.S_ISLNK(mode):
             kind = EntryKind.LINK
@@ -184,7 +201,7 @@ class ZipSource:
         except ValueError:
             modified = 0
         return Entry(
-            path.rstrip("/") if kind is EntryKind.FOLDER else path, kind, info.file_size,
+            path.rstrip("/"), kind, info.file_size,
             info.compress_size, modified, encrypted=bool(info.flag_bits & 0x41), guessed=guessed,
             raw=raw, handle=info,
         )  # fmt: skip
@@ -204,6 +221,7 @@ class TarSource:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self.packed_size: int | None = path.stat().st_size
         with corruption():
             # surrogateescape keeps undecodable names readable byte for byte
             self._tar = tarfile.open(path, "r:*", errors="surrogateescape")  # noqa: SIM115
@@ -284,7 +302,7 @@ def _is_utf8(name: bytes) -> bool:
 def _first_header_encrypted(path: Path) -> bool:
     with path.open("rb") as stream:
         header = stream.read(8)
-    return header[:4] == b"PK\3\4" and bool(header[6] & 0x41)
+    return header[:4] == b"PK\3\4" and bool(header[6:7] and header[6] & 0x41)
 
 
 def open_source(path: Path) -> Source | None:

@@ -6,6 +6,7 @@ import hashlib
 from dataclasses import dataclass
 
 from packages.identifiers import IngestId
+from packages.paths import bag_encode, printable
 from packages.premis import EventOutcome, EventType
 from packages.problem import Severity
 from packages.problem_catalogue import problem
@@ -61,7 +62,7 @@ def verify(received: ReceivedSip, context: IngestContext) -> VerifiedSip:
 def _identify(received: ReceivedSip, info: bag_info.BagInfo, context: IngestContext) -> Submission:
     hasher = hashlib.sha512()
     for path, sha512 in received.worklist.payload_digests():
-        hasher.update(f"{sha512}  {path}\n".encode())
+        hasher.update(f"{sha512}  {bag_encode(path)}\n".encode())
     external = info.first("External-Identifier")
     files, size = received.worklist.totals()
     ingest_id = IngestId.derive(
@@ -69,7 +70,7 @@ def _identify(received: ReceivedSip, info: bag_info.BagInfo, context: IngestCont
         external_identifier=external,
         content_digest=hasher.hexdigest(),
     )
-    title = info.first("External-Description") or external or context.subject.name
+    title = info.first("External-Description") or external or printable(context.subject.name)
     return Submission(
         ingest_id=ingest_id,
         package_id=ingest_id.package_id(),

@@ -84,7 +84,7 @@ def _parse(tags: TagFiles, name: str) -> list[tuple[str, str]]:
             shutil.copyfile(tags.path(tag), Path(folder, tag))
         try:
             info = bagit.Bag(folder).info
-        except (bagit.BagError, UnicodeError):
+        except (bagit.BagError, LookupError, TypeError, ValueError):
             return []  # the declaration is broken; that is reported already
     fields: list[tuple[str, str]] = []
     for label, value in info.items():

@@ -10,12 +10,14 @@ from packages.problem_catalogue import problem
 from pipeline.verify.tag_files import Report, TagFiles
 
 _KNOWN = {(0, 93), (0, 94), (0, 95), (0, 96), (0, 97), (1, 0)}
+# Codecs of Python that are no character encodings, or can smuggle half characters in.
+_NO_TEXT = {"rot13", "utf-7", "idna", "punycode", "raw-unicode-escape", "unicode-escape", "undefined"}
 _STRICT = (
-    re.compile(r"BagIt-Version: (\d+)\.(\d+)"),
+    re.compile(r"BagIt-Version: (\d{1,4})\.(\d{1,4})"),
     re.compile(r"Tag-File-Character-Encoding: (\S+)"),
 )
 _LENIENT = (
-    re.compile(r"BagIt-Version\s*:\s*(\d+)\.(\d+)\s*"),
+    re.compile(r"BagIt-Version\s*:\s*(\d{1,4})\.(\d{1,4})\s*"),
     re.compile(r"Tag-File-Character-Encoding\s*:\s*(\S+)\s*"),
 )
 
@@ -78,6 +80,8 @@ def _parse(lines: list[str], report: Report) -> Declaration:
             report(problem("BAG-DECLARATION", "bagit.txt", found=f"Illegal white space in “{line}”"))
     try:
         codec = codecs.lookup(encoding.group(1)).name
+        if codec in _NO_TEXT or "".encode(codec) is None:
+            raise LookupError(codec)
     except LookupError:
         report(problem("BAG-DECLARATION", "bagit.txt", found=f"Unknown encoding {encoding.group(1)}"))
         codec = "utf-8"

@@ -52,7 +52,7 @@ def _unlisted(worklist: Worklist, listing: Listing, declared: Declaration, repor
 
 def _oxum(worklist: Worklist, info: BagInfo, report: Report) -> None:
     for announced in info.all("Payload-Oxum"):
-        match = re.fullmatch(r"(\d+)\.(\d+)", announced.strip())
+        match = re.fullmatch(r"(\d{1,18})\.(\d{1,18})", announced.strip())
         if match is None:
             report(problem("BAG-OXUM-FORM", "bag-info.txt", found=announced))
             continue

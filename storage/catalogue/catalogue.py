@@ -7,6 +7,7 @@ import socket
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from storage.errors import Busy, StoreUnavailable
 
 _HEAD = "0001"
 RUNNING = "running"
+_FOREIGN_OWNER_BELIEVED = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,14 +121,34 @@ class Catalogue:
                 except IntegrityError:
                     raise Busy(subject, "another process that began this moment") from None
                 return 1
-            if row.outcome == RUNNING and row.owner != owner and _alive(row.owner):
+            if row.outcome == RUNNING and row.owner != owner and self._alive(row, now):
                 raise Busy(subject, row.owner)
             connection.execute(
                 sql_update(INGEST)
                 .where(INGEST.c.id == ingest_id)
-                .values(outcome=RUNNING, owner=owner, attempts=row.attempts + 1, subject=subject)
+                .values(
+                    outcome=RUNNING,
+                    owner=owner,
+                    attempts=row.attempts + 1,
+                    subject=subject,
+                    started=now,
+                )
             )
             return int(row.attempts) + 1
+
+    def _alive(self, row: Any, now: str) -> bool:
+        """Whether the process that holds a submission may still be at work.
+
+        SQLite in WAL mode serves one machine only, so there another host name is a former life of
+        this one (a container started anew). Elsewhere a foreign owner is believed for a day.
+        """
+        host = row.owner.rsplit(":", 2)[0]
+        if host == socket.gethostname():
+            return _process_alive(row.owner)
+        if self._engine.dialect.name == "sqlite":
+            return False
+        age = datetime.fromisoformat(now) - datetime.fromisoformat(row.started)
+        return age < _FOREIGN_OWNER_BELIEVED
 
     def finish_ingest(
         self, ingest_id: str, *, outcome: str, aip: str | None, now: str, report: str
@@ -251,10 +273,8 @@ def _start_ticks(pid: int) -> str:
         return "?"
 
 
-def _alive(owner: str) -> bool:
-    host, pid, ticks = owner.rsplit(":", 2)
-    if host != socket.gethostname():
-        return True
+def _process_alive(owner: str) -> bool:
+    _, pid, ticks = owner.rsplit(":", 2)
     try:
         os.kill(int(pid), 0)
     except ProcessLookupError:

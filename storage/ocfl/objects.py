@@ -98,8 +98,8 @@ class OcflRepository:
         Raises ObjectExists when the object is committed already.
         """
         root = self.layout.object_root(object_id)
-        if self.store.size(f"{root}/{INVENTORY}") is not None:
-            raise ObjectExists(object_id)
+        # A killed attempt may have left other metadata under other keys; one listing a package.
+        self.remove_garbage(object_id)
 
         def entries() -> Iterator[InventoryEntry]:
             content, digest = "", ""
@@ -119,11 +119,7 @@ class OcflRepository:
                 elif progress:
                     progress(file.size)
 
-        try:
-            self.store.put(uploads(), progress)
-        except ObjectExists:
-            self.remove_garbage(object_id)
-            self.store.put(uploads(), progress)
+        self.store.put(uploads(), progress)
         return self._commit(root, first_inventory(object_id, info, entries))
 
     def _commit(self, root: str, inventory: Iterable[str]) -> str:
@@ -153,6 +149,7 @@ class OcflRepository:
         WriteMismatch when the source's bytes are not what its inventory says.
         """
         inventory = source.inventory(object_id)
+        self.remove_garbage(object_id)
         root, origin = self.layout.object_root(object_id), source.layout.object_root(object_id)
         with tempfile.TemporaryDirectory() as folder:
             spool = Path(folder, "object")
@@ -160,9 +157,8 @@ class OcflRepository:
                 for content in contents:
                     with source.store.open(f"{origin}/{content}") as stream, spool.open("wb") as to:
                         shutil.copyfileobj(stream, to, 1 << 20)
-                    key = f"{root}/{content}"
-                    if self.store.size(key) is None:
-                        self.store.put([Upload(key, spool.stat().st_size, digest, path=spool)])
+                    size = spool.stat().st_size
+                    self.store.put([Upload(f"{root}/{content}", size, digest, path=spool)])
         small = [f"{v}/{name}" for v in inventory.versions for name in (INVENTORY, SIDECAR)]
         for name in (*small, NAMASTE_OBJECT[0], SIDECAR, INVENTORY):
             self.store.replace(f"{root}/{name}", read_all(source.store, f"{origin}/{name}"))
