@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 
@@ -56,6 +56,10 @@ class MetadataFile:
     size: int
     sha512: str
     mime: str
+
+    def below(self, folder: str) -> MetadataFile:
+        """The same file with its path relative to ``folder``, as a METS in there names it."""
+        return replace(self, path=self.path.removeprefix(f"{folder}/"))
 
 
 def timestamp(moment: datetime) -> str:

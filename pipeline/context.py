@@ -14,9 +14,8 @@ from packages.identifiers import IngestId, PackageId
 from packages.package_file import timestamp
 from packages.premis import Agent, AgentType, Event, EventOutcome, EventType
 from packages.premis.model import AgentRole
-from packages.problem import Problem, Severity, by_severity
+from packages.problem import Problem, Severity
 from pipeline.agreement import Agreement
-from pipeline.worklist import Worklist
 
 Clock = Callable[[], datetime]
 Progress = Callable[[str, int, int], None]
@@ -88,7 +87,6 @@ class IngestContext:
     events: list[Event] = field(default_factory=list)
     agents: dict[str, Agent] = field(default_factory=dict)
     run: str = field(default_factory=lambda: str(uuid.uuid4()))
-    worklist: Worklist | None = None
 
     def add(self, *problems: Problem) -> None:
         """Report problems."""
@@ -168,7 +166,7 @@ class Result:
             "version": self.version,
             "files": self.files,
             "bytes": self.bytes,
-            "problems": [problem.as_json() for problem in by_severity(self.problems)],
+            "problems": [problem.as_json() for problem in self.problems],
             "stages": {name: round(seconds, 4) for name, seconds in self.stages.items()},
             "seconds": round(self.seconds, 4),
             "agreement": self.agreement,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -26,17 +25,19 @@ from packages.mets.csip_writer import (
 from packages.package_file import FileFormat, MetadataFile, PackageFile, timestamp
 from packages.premis.writer import NAMESPACE
 from packages.xml_text import attribute, text
+from pipeline.describe import REPRESENTATION
+from pipeline.describe.metadata_files import write_hashed
 from pipeline.errors import PipelineError
 from pipeline.export import fetch, open_aip, written_folder
 from pipeline.ingest import Archive
-from schemas.xsd import CSIP_XSD, METS_XSD, XLINK_XSD
-from storage.ocfl.inventory import Inventory, InventoryEntry
+from schemas.xsd import PACKAGE_SCHEMAS
+from storage.ocfl.inventory import InventoryEntry
 from storage.ocfl.objects import OcflRepository
 
 __all__ = ["Disseminated", "disseminate"]
 
 _P = f"{{{NAMESPACE}}}"
-_REP = "rep1"
+_REP_FOLDER = f"representations/{REPRESENTATION}"
 
 
 class DamagedAip(PipelineError):
@@ -70,7 +71,7 @@ def disseminate(
     final = target / f"dip-{package.uuid}"
     entries = {entry.logical: entry for entry in inventory.state()}
     with written_folder(final) as folder:
-        builder = _Builder(package, repository, inventory, entries, folder, archive)
+        builder = _Builder(package, repository, entries, folder, archive)
         files = builder.content(progress)
         builder.metadata(dip, files)
     return Disseminated(dip.urn, final, len(files), sum(file.size for file in files))
@@ -81,14 +82,12 @@ class _Builder:
         self,
         package: PackageId,
         repository: OcflRepository,
-        inventory: Inventory,
         entries: dict[str, InventoryEntry],
         folder: Path,
         archive: Archive,
     ) -> None:
         self._package = package
         self._repository = repository
-        self._inventory = inventory
         self._entries = entries
         self._folder = folder
         self._archive = archive
@@ -103,7 +102,7 @@ class _Builder:
 
     def content(self, progress: Callable[[int], None] | None) -> list[PackageFile]:
         """Copy the content and describe it; the list is ordered by path."""
-        prefix = f"{self._root}/representations/{_REP}/data/"
+        prefix = f"{self._root}/{_REP_FOLDER}/data/"
         described = self._described()
         given: set[str] = set()
         files = []
@@ -115,7 +114,7 @@ class _Builder:
             if path in given or paths.escape_reason(path) or paths.rename_reason(path.replace("%", "")):
                 path = name  # the name in the AIP is always possible and always free
             given.add(path)
-            size = self._fetch(logical, f"representations/{_REP}/data/{path}")
+            size = self._fetch(logical, f"{_REP_FOLDER}/data/{path}")
             files.append(
                 PackageFile(identifier, path, original, size, self._entries[logical].sha512, created, known)
             )
@@ -125,7 +124,7 @@ class _Builder:
 
     def _described(self) -> dict[str, tuple[str, FileFormat, datetime]]:
         """Original name and format by PREMIS identifier."""
-        entry = self._entries[f"{self._root}/representations/{_REP}/metadata/preservation/premis.xml"]
+        entry = self._entries[f"{self._root}/{_REP_FOLDER}/metadata/preservation/premis.xml"]
         found = {}
         with self._repository.open(self._package.urn, entry) as stream:
             for _, element in etree.iterparse(
@@ -147,15 +146,14 @@ class _Builder:
             dip.objid, self._title(), PackageType.DIP, self._archive.clock(),
             self._archive.software.name, self._archive.software.version,
         )  # fmt: skip
-        rep = f"representations/{_REP}"
+        rep = _REP_FOLDER
         premis = self._adopt(f"{rep}/metadata/preservation/premis.xml")
-        local = MetadataFile(premis.path.removeprefix(f"{rep}/"), premis.size, premis.sha512, premis.mime)
         rep_mets = self._write(
             f"{rep}/METS.xml",
             aligned(
                 representation_mets(
-                    header=representation_header(header, _REP),
-                    premis=Reference("dp-premis", local, "PREMIS", "3.0"),
+                    header=representation_header(header, REPRESENTATION),
+                    premis=Reference("dp-premis", premis.below(rep), "PREMIS", "3.0"),
                     files=files,
                 )
             ),
@@ -165,10 +163,8 @@ class _Builder:
         page = self._write("index.html", _page(header.label, self._package, files), "text/html")
         schemas = [
             self._write(f"schemas/{name}", iter([source.read_bytes()]))
-            for name, source in (
-                ("mets.xsd", METS_XSD), ("xlink.xsd", XLINK_XSD), ("DILCISExtensionMETS.xsd", CSIP_XSD),
-            )
-        ]  # fmt: skip
+            for name, source in PACKAGE_SCHEMAS.items()
+        ]
         self._write(
             "METS.xml",
             aligned(
@@ -195,12 +191,9 @@ class _Builder:
     def _write(self, path: str, chunks: Iterable[bytes], mime: str = "application/xml") -> MetadataFile:
         target = self._folder / path
         target.parent.mkdir(parents=True, exist_ok=True)
-        hasher, size = hashlib.sha512(), 0
         with target.open("wb") as sink:
-            for chunk in chunks:
-                hasher.update(chunk)
-                size += sink.write(chunk)
-        return MetadataFile(path, size, hasher.hexdigest(), mime)
+            size, sha512 = write_hashed(sink, chunks)
+        return MetadataFile(path, size, sha512, mime)
 
 
 _STYLE = """
@@ -226,7 +219,7 @@ def _page(title: str, package: PackageId, files: list[PackageFile]) -> Iterator[
         "<tbody>\n"
     ).encode()
     for file in files:
-        link = attribute(quote(f"representations/{_REP}/data/{file.path}"))
+        link = attribute(quote(f"{_REP_FOLDER}/data/{file.path}"))
         kind = f"{file.format.name} {file.format.version}".strip()
         yield (
             f'<tr><th scope="row"><a href="{link}">{text(file.path)}</a></th>'
@@ -235,6 +228,6 @@ def _page(title: str, package: PackageId, files: list[PackageFile]) -> Iterator[
         ).encode()
     yield (
         "</tbody></table>\n<p>The full checksums are in "
-        f'<a href="representations/{_REP}/METS.xml">METS.xml</a>; what happened to the records is in '
+        f'<a href="{_REP_FOLDER}/METS.xml">METS.xml</a>; what happened to the records is in '
         '<a href="metadata/preservation/premis.xml">premis.xml</a>.</p>\n</body></html>\n'
     ).encode()

@@ -90,9 +90,7 @@ def ingest(
         with _work_area(archive.work) as work:
             context = _context(subject, agreement, archive, work, progress)
             result = _run(context, archive, watch)
-    except (PipelineError, StorageError, OSError) as error:
-        result = _failure(subject, agreement, archive, watch, error)
-    except Exception as error:  # a bug of ours must not cost the rest of the night its run
+    except Exception as error:  # even a bug must not cost the rest of the night its run
         result = _failure(subject, agreement, archive, watch, error)
     moment = f"{result.finished:%Y%m%dT%H%M%SZ}"
     name = f"{printable(subject.name)[:60]}-{moment}-{secrets.token_hex(3)}-{result.outcome}"

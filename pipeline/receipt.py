@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from packages.package_file import timestamp
-from packages.problem import Severity, by_severity
+from packages.problem import Severity
 from pipeline.agreement import Agreement
 from pipeline.context import Outcome, Result
 
@@ -75,7 +75,7 @@ def _problems(result: Result) -> list[str]:
             lines += ["", f"## {title} ({counts[severity]})", ""]
             lines += [
                 f"- `{p.code}` {p.for_depositor} ({p.clause})"
-                for p in by_severity(result.problems)
+                for p in result.problems
                 if p.severity is severity
             ]
     return lines

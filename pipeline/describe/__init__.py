@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from heapq import merge
-from importlib.resources import files
 from pathlib import Path
-
-import metsrw
 
 from packages.identifiers import PackageId
 from packages.mets import archivematica
@@ -40,6 +37,7 @@ from pipeline.describe.descriptive import dublin_core
 from pipeline.describe.metadata_files import Shelf
 from pipeline.examine import ExaminedSip
 from pipeline.worklist import Worklist
+from schemas.xsd import PACKAGE_SCHEMAS
 from storage.ocfl.objects import StoredFile
 
 __all__ = ["PlannedAip", "describe"]
@@ -105,28 +103,24 @@ def describe(examined: ExaminedSip, context: IngestContext) -> PlannedAip:
             )
         ),
     )
-    local = MetadataFile(
-        rep_premis.path.removeprefix(f"{rep}/"), rep_premis.size, rep_premis.sha512, rep_premis.mime
-    )
     rep_mets = shelf.write(
         f"{rep}/METS.xml",
         aligned(
             representation_mets(
                 header=representation_header(header, REPRESENTATION),
-                premis=Reference("dp-premis", local, "PREMIS", "3.0"),
+                premis=Reference("dp-premis", rep_premis.below(rep), "PREMIS", "3.0"),
                 files=worklist.package_files(),
             )
         ),
     )
-    events = tuple(_about(event, representation.id) for event in context.events)
-    events = tuple(event for event in events if event.id not in {e.id for e in file_events})
+    of_files = {event.id for event in file_events}
+    events = tuple(_about(e, representation.id) for e in context.events if e.id not in of_files)
     _package_metadata(
-        shelf, submission, context, header, rep_mets, rep_premis,
+        shelf, submission, worklist, context, header, rep_mets, rep_premis,
         _Provenance(entity, representation, events, rights),
     )  # fmt: skip
     write_bag_files(shelf, submission, context, worklist, REPRESENTATION)
-    files_ = tuple(shelf.stored_files())
-    return PlannedAip(submission, worklist, context.work / "content", files_)
+    return PlannedAip(submission, worklist, context.work / "content", tuple(shelf.stored_files()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +134,7 @@ class _Provenance:
 def _package_metadata(
     shelf: Shelf,
     submission: Submission,
+    worklist: Worklist,
     context: IngestContext,
     header: MetsHeader,
     rep_mets: MetadataFile,
@@ -161,13 +156,12 @@ def _package_metadata(
         ),
     )
     dublin = shelf.write("metadata/descriptive/dc.xml", encoded(dublin_core(submission, context)))
-    documentation = tuple(_documentation(shelf, submission, context))
+    documentation = tuple(_documentation(shelf, worklist, context))
     schemas = tuple(_schemas(shelf))
     preservation = [Reference("dp-premis", premis, "PREMIS", "3.0")]
-    worklist_files = submission.files
-    if worklist_files <= context.sidecar_limit:
+    if submission.files <= context.sidecar_limit:
         listed = [premis, dublin, *documentation, *schemas, rep_mets, rep_premis]
-        sidecar = _sidecar(shelf, submission, header, listed, provenance, context)
+        sidecar = _sidecar(shelf, submission, worklist, header, listed, provenance, context)
         preservation.append(Reference("dp-mets", sidecar, "OTHER", other="METS"))
     shelf.write(
         "METS.xml",
@@ -187,17 +181,17 @@ def _package_metadata(
 def _sidecar(
     shelf: Shelf,
     submission: Submission,
+    worklist: Worklist,
     header: MetsHeader,
     listed: list[MetadataFile],
     provenance: _Provenance,
     context: IngestContext,
 ) -> MetadataFile:
-    assert context.worklist is not None, "describe runs after receive"
     content = archivematica.write(
         objid=submission.package_id.objid,
         created=header.created,
         representation_path=f"representations/{REPRESENTATION}/data",
-        files=context.worklist.package_files(),
+        files=worklist.package_files(),
         metadata=listed,
         provenance=archivematica.Provenance(
             provenance.representation.id, (), tuple(context.agents.values())[:1], provenance.rights
@@ -214,10 +208,7 @@ def _about(event: Event, representation: str) -> Event:
     """Events of the whole submission are about the representation it became."""
     if event.objects:
         return event
-    return Event(
-        event.id, event.type, event.time, event.detail, event.outcome, event.note, event.agents,
-        (representation,),
-    )  # fmt: skip
+    return replace(event, objects=(representation,))
 
 
 def _name_files(worklist: Worklist, package: PackageId, context: IngestContext) -> tuple[Event, ...]:
@@ -234,20 +225,20 @@ def _name_files(worklist: Worklist, package: PackageId, context: IngestContext) 
                 yield name, package.child("file", name), row
 
     worklist.set_names(names())
-    given: set[str] = set()  # new names and every folder above them
+    new_files: set[str] = set()
+    new_folders: set[str] = set()
 
     def taken(name: str) -> bool:
-        steps = [name, *_folders_above(name)]
-        if given.intersection(steps[:1]) or any(worklist.has(f"data/{s}") for s in steps):
-            return True
-        return worklist.has_below(f"data/{name}/") or any(s in files_given for s in steps)
+        """A file or a folder has this name, or a file stands where it needs a folder."""
+        steps = (name, *_folders_above(name))
+        a_file = any(step in new_files or worklist.has(f"data/{step}") for step in steps)
+        return a_file or name in new_folders or worklist.has_below(f"data/{name}/")
 
-    files_given: set[str] = set()
     events = []
     for name, reason, row in changed:
         new = renamed(name, taken=taken)
-        files_given.add(new)
-        given.update((new, *_folders_above(new)))
+        new_files.add(new)
+        new_folders.update(_folders_above(new))
         uuid = package.child("file", new)
         worklist.set_names([(new, uuid, row)])
         context.add(problem("PATH-RENAMED", f"data/{name}", expected=f"data/{new}", found=reason))
@@ -280,8 +271,6 @@ def _rights(
 ) -> tuple[RightsStatement, ...]:
     agreed = context.agreement.rights
     basis = RightsBasis[agreed.basis.upper().replace(" ", "_")]
-    closed = agreed.access == "closed"
-    start = agreed.open_from or context.clock().date()
     return (
         RightsStatement(
             id=package.child("rights"),
@@ -289,7 +278,7 @@ def _rights(
             note=agreed.note,
             act="disseminate",
             restriction="" if agreed.access == "open" else f"access: {agreed.access}",
-            start=start if not closed or agreed.open_from else context.clock().date(),
+            start=agreed.open_from or context.clock().date(),
             end=None,
             objects=(representation.id,),
             agents=(context.software.agent.id,),
@@ -297,11 +286,10 @@ def _rights(
     )
 
 
-def _documentation(shelf: Shelf, submission: Submission, context: IngestContext) -> Iterator[MetadataFile]:
+def _documentation(shelf: Shelf, worklist: Worklist, context: IngestContext) -> Iterator[MetadataFile]:
     agreement = context.agreement.model_dump_json(indent=2).encode()
     yield shelf.write("documentation/agreement.json", iter([agreement]), mime="application/json")
-    assert context.worklist is not None, "describe runs after receive"
-    tags = list(context.worklist.tag_files())
+    tags = list(worklist.tag_files())
     given = {path for path, *_ in tags}
     given |= {folder for path in given for folder in _folders_above(path)}
     for path, work, size, sha512 in tags:
@@ -315,10 +303,5 @@ def _documentation(shelf: Shelf, submission: Submission, context: IngestContext)
 
 def _schemas(shelf: Shelf) -> Iterator[MetadataFile]:
     """The schemas the metadata follow, so that the package explains itself."""
-    mets = Path(metsrw.__file__).parent / "resources" / "mets.xsd"
-    for name, source in (
-        ("mets.xsd", mets),
-        ("xlink.xsd", Path(str(files("schemas") / "xsd" / "xlink.xsd"))),
-        ("DILCISExtensionMETS.xsd", Path(str(files("schemas") / "xsd" / "csip-extension.xsd"))),
-    ):
+    for name, source in PACKAGE_SCHEMAS.items():
         yield shelf.write(f"schemas/{name}", iter([source.read_bytes()]))

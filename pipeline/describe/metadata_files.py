@@ -4,11 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from packages.package_file import MetadataFile
 from storage.ocfl.objects import StoredFile
+
+
+def write_hashed(sink: BinaryIO, chunks: Iterable[bytes]) -> tuple[int, str]:
+    """Write ``chunks``; the number of bytes and their SHA-512 (hexadecimal)."""
+    hasher, size = hashlib.sha512(), 0
+    for chunk in chunks:
+        hasher.update(chunk)
+        sink.write(chunk)
+        size += len(chunk)
+    return size, hasher.hexdigest()
 
 
 class Shelf:
@@ -30,22 +41,11 @@ class Shelf:
         """Write a file; ``bag`` says that it belongs to the bag, not to the package inside."""
         target = self.folder / ("bag" if bag else "package") / path
         target.parent.mkdir(parents=True, exist_ok=True)
-        hasher, size = hashlib.sha512(), 0
         descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o444)
         with open(descriptor, "wb") as sink:
-            for chunk in chunks:
-                hasher.update(chunk)
-                sink.write(chunk)
-                size += len(chunk)
-        file = MetadataFile(path, size, hasher.hexdigest(), mime)
+            size, sha512 = write_hashed(sink, chunks)
+        file = MetadataFile(path, size, sha512, mime)
         self._add(file, target, bag=bag)
-        return file
-
-    def take(self, path: str, source: Path, mime: str = "application/xml") -> MetadataFile:
-        """Include a file that lies there already."""
-        content = source.read_bytes()
-        file = MetadataFile(path, len(content), hashlib.sha512(content).hexdigest(), mime)
-        self._add(file, source, bag=False)
         return file
 
     def adopt(self, path: str, source: Path, size: int, sha512: str) -> MetadataFile:

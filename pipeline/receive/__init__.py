@@ -73,7 +73,6 @@ def _receive(source: Source, context: IngestContext) -> ReceivedSip | None:
         context.add(problem("BAG-NOT-A-BAG", context.subject.name, found=hint))
         return None
     worklist = Worklist(context.work, _algorithms(files, folder))
-    context.worklist = worklist
     take_custody(source, _inside(files, folder), worklist, context)
     note = f"{len(files)} files from {paths.printable(context.subject.name)}"
     if source.form != "folder":

@@ -12,6 +12,12 @@ from lxml import etree
 METS_XSD = Path(metsrw.__file__).parent / "resources" / "mets.xsd"
 XLINK_XSD = Path(str(files("schemas.xsd") / "xlink.xsd"))
 CSIP_XSD = Path(str(files("schemas.xsd") / "csip-extension.xsd"))
+PACKAGE_SCHEMAS = {
+    "mets.xsd": METS_XSD,
+    "xlink.xsd": XLINK_XSD,
+    "DILCISExtensionMETS.xsd": CSIP_XSD,
+}
+"""What an AIP and a DIP carry in ``schemas/``, by file name."""
 
 _WRAPPER = f"""<xs:schema xmlns:xs="http://www.w3.org/2001/XMLSchema"
     targetNamespace="urn:stele:mets">

@@ -32,7 +32,7 @@ class Copy:
 
     def edit(self, path: str, old: str, new: str, *, count: int = 1) -> None:
         """Replace text in a metadata file of the package; it must be there."""
-        target = next(self.inner.glob(path))
+        (target,) = self.inner.glob(path)
         text = target.read_text("utf-8")
         assert re.search(old, text), f"{old} is not in {path}"
         target.write_text(re.sub(old, new, text, count=count), "utf-8")

@@ -66,6 +66,11 @@ def _sha256(folder: Path) -> set[str]:
     return {hashlib.sha256(p.read_bytes()).hexdigest() for p in folder.rglob("*") if p.is_file()}
 
 
+def _judged(environment: Path, script: str, subject: Path) -> subprocess.CompletedProcess[str]:
+    judge = [environment / "bin" / "python", _JUDGES / f"{script}.py", subject]
+    return subprocess.run(judge, capture_output=True, text=True, check=False)
+
+
 def test_everything_comes_back(kept: Kept, corpora: Path, tmp_path: Path) -> None:
     """Every SHA-256 of PROVENANCE.tsv is in the export and in the DIP of its series."""
     expected = _expected(corpora)
@@ -126,8 +131,7 @@ def test_foreign_judges(kept: Kept, judges: Path, tmp_path: Path) -> None:
             ("eark", "eark_judge", dip),
             ("schemas", "schema_judge", dip),
         ):
-            judge = [judges / environment / "bin" / "python", _JUDGES / f"{script}.py", subject]
-            done = subprocess.run(judge, capture_output=True, text=True, check=False)
+            done = _judged(judges / environment, script, subject)
             assert done.returncode == 0, f"{script} on {subject}: {done.stdout}{done.stderr}"
 
 
@@ -151,8 +155,7 @@ def test_judges_can_say_no(kept: Kept, judges: Path, tmp_path: Path) -> None:
         ("readers", "metsrw_judge", inner),
         ("ocfl", "ocfl_judge", stored),
     ):
-        judge = [judges / environment / "bin" / "python", _JUDGES / f"{script}.py", subject]
-        done = subprocess.run(judge, capture_output=True, text=True, check=False)
+        done = _judged(judges / environment, script, subject)
         assert done.returncode != 0, f"{script} accepts damage: {done.stdout}"
 
 
