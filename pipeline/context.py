@@ -14,8 +14,10 @@ from packages.identifiers import IngestId, PackageId
 from packages.package_file import timestamp
 from packages.premis import Agent, AgentType, Event, EventOutcome, EventType
 from packages.premis.model import AgentRole
-from packages.problem import Problem, Severity
+from packages.problem import Problem
 from pipeline.agreement import Agreement
+from pipeline.findings import Findings
+from pipeline.identification import Identification
 
 Clock = Callable[[], datetime]
 Progress = Callable[[str, int, int], None]
@@ -79,23 +81,25 @@ class IngestContext:
     agreement: Agreement
     work: Path
     software: Software
+    identification: Identification
     clock: Clock = utc_now
     progress: Progress = no_progress
-    workers: int = 2
     sidecar_limit: int = 1000
-    problems: list[Problem] = field(default_factory=list)
+    attempt: int = 1
+    findings: Findings = field(default_factory=Findings)
     events: list[Event] = field(default_factory=list)
     agents: dict[str, Agent] = field(default_factory=dict)
     run: str = field(default_factory=lambda: str(uuid.uuid4()))
 
     def add(self, *problems: Problem) -> None:
         """Report problems."""
-        self.problems.extend(problems)
+        for problem in problems:
+            self.findings.add(problem)
 
     @property
     def rejected(self) -> bool:
         """Whether something forbids acceptance."""
-        return any(problem.severity is Severity.ERROR for problem in self.problems)
+        return self.findings.errors > 0
 
     def event(
         self,

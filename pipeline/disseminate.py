@@ -26,11 +26,11 @@ from packages.package_file import FileFormat, MetadataFile, PackageFile, timesta
 from packages.premis.writer import NAMESPACE
 from packages.xml_text import attribute, text
 from pipeline.describe import REPRESENTATION
-from pipeline.describe.metadata_files import write_hashed
 from pipeline.errors import PipelineError
 from pipeline.export import fetch, open_aip, written_folder
 from pipeline.ingest import Archive
 from schemas.xsd import PACKAGE_SCHEMAS
+from storage.copying import write_hashed
 from storage.ocfl.inventory import InventoryEntry
 from storage.ocfl.objects import OcflRepository
 

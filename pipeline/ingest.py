@@ -14,7 +14,6 @@ from pathlib import Path
 
 from packages.package_file import timestamp
 from packages.paths import printable
-from packages.problem import by_severity
 from pipeline.agreement import Agreement
 from pipeline.context import (
     Clock,
@@ -29,6 +28,7 @@ from pipeline.context import (
 from pipeline.describe import describe
 from pipeline.errors import PipelineError, WorkAreaUnusable
 from pipeline.examine import examine
+from pipeline.identification import Identification, Identifier
 from pipeline.receipt import write_receipt
 from pipeline.receive import receive
 from pipeline.register import register
@@ -52,8 +52,8 @@ class Archive:
     work: Path
     receipts: Path
     software: Software
+    identifier: Identifier
     clock: Clock = utc_now
-    workers: int = 2
     sidecar_limit: int = 1000
 
 
@@ -87,8 +87,7 @@ def ingest(
     """
     watch = _Stopwatch()
     try:
-        with _work_area(archive.work) as work:
-            context = _context(subject, agreement, archive, work, progress)
+        with _run_context(subject, agreement, archive, progress) as context:
             result = _run(context, archive, watch)
     except Exception as error:  # even a bug must not cost the rest of the night its run
         result = _failure(subject, agreement, archive, watch, error)
@@ -108,7 +107,7 @@ def _run(context: IngestContext, archive: Archive, watch: _Stopwatch) -> Result:
     urn = submission.package_id.urn
     catalogue = archive.catalogue
     now = timestamp(context.clock())
-    catalogue.begin_ingest(
+    context.attempt = catalogue.begin_ingest(
         str(submission.ingest_id), printable(str(context.subject)), context.agreement.name, now
     )
     outcome, version = Outcome.FAILED, None
@@ -157,8 +156,7 @@ def check(
     """Judge a submission as an ingest would, formats included, and store nothing."""
     watch = _Stopwatch()
     try:
-        with _work_area(archive.work) as work:
-            context = _context(subject, agreement, archive, work, progress)
+        with _run_context(subject, agreement, archive, progress) as context:
             verified = _judge(context, watch)
             if verified is not None:
                 with watch.stage("examine"):
@@ -166,27 +164,29 @@ def check(
             rejected = verified is None or context.rejected
             outcome = Outcome.REJECTED if rejected else Outcome.ACCEPTABLE
             return _result(context, watch, outcome, verified)
-    except (PipelineError, StorageError, OSError) as error:
+    except Exception as error:  # as in an ingest: one package's surprise must not cost the others
         return _failure(subject, agreement, archive, watch, error)
 
 
-def _context(
-    subject: Path,
-    agreement: Agreement,
-    archive: Archive,
-    work: Path,
-    progress: Progress,
-) -> IngestContext:
-    return IngestContext(
-        subject=subject,
-        agreement=agreement,
-        work=work,
-        software=archive.software,
-        clock=archive.clock,
-        progress=progress,
-        workers=archive.workers,
-        sidecar_limit=archive.sidecar_limit,
-    )
+@contextmanager
+def _run_context(
+    subject: Path, agreement: Agreement, archive: Archive, progress: Progress
+) -> Iterator[IngestContext]:
+    with _work_area(archive.work) as work:
+        context = IngestContext(
+            subject=subject,
+            agreement=agreement,
+            work=work,
+            software=archive.software,
+            identification=Identification(archive.identifier, work / "content"),
+            clock=archive.clock,
+            progress=progress,
+            sidecar_limit=archive.sidecar_limit,
+        )
+        try:
+            yield context
+        finally:
+            context.identification.cancel()
 
 
 def _result(
@@ -205,7 +205,7 @@ def _result(
         version=version,
         files=verified.submission.files if verified else 0,
         bytes=verified.submission.bytes if verified else 0,
-        problems=by_severity(context.problems),
+        problems=context.findings.all(),
         stages=dict(watch.stages),
         seconds=watch.seconds,
         agreement=context.agreement.name,

@@ -13,20 +13,19 @@ from packages.package_file import UNKNOWN_FORMAT, FileFormat
 from packages.paths import printable
 from pipeline.errors import SubmissionUnreadable
 from pipeline.examine.containers import inspect_container
-from pipeline.examine.identification import Identifier
+from pipeline.identification import Identifier
 
 
-def inspect_files(paths: Iterable[Path]) -> Iterator[dict[str, Any]]:
+def inspect_files(paths: Iterable[Path], identifier: Identifier) -> Iterator[dict[str, Any]]:
     """One record a file, in the form of the ``--json`` contract.
 
     Raises SubmissionUnreadable when a path does not exist or may not be read.
     """
-    identifier = Identifier()
     with tempfile.TemporaryDirectory() as folder:
         files = (file for path in paths for file in _files(path))
         while batch := list(islice(files, 500)):
             names = [_safe_name(file, Path(folder), n) for n, file in enumerate(batch)]
-            formats = identifier.identify(names)
+            formats = list(identifier.identify(names))
             for file, known in zip(batch, formats, strict=True):
                 yield _record(file, known, identifier.version)
 

@@ -68,14 +68,26 @@ def _create(
     planned: PlannedAip, repository: OcflRepository, info: VersionInfo, context: IngestContext
 ) -> str:
     urn = planned.package_id.urn
-    try:
+    # Opaque keys are made of digests, so leftovers of another attempt would not be in their way.
+    clean = context.attempt == 1 and not context.agreement.opaque_paths
+
+    def create(*, first_attempt: bool) -> str:
         return repository.create(
             urn,
-            planned.stored_files,
+            planned.stored_files(),
             info,
             opaque=context.agreement.opaque_paths,
+            first_attempt=first_attempt,
             progress=lambda size: context.progress("store", size, 1),
         )
+
+    try:
+        try:
+            return create(first_attempt=clean)
+        except ObjectExists:
+            if not clean or repository.head(urn) is not None:
+                raise
+            return create(first_attempt=False)  # a killed attempt of which the catalogue is lost
     except ObjectExists:
         if repository.head(urn) is None:
             raise

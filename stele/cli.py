@@ -169,12 +169,13 @@ def inspect(
 
     from pipeline.inspection import inspect_files
     from stele.screen import OUT, print_json, size_text
+    from stele.wiring import shared_identifier
 
     table = Table()
     for column in ("File", "Size", "PUID", "Format", "Notes"):
         table.add_column(column, overflow="fold")
     with plain_errors():
-        for record in inspect_files(paths):
+        for record in inspect_files(paths, shared_identifier()):
             if as_json:
                 print_json(record)
                 continue

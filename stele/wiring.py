@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import assert_never
 
 from pipeline.agreement import Agreement, AgreementError, find_agreement
 from pipeline.context import Software
+from pipeline.identification import Identifier
 from pipeline.ingest import Archive
 from stele import __version__
 from stele.settings import FilesStoreSettings, S3StoreSettings, Settings, StoreSettings
@@ -33,9 +35,17 @@ def build_archive(settings: Settings) -> Archive:
         work=settings.place(settings.work),
         receipts=settings.place(settings.receipts),
         software=SOFTWARE,
-        workers=settings.workers,
+        identifier=shared_identifier(settings.workers),
         sidecar_limit=settings.sidecar_max_files,
     )
+
+
+@cache
+def shared_identifier(workers: int = 2) -> Identifier:
+    """Siegfried's processes, one set for the life of this program: a night starts them once."""
+    identifier = Identifier(workers)
+    atexit.register(identifier.close)
+    return identifier
 
 
 def build_store(store: StoreSettings, settings: Settings) -> ObjectStore:

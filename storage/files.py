@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
-import hashlib
+import io
 import os
 import secrets
 import stat
@@ -13,6 +13,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
+from packages.digest import PREFERRED
+from storage.copying import TooLong, copy_hashed
 from storage.errors import (
     ObjectExists,
     ObjectMissing,
@@ -22,7 +24,6 @@ from storage.errors import (
 )
 from storage.protocol import Progress, Upload, check_key
 
-_CHUNK = 1 << 20
 _REFUSALS = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT}
 _TEMPORARY = ".stele-tmp-"
 
@@ -70,46 +71,35 @@ class FileStore:
         return True
 
     def _copy(self, upload: Upload, target: str) -> None:
-        folder, _, name = target.rpartition("/")
-        temporary = f"{folder}/{_TEMPORARY}{secrets.token_hex(6)}"
-        hasher = hashlib.sha512()
-        try:
-            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o444)
-            with open(descriptor, "wb", buffering=0) as sink:
-                for chunk in _chunks(upload):
-                    hasher.update(chunk)
-                    view = memoryview(chunk)
-                    while view:  # a raw write may be short, and says so only in its answer
-                        view = view[sink.write(view) :]
-                written = os.fstat(sink.fileno()).st_size
-            if written != upload.size:
-                found = f"{written} bytes"
-                raise WriteMismatch(upload.key, expected=f"{upload.size} bytes", found=found)
-            if hasher.hexdigest() != upload.sha512:
-                raise WriteMismatch(upload.key, expected=upload.sha512, found=hasher.hexdigest())
-            os.link(temporary, f"{folder}/{name}")
-        finally:
-            with suppress(FileNotFoundError):
-                Path(temporary).unlink()
+        with self._written_beside(upload, target) as temporary:
+            os.link(temporary, target)
 
-    def replace(self, key: str, content: bytes) -> None:
+    def replace(self, upload: Upload) -> None:
         with self._errors():
-            target = self._path(key)
+            target = self._path(upload.key)
             folder = os.path.dirname(target)  # noqa: PTH120
             self._make_folder(folder)
             self._flush()
-            temporary = f"{folder}/{_TEMPORARY}{secrets.token_hex(6)}"
-            try:
-                descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o444)
-                with open(descriptor, "wb") as sink:
-                    sink.write(content)
-                    sink.flush()
-                    os.fsync(sink.fileno())
+            with self._written_beside(upload, target, durable=True) as temporary:
                 Path(temporary).replace(target)
-            finally:
-                with suppress(FileNotFoundError):
-                    Path(temporary).unlink()
             _fsync_folder(folder)
+
+    @contextmanager
+    def _written_beside(self, upload: Upload, target: str, *, durable: bool = False) -> Iterator[str]:
+        """The upload's bytes, proved, in a temporary file next to where they belong."""
+        temporary = f"{target.rpartition('/')[0]}/{_TEMPORARY}{secrets.token_hex(6)}"
+        try:
+            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o444)
+            try:
+                _write(upload, descriptor)
+                if durable:
+                    os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+            yield temporary
+        finally:
+            with suppress(FileNotFoundError):
+                Path(temporary).unlink()
 
     def _flush(self) -> None:
         """Make all earlier writes durable in one call instead of one fsync per object."""
@@ -186,14 +176,26 @@ def _mapped(store: str, error: OSError) -> StoreUnavailable:
     return kind(store, reason)
 
 
-def _chunks(upload: Upload) -> Iterator[bytes]:
-    if upload.path is None:
-        assert upload.content is not None, "an Upload has a path or content"
-        yield upload.content
-        return
-    with upload.path.open("rb", buffering=0) as source:
-        while chunk := source.read(_CHUNK):
-            yield chunk
+def _write(upload: Upload, descriptor: int) -> None:
+    """Copy the upload's bytes. Raises WriteMismatch when they are not what they must be."""
+    with _stream(upload) as source:
+        try:
+            copied = copy_hashed(source.readinto, descriptor, (PREFERRED,), expected_size=upload.size)
+        except TooLong:
+            found = "more bytes"
+            raise WriteMismatch(upload.key, expected=f"{upload.size} bytes", found=found) from None
+    if copied.size != upload.size:
+        found = f"{copied.size} bytes"
+        raise WriteMismatch(upload.key, expected=f"{upload.size} bytes", found=found)
+    if copied.digests[PREFERRED] != upload.sha512:
+        raise WriteMismatch(upload.key, expected=upload.sha512, found=copied.digests[PREFERRED])
+
+
+def _stream(upload: Upload) -> io.RawIOBase | io.BufferedIOBase:
+    if upload.path is not None:
+        return open(upload.path, "rb", buffering=0)
+    assert upload.content is not None, "an Upload has a path or content"
+    return io.BytesIO(upload.content)
 
 
 def _walk(folder: Path) -> Iterator[Path]:

@@ -27,17 +27,17 @@ class MemoryStore:
         for upload in uploads:
             if check_key(upload.key) in self.objects:
                 raise ObjectExists(upload.key)
-            content = upload.content if upload.path is None else upload.path.read_bytes()
-            assert content is not None, "an Upload has a path or content"
-            found = sha512_hex(content)
-            if found != upload.sha512:
-                raise WriteMismatch(upload.key, expected=upload.sha512, found=found)
-            self.objects[upload.key] = content
+            self.replace(upload)
             if progress:
                 progress(upload.size)
 
-    def replace(self, key: str, content: bytes) -> None:
-        self.objects[key] = content
+    def replace(self, upload: Upload) -> None:
+        content = upload.content if upload.path is None else upload.path.read_bytes()
+        assert content is not None, "an Upload has a path or content"
+        found = sha512_hex(content)
+        if found != upload.sha512:
+            raise WriteMismatch(upload.key, expected=upload.sha512, found=found)
+        self.objects[check_key(upload.key)] = content
 
     @contextmanager
     def open(self, key: str) -> Iterator[BinaryIO]:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
+from packages.digest import sha512_hex
+
 
 @dataclass(frozen=True, slots=True)
 class Upload:
@@ -24,6 +26,11 @@ class Upload:
     path: Path | None = None
     content: bytes | None = None
     ours: bool = False
+
+    @classmethod
+    def of(cls, key: str, content: bytes) -> Upload:
+        """An object whose bytes are in memory."""
+        return cls(key, len(content), sha512_hex(content), content=content)
 
 
 Progress = Callable[[int], None]
@@ -47,8 +54,8 @@ class ObjectStore(Protocol):
         Raises ObjectExists where the store can tell, WriteMismatch if other bytes arrived.
         """
 
-    def replace(self, key: str, content: bytes) -> None:
-        """Write one small object over whatever is there: readers see the old or the new, never a mix.
+    def replace(self, upload: Upload) -> None:
+        """Write one object over whatever is there: readers see the old or the new, never a mix.
 
         It is durable on return, and so is everything that was put before: this call is the commit.
         """

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import shutil
-import tempfile
 from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import closing, contextmanager
@@ -16,6 +14,7 @@ import boto3
 from boto3.s3.transfer import TransferConfig
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.response import StreamingBody
 from urllib3.exceptions import HTTPError
 
 from packages.digest import sha512_hex
@@ -29,7 +28,9 @@ from storage.errors import (
 from storage.protocol import Progress, Upload, check_key
 
 if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer as Buffer
     from mypy_boto3_s3.client import S3Client
+    from mypy_boto3_s3.type_defs import GetObjectOutputTypeDef
 
 _MISSING = {"404", "NoSuchKey", "NotFound"}
 _REFUSED = {
@@ -60,6 +61,50 @@ class S3Settings:
     connections: int = 16
     verify_writes: Literal["read-back", "signed"] = "read-back"
     part_size: int = 16 << 20
+
+
+class _Body(io.RawIOBase):
+    """The bytes of an object as they arrive. Seeking asks the server again, from there on."""
+
+    def __init__(self, store: S3Store, key: str, answer: GetObjectOutputTypeDef) -> None:
+        self._store = store
+        self._key = key
+        self._body = answer["Body"]
+        self._size = answer["ContentLength"]
+        self._etag = answer["ETag"]
+        self._position = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Buffer) -> int:
+        view = memoryview(buffer).cast("B")
+        with self._store.errors(self._key):
+            chunk = self._body.read(len(view))
+        if not chunk and self._position < self._size:
+            raise StoreUnavailable(self._store.name, f"{self._key} was cut short while reading")
+        view[: len(chunk)] = chunk
+        self._position += len(chunk)
+        return len(chunk)
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
+        wanted = start + offset
+        if wanted != self._position:
+            self._body.close()
+            self._body = self._store.body_from(self._key, wanted, self._size, self._etag)
+            self._position = wanted
+        return wanted
+
+    def tell(self) -> int:
+        return self._position
+
+    def close(self) -> None:
+        self._body.close()
+        super().close()
 
 
 class S3Store:
@@ -124,21 +169,25 @@ class S3Store:
         return pending
 
     def _put_one(self, upload: Upload) -> int:
-        key = self._key(upload.key)
-        with self._errors(upload.key):
-            if upload.path is None:
-                assert upload.content is not None, "an Upload has a path or content"
-                if sha512_hex(upload.content) != upload.sha512:
-                    raise WriteMismatch(upload.key, expected=upload.sha512, found="other bytes")
-                self._put_bytes(key, upload.content)
-            elif upload.size < self._settings.part_size:
-                self._put_bytes(key, upload.path.read_bytes())
-            else:
-                self._client.upload_file(
-                    str(upload.path), self._settings.bucket, key, Config=self._transfer
-                )
+        with self.errors(upload.key):
+            self._send(upload, create_only=True)
             self._confirm(upload)
         return upload.size
+
+    def _send(self, upload: Upload, *, create_only: bool) -> None:
+        """One request, or parts in parallel where the object is large."""
+        bucket, key = self._settings.bucket, self._key(upload.key)
+        if upload.path is not None and upload.size >= self._settings.part_size:
+            self._client.upload_file(str(upload.path), bucket, key, Config=self._transfer)
+            return
+        content = upload.content if upload.path is None else upload.path.read_bytes()
+        assert content is not None, "an Upload has a path or content"
+        if sha512_hex(content) != upload.sha512:
+            raise WriteMismatch(upload.key, expected=upload.sha512, found="other bytes")
+        if create_only:  # where the server honours If-None-Match; where it does not, it is ignored
+            self._client.put_object(Bucket=bucket, Key=key, Body=content, IfNoneMatch="*")
+        else:
+            self._client.put_object(Bucket=bucket, Key=key, Body=content)
 
     def _put_new(self, upload: Upload) -> int:
         """Put, where a refusal because of our own earlier, unanswered request is a success."""
@@ -146,15 +195,11 @@ class S3Store:
             return self._put_one(upload)
         except ObjectExists:
             try:
-                with self._errors(upload.key):
+                with self.errors(upload.key):
                     self._confirm(upload)
             except WriteMismatch:
                 raise ObjectExists(upload.key) from None
             return upload.size
-
-    def _put_bytes(self, key: str, content: bytes) -> None:
-        """Create-only where the server honours If-None-Match; where it does not, it is ignored."""
-        self._client.put_object(Bucket=self._settings.bucket, Key=key, Body=content, IfNoneMatch="*")
 
     def _confirm(self, upload: Upload) -> None:
         if self._settings.verify_writes == "signed":
@@ -170,34 +215,40 @@ class S3Store:
         if hasher.hexdigest() != upload.sha512:
             raise WriteMismatch(upload.key, expected=upload.sha512, found=hasher.hexdigest())
 
-    def replace(self, key: str, content: bytes) -> None:
-        with self._errors(key):
-            self._client.put_object(Bucket=self._settings.bucket, Key=self._key(key), Body=content)
-            self._confirm(Upload(key, len(content), sha512_hex(content), content=content))
+    def replace(self, upload: Upload) -> None:
+        with self.errors(upload.key):
+            self._send(upload, create_only=False)
+            self._confirm(upload)
 
     @contextmanager
     def open(self, key: str) -> Iterator[BinaryIO]:
-        with self._errors(key):
+        with self.errors(key):
             answer = self._client.get_object(Bucket=self._settings.bucket, Key=self._key(key))
-        # Spooled so that callers get a true file; a broken connection surfaces here, mapped.
-        with tempfile.SpooledTemporaryFile(max_size=8 << 20) as spool:
-            with self._errors(key), closing(answer["Body"]) as body:
-                shutil.copyfileobj(body, spool, 1 << 20)
-            if spool.tell() != answer["ContentLength"]:
-                raise StoreUnavailable(self._name, f"{key} was cut short while reading")
-            spool.seek(0)
-            yield io.BufferedReader(spool)
+        with closing(_Body(self, key, answer)) as body:
+            yield io.BufferedReader(body, 1 << 20)
+
+    def body_from(self, key: str, offset: int, size: int, etag: str) -> StreamingBody:
+        """The rest of an object from ``offset`` on, if it is still the same object."""
+        if offset >= size:
+            return StreamingBody(io.BytesIO(b""), 0)  # nothing to ask for
+        with self.errors(key):
+            answer = self._client.get_object(
+                Bucket=self._settings.bucket, Key=self._key(key), Range=f"bytes={offset}-"
+            )
+        if answer["ETag"] != etag:
+            raise StoreUnavailable(self._name, f"{key} changed while it was read")
+        return answer["Body"]
 
     def size(self, key: str) -> int | None:
         try:
-            with self._errors(key):
+            with self.errors(key):
                 head = self._client.head_object(Bucket=self._settings.bucket, Key=self._key(key))
         except ObjectMissing:
             return None
         return head["ContentLength"]
 
     def list(self, prefix: str) -> Iterator[str]:
-        with self._errors(prefix):
+        with self.errors(prefix):
             pages = self._client.get_paginator("list_objects_v2").paginate(
                 Bucket=self._settings.bucket, Prefix=self._prefix + prefix
             )
@@ -206,14 +257,14 @@ class S3Store:
                     yield item["Key"].removeprefix(self._prefix)
 
     def delete(self, key: str) -> None:
-        with self._errors(key):
+        with self.errors(key):
             self._client.delete_object(Bucket=self._settings.bucket, Key=self._key(key))
 
     def _key(self, key: str) -> str:
         return self._prefix + check_key(key)
 
     @contextmanager
-    def _errors(self, key: str) -> Iterator[None]:
+    def errors(self, key: str) -> Iterator[None]:
         """The one place where the vendor's errors become ours. Never quotes credentials."""
         try:
             yield

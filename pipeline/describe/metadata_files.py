@@ -2,24 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
 
 from packages.package_file import MetadataFile
+from storage.copying import write_hashed
 from storage.ocfl.objects import StoredFile
-
-
-def write_hashed(sink: BinaryIO, chunks: Iterable[bytes]) -> tuple[int, str]:
-    """Write ``chunks``; the number of bytes and their SHA-512 (hexadecimal)."""
-    hasher, size = hashlib.sha512(), 0
-    for chunk in chunks:
-        hasher.update(chunk)
-        sink.write(chunk)
-        size += len(chunk)
-    return size, hasher.hexdigest()
 
 
 class Shelf:

@@ -11,13 +11,11 @@ from packages.premis import Agent, AgentType, EventType
 from packages.problem_catalogue import problem
 from pipeline.context import IngestContext
 from pipeline.examine.containers import inspect_container
-from pipeline.examine.identification import Identifier
 from pipeline.verify import VerifiedSip
 
 __all__ = ["ExaminedSip", "examine"]
 
 _BATCH = 2000
-_REPORTED = 200  # findings of one kind listed by file; the rest are counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,18 +27,21 @@ class ExaminedSip:
 
 
 def examine(verified: VerifiedSip, context: IngestContext) -> ExaminedSip:
-    """Identify every payload file and report what an archivist should know."""
+    """Identify every payload file and report what an archivist should know.
+
+    The answers were asked for when the files arrived, so that much of the work is done by now.
+    """
     worklist = verified.received.worklist
-    identifier = Identifier(workers=context.workers)
+    identifier = context.identification.identifier
     content = context.work / "content"
     refused = set(context.agreement.formats.refused)
-    findings = _Findings(context)
+    answers = context.identification.formats()
     rows = worklist.work_files()
     while batch := list(islice(rows, _BATCH)):
-        formats = identifier.identify([str(content / work) for _, _, work, *_ in batch])
+        formats = list(islice(answers, len(batch)))
         worklist.set_formats((row, known) for (row, *_), known in zip(batch, formats, strict=True))
         for (_, path, work, size, container), known in zip(batch, formats, strict=True):
-            findings.judge(path, size, known)
+            _judge(path, size, known, context)
             if known.puid in refused:
                 preferred = context.agreement.formats.preferred or "another format"
                 found = f"{known.puid} {known.name}"
@@ -48,7 +49,6 @@ def examine(verified: VerifiedSip, context: IngestContext) -> ExaminedSip:
             if container:
                 context.add(*inspect_container(content / work, path, known))
         context.progress("examine", sum(size for *_, size, _ in batch), len(batch))
-    findings.close()
     agent = Agent(
         f"siegfried-{identifier.version}", "Siegfried (pygfried)", AgentType.SOFTWARE,
         identifier.version,
@@ -62,32 +62,14 @@ def examine(verified: VerifiedSip, context: IngestContext) -> ExaminedSip:
     return ExaminedSip(verified, identifier.version)
 
 
+def _judge(path: str, size: int, known: FileFormat, context: IngestContext) -> None:
+    if size == 0:
+        context.add(problem("FMT-EMPTY", path, found="0 bytes"))
+    elif not known.is_known:
+        context.add(problem("FMT-UNKNOWN", path, found=known.warning))
+    elif "extension mismatch" in known.warning:
+        context.add(problem("FMT-EXTENSION", path, found=f"{known.puid} {known.name}"))
+
+
 def _summary(totals: Iterator[tuple[str, str, int, int]]) -> str:
     return "; ".join(f"{puid} ×{files}" for puid, _, files, _ in islice(totals, 40))
-
-
-class _Findings:
-    """Findings by file up to a number, then as one count: a report must stay readable."""
-
-    def __init__(self, context: IngestContext) -> None:
-        self._context = context
-        self._counts: dict[str, int] = {}
-
-    def judge(self, path: str, size: int, known: FileFormat) -> None:
-        if size == 0:
-            self._report("FMT-EMPTY", path, "0 bytes")
-        elif not known.is_known:
-            self._report("FMT-UNKNOWN", path, known.warning)
-        elif "extension mismatch" in known.warning:
-            self._report("FMT-EXTENSION", path, f"{known.puid} {known.name}")
-
-    def _report(self, code: str, path: str, found: str) -> None:
-        number = self._counts[code] = self._counts.get(code, 0) + 1
-        if number <= _REPORTED:
-            self._context.add(problem(code, path, found=found))
-
-    def close(self) -> None:
-        for code, number in self._counts.items():
-            if number > _REPORTED:
-                rest = f"… and {number - _REPORTED} more files"
-                self._context.add(problem(code, rest, found="see the AIP's PREMIS"))

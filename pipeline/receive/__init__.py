@@ -9,21 +9,22 @@ from pathlib import Path
 from packages import paths
 from packages.digest import DigestAlgorithm
 from packages.premis import EventType
+from packages.problem import Problem, Severity
 from packages.problem_catalogue import problem
 from pipeline.context import IngestContext
-from pipeline.receive.custody import take_custody
-from pipeline.receive.safety import blocking, check_entries
+from pipeline.errors import SubmissionUnreadable
+from pipeline.receive.custody import Fingerprint, take_custody
+from pipeline.receive.safety import Screening
 from pipeline.receive.sources import (
     CorruptArchive,
     EncryptedArchive,
-    Entry,
     EntryKind,
     Source,
     open_source,
 )
 from pipeline.worklist import Worklist
 
-__all__ = ["ReceivedSip", "find_bag", "receive"]
+__all__ = ["BagFinder", "ReceivedSip", "receive"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,23 +59,28 @@ def receive(context: IngestContext) -> ReceivedSip | None:
 
 
 def _receive(source: Source, context: IngestContext) -> ReceivedSip | None:
-    entries = list(source.entries())
-    found = list(check_entries(entries, context.agreement.limits, source.packed_size))
-    context.add(*found)
-    files = [entry for entry in entries if entry.kind is EntryKind.FILE]
-    if not files:
-        context.add(problem("ARC-EMPTY" if entries else "BAG-NOT-A-BAG", found="it is empty"))
+    screening = Screening(context.work, context.agreement.limits, source.packed_size)
+    finder = BagFinder()
+    blocked = False
+    for entry in source.entries():
+        if entry.kind is EntryKind.FILE:
+            finder.look(paths.normalise(entry.path))
+        blocked |= _report(context, screening.look(entry))
+    blocked |= _report(context, screening.close())
+    if not screening.files:
+        context.add(problem("ARC-EMPTY" if screening.entries else "BAG-NOT-A-BAG", found="it is empty"))
         return None
-    if blocking(found):
+    if blocked:
         return None
-    folder = find_bag(paths.normalise(entry.path) for entry in files)
+    folder = finder.folder
     if folder is None:
-        hint = _not_a_bag(files)
-        context.add(problem("BAG-NOT-A-BAG", context.subject.name, found=hint))
+        context.add(problem("BAG-NOT-A-BAG", context.subject.name, found=_not_a_bag(screening)))
         return None
-    worklist = Worklist(context.work, _algorithms(files, folder))
-    take_custody(source, _inside(files, folder), worklist, context)
-    note = f"{len(files)} files from {paths.printable(context.subject.name)}"
+    worklist = Worklist(context.work, finder.algorithms)
+    taken = take_custody(source, folder, worklist, context)
+    if taken != finder.fingerprint:
+        raise SubmissionUnreadable(f"{context.subject} changed while it was being read")
+    note = f"{taken.files} files from {paths.printable(context.subject.name)}"
     if source.form != "folder":
         context.event(EventType.UNPACKING, f"unpacked a {source.form} archive", note=note)
     algorithms = ", ".join(algorithm.mets_name for algorithm in worklist.algorithms)
@@ -82,44 +88,67 @@ def _receive(source: Source, context: IngestContext) -> ReceivedSip | None:
     return ReceivedSip(source.form, folder, worklist)
 
 
-def find_bag(file_paths: Iterable[str]) -> str | None:
-    """Where bagit.txt is: ``""`` at the top, ``"name/"`` in the only top folder; None if nowhere."""
-    tops: set[str] = set()
-    candidates: set[str] = set()
-    for path in file_paths:
+def _report(context: IngestContext, found: Iterable[Problem]) -> bool:
+    """Report findings; whether one of them forbids writing anything of the submission to disk."""
+    blocked = False
+    for finding in found:
+        context.add(finding)
+        blocked |= finding.severity is Severity.ERROR and finding.code.startswith(("PATH-", "ARC-"))
+    return blocked
+
+
+class BagFinder:
+    """Finds the bag among the files of a submission, shown to it one by one."""
+
+    def __init__(self) -> None:
+        self._at_top = False
+        self._tops: set[str] = set()
+        self._candidates: set[str] = set()
+        self._manifests: list[str] = []
+        self.fingerprint = Fingerprint()
+
+    def look(self, path: str) -> None:
+        """A file of the submission, its path normalised."""
+        self.fingerprint.add(path)
         top, slash, rest = path.partition("/")
-        if path == "bagit.txt":
-            return ""
-        tops.add(top if slash else "")
+        self._at_top |= path == "bagit.txt"
+        if len(self._tops) < 2:  # more than one is all there is to know
+            self._tops.add(top if slash else "")
         if rest == "bagit.txt":
-            candidates.add(top)
-    if len(tops) == 1 and candidates == tops:
-        return f"{candidates.pop()}/"
-    return None
+            self._candidates.add(top)
+        if path.count("/") <= 1 and _manifest_algorithm(path.rpartition("/")[2]):
+            self._manifests.append(path)
+
+    @property
+    def folder(self) -> str | None:
+        """``""`` with bagit.txt at the top, ``"name/"`` in the only top folder, None if nowhere."""
+        if self._at_top:
+            return ""
+        if len(self._tops) == 1 and self._candidates == self._tops:
+            return f"{next(iter(self._candidates))}/"
+        return None
+
+    @property
+    def algorithms(self) -> Iterator[DigestAlgorithm]:
+        """Those of the bag's manifests, so that one pass over the bytes computes all that is needed."""
+        folder = self.folder or ""
+        for path in self._manifests:
+            algorithm = _manifest_algorithm(path.removeprefix(folder))
+            if algorithm:
+                yield algorithm
 
 
-def _not_a_bag(files: list[Entry]) -> str:
-    names = ", ".join(paths.printable(entry.path) for entry in files[:3])
-    return f"no bagit.txt; it holds {len(files)} file(s): {names}{'…' if len(files) > 3 else ''}"
+def _manifest_algorithm(name: str) -> DigestAlgorithm | None:
+    kind, dash, algorithm = name.removesuffix(".txt").partition("-")
+    if kind not in ("manifest", "tagmanifest") or not dash or not name.endswith(".txt"):
+        return None
+    return DigestAlgorithm.parse(algorithm)
 
 
-def _inside(files: list[Entry], folder: str) -> Iterator[tuple[Entry, str]]:
-    for entry in files:
-        path = paths.normalise(entry.path)
-        if path.startswith(folder):
-            yield entry, path.removeprefix(folder)
-
-
-def _algorithms(files: list[Entry], folder: str) -> Iterator[DigestAlgorithm]:
-    """The algorithms of the bag's manifests, so that one pass computes all that is needed."""
-    for entry in files:
-        name = paths.normalise(entry.path).removeprefix(folder)
-        if "/" in name or not name.endswith(".txt"):
-            continue
-        kind, _, algorithm = name.removesuffix(".txt").partition("-")
-        known = DigestAlgorithm.parse(algorithm)
-        if kind in ("manifest", "tagmanifest") and known:
-            yield known
+def _not_a_bag(screening: Screening) -> str:
+    some = ", ".join(screening.examples)
+    more = "…" if screening.files > len(screening.examples) else ""
+    return f"no bagit.txt; it holds {screening.files} file(s): {some}{more}"
 
 
 _SIGNATURES = {

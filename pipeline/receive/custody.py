@@ -7,47 +7,64 @@ exactly the bytes whose digests we know (docs/adr/0003-custody-copy.md).
 from __future__ import annotations
 
 import os
-import queue
 import re
-import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from packages import paths
-from packages.digest import DigestAlgorithm, MultiHasher
 from pipeline.context import IngestContext
 from pipeline.errors import SubmissionUnreadable, WorkAreaUnusable
-from pipeline.receive.sources import CorruptArchive, Entry, Source, corruption
+from pipeline.receive.sources import CorruptArchive, Entry, Opener, Source, corruption
 from pipeline.worklist import ReceivedFile, Worklist
+from storage.copying import Copied, TooLong, copy_hashed
 
-_CHUNK = 1 << 20
-_THREADED_FROM = 8 << 20
+__all__ = ["Fingerprint", "take_custody"]
+
 _BATCH = 1000
 _CONTAINERS = (b"PK\x03\x04", b"7z\xbc\xaf", b"Rar!")
 _EXTENSION = re.compile(r"\.[A-Za-z0-9]{1,12}$")
 
 
-def take_custody(
-    source: Source,
-    entries: Iterable[tuple[Entry, str]],
-    worklist: Worklist,
-    context: IngestContext,
-) -> None:
-    """Copy files into the work area and list them with their digests.
+@dataclass(slots=True)
+class Fingerprint:
+    """How many files there are and, in one number, which: to see that a folder has not changed."""
 
-    ``entries`` pairs each file with its path in the bag.
+    files: int = 0
+    names: int = 0
+
+    def add(self, path: str) -> None:
+        """One file more, in any order."""
+        self.files += 1
+        self.names ^= hash(path)
+
+
+def take_custody(source: Source, folder: str, worklist: Worklist, context: IngestContext) -> Fingerprint:
+    """Copy the bag in ``folder`` into the work area and list its files with their digests.
+
+    The answer covers all files of the source, those outside the bag too.
     Raises CorruptArchive when the archive ends early, WorkAreaUnusable when there is no room.
     """
-    content = f"{context.work}/content"
     batch: list[ReceivedFile] = []
-    for number, (entry, path) in enumerate(entries):
-        work = _work_name(number, path)
-        batch.append(_take_one(source, entry, path, content, work, worklist.algorithms, context))
+    seen = Fingerprint()
+    for entry, opener in source.contents():
+        path = paths.normalise(entry.path)
+        seen.add(path)
+        if not path.startswith(folder):
+            continue
+        path = path[len(folder) :]
+        work = _work_name(seen.files, path)
+        received = _take_one(entry, opener, path, work, worklist, context)
+        batch.append(received)
+        if received.payload:
+            context.identification.offer(work)
         if len(batch) >= _BATCH:
             worklist.add(batch)
             batch.clear()
     worklist.add(batch)
+    context.identification.send()
+    return seen
 
 
 def _work_name(number: int, path: str) -> str:
@@ -57,49 +74,58 @@ def _work_name(number: int, path: str) -> str:
 
 
 def _take_one(
-    source: Source,
-    entry: Entry,
-    path: str,
-    content: str,
-    work: str,
-    algorithms: tuple[DigestAlgorithm, ...],
-    context: IngestContext,
+    entry: Entry, opener: Opener, path: str, work: str, worklist: Worklist, context: IngestContext
 ) -> ReceivedFile:
-    descriptor = _create(f"{content}/{work}")
-    with open(descriptor, "wb", buffering=0) as sink:
+    try:
+        stream = opener()
+    except PermissionError:
+        raise SubmissionUnreadable(f"no permission to read {entry.path}") from None
+    except OSError as error:
+        raise SubmissionUnreadable(f"cannot read {entry.path}: {error.strerror}") from error
+    with stream:
+        descriptor = _create(f"{context.work}/content/{work}")
         try:
-            stream = source.open(entry)
-        except PermissionError:
-            raise SubmissionUnreadable(f"no permission to read {entry.path}") from None
-        with stream:
-            read = _guarded(stream)
-            head = read(min(_CHUNK, entry.size + 1))
-            _write(sink.write, head)
-            if entry.size >= _THREADED_FROM:
-                size, digests = _copy_threaded(head, read, sink.write, algorithms, context)
-            else:
-                size, digests = _copy(head, read, sink.write, algorithms, entry, path)
-                context.progress("receive", size, 1)
+            copied = _copy(stream, descriptor, entry, worklist, context)
+        finally:
+            os.close(descriptor)
+    context.progress("receive", 0, 1)
     return ReceivedFile(
         path=path,
         original=path if path.isprintable() else paths.printable(path),
-        size=size,
+        size=copied.size,
         modified=entry.modified,
         work=work,
-        digests=digests,
+        digests=copied.digests,
         payload=path.startswith("data/"),
-        container=head[:4] in _CONTAINERS,
+        container=copied.head[:4] in _CONTAINERS,
     )
 
 
-def _guarded(stream: BinaryIO) -> Callable[[int], bytes]:
+def _copy(
+    stream: BinaryIO, descriptor: int, entry: Entry, worklist: Worklist, context: IngestContext
+) -> Copied:
+    try:
+        return copy_hashed(
+            _guarded(stream),
+            descriptor,
+            worklist.algorithms,
+            expected_size=entry.size,
+            progress=lambda size: context.progress("receive", size, 0),
+        )
+    except TooLong as error:
+        raise CorruptArchive(f"{paths.printable(entry.path)} has {error}") from None
+    except OSError as error:  # reading has told us of its own faults already
+        raise WorkAreaUnusable(f"cannot take the package: {error.strerror}") from error
+
+
+def _guarded(stream: Any) -> Callable[[memoryview], int]:
     """Reading, with the source's faults told apart from ours, which are in writing."""
 
-    def read(size: int) -> bytes:
+    def read_into(view: memoryview) -> int:
         with corruption():
-            return stream.read(size)
+            return stream.readinto(view) or 0
 
-    return read
+    return read_into
 
 
 def _create(target: str) -> int:
@@ -112,68 +138,3 @@ def _create(target: str) -> int:
             return os.open(target, flags, 0o444)
     except OSError as error:
         raise WorkAreaUnusable(f"cannot write {target}: {error.strerror}") from error
-
-
-def _write(write: Callable[[bytes], int | None], chunk: bytes) -> None:
-    try:
-        view = memoryview(chunk)
-        while view:
-            view = view[write(view) or 0 :]  # type: ignore[arg-type]
-    except OSError as error:
-        raise WorkAreaUnusable(f"cannot take the package: {error.strerror}") from error
-
-
-def _copy(
-    head: bytes,
-    read: Callable[[int], bytes],
-    write: Callable[[bytes], int | None],
-    algorithms: tuple[DigestAlgorithm, ...],
-    entry: Entry,
-    path: str,
-) -> tuple[int, Mapping[DigestAlgorithm, str]]:
-    hasher = MultiHasher(algorithms)
-    hasher.update(head)
-    while chunk := read(_CHUNK):
-        hasher.update(chunk)
-        _write(write, chunk)
-        if hasher.size > entry.size + _CHUNK:
-            raise CorruptArchive(f"{path} is longer than its archive says")
-    return hasher.size, hasher.hexdigests()
-
-
-def _copy_threaded(
-    head: bytes,
-    read: Callable[[int], bytes],
-    write: Callable[[bytes], int | None],
-    algorithms: tuple[DigestAlgorithm, ...],
-    context: IngestContext,
-) -> tuple[int, Mapping[DigestAlgorithm, str]]:
-    """As ``_copy``, for large files: a thread an algorithm, so that hashing runs beside I/O."""
-    hashers = [MultiHasher((algorithm,)) for algorithm in algorithms]
-    queues: list[queue.Queue[bytes | None]] = [queue.Queue(8) for _ in hashers]
-
-    def work(hasher: MultiHasher, chunks: queue.Queue[bytes | None]) -> None:
-        while (chunk := chunks.get()) is not None:
-            hasher.update(chunk)
-
-    threads = [
-        threading.Thread(target=work, args=pair, daemon=True) for pair in zip(hashers, queues, strict=True)
-    ]
-    for thread in threads:
-        thread.start()
-    for waiting in queues:
-        waiting.put(head)
-    context.progress("receive", len(head), 0)
-    try:
-        while chunk := read(_CHUNK):
-            for waiting in queues:
-                waiting.put(chunk)
-            _write(write, chunk)
-            context.progress("receive", len(chunk), 0)
-    finally:
-        for waiting in queues:
-            waiting.put(None)
-        for thread in threads:
-            thread.join()
-    context.progress("receive", 0, 1)
-    return hashers[0].size, {a: d for h in hashers for a, d in h.hexdigests().items()}

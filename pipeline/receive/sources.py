@@ -10,16 +10,17 @@ import struct
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol, cast
 
 from pipeline.errors import SubmissionUnreadable
-from pipeline.receive.name_encoding import decode_names, unicode_path
+from pipeline.receive.name_encoding import DecodedName, decode_names, unicode_path
 
 
 class EntryKind(StrEnum):
@@ -37,7 +38,7 @@ class Entry:
 
     ``path`` as we read it, ``size`` in bytes as declared, ``packed`` bytes in the archive,
     ``modified`` seconds since 1970, ``target`` of a link, ``guessed`` the encoding of a guessed
-    name with ``raw`` showing its bytes, ``handle`` what the source needs to open it.
+    name with ``raw`` showing its bytes.
     """
 
     path: str
@@ -49,7 +50,10 @@ class Entry:
     encrypted: bool = False
     guessed: str | None = None
     raw: str = ""
-    handle: Any = None
+
+
+_READ_AHEAD_FROM = 1 << 20
+_HINTS = 10_000  # certain names that help to guess the others
 
 
 class CorruptArchive(Exception):
@@ -60,18 +64,25 @@ class EncryptedArchive(Exception):
     """The archive cannot be listed without a password."""
 
 
+Opener = Callable[[], BinaryIO]
+"""Opens the bytes of one entry. Raises CorruptArchive, PermissionError."""
+
+
 class Source(Protocol):
-    """A submission that can be listed and read."""
+    """A submission that can be listed and then read, neither of which holds all entries at once.
+
+    (A zip is the exception: Python's zipfile keeps its directory, about 600 bytes an entry.)
+    """
 
     form: str
     packed_size: int | None
     """Bytes of the archive file; None for a folder."""
 
     def entries(self) -> Iterator[Entry]:
-        """All entries, in stored order. Raises CorruptArchive, EncryptedArchive."""
+        """All entries. Raises CorruptArchive, EncryptedArchive."""
 
-    def open(self, entry: Entry) -> BinaryIO:
-        """The bytes of a file entry; ask in the order of ``entries()``. Raises CorruptArchive."""
+    def contents(self) -> Iterator[tuple[Entry, Opener]]:
+        """The files among them once more, to be opened in this order. Call ``entries()`` first."""
 
     def close(self) -> None:
         """Give back what is open."""
@@ -109,42 +120,49 @@ class FolderSource:
         self._root = root
 
     def entries(self) -> Iterator[Entry]:
+        yield from (entry for entry, _ in self._walk())
+
+    def contents(self) -> Iterator[tuple[Entry, Opener]]:
+        for entry, place in self._walk():
+            if entry.kind is EntryKind.FILE:
+                yield entry, partial(_open_file, place, entry.size)
+
+    def _walk(self) -> Iterator[tuple[Entry, str]]:
         waiting = [(str(self._root), "")]  # no recursion: hostile folders are deep
         while waiting:
-            deeper: list[tuple[str, str]] = []
-            for entry in self._scan(*waiting.pop()):
-                if entry.kind is EntryKind.FOLDER:
-                    deeper.append((entry.handle, entry.path + "/"))
-                yield entry
-            waiting += reversed(deeper)
+            folder, prefix = waiting.pop()
+            with os.scandir(folder) as found:  # not sorted: a folder may hold a million files
+                for child in found:
+                    entry = self._entry(child, prefix)
+                    if entry.kind is EntryKind.FOLDER:
+                        waiting.append((child.path, entry.path + "/"))
+                    yield entry, child.path
 
     @staticmethod
-    def _scan(folder: str, prefix: str) -> Iterator[Entry]:
-        with os.scandir(folder) as found:
-            children = sorted(found, key=lambda child: child.name)
-        for child in children:
-            name, guessed, raw = _folder_name(child.name)
-            path = prefix + name
-            status = child.stat(follow_symlinks=False)
-            entry = Entry(
-                path, EntryKind.FILE, status.st_size, status.st_size, int(status.st_mtime),
-                guessed=guessed, raw=raw, handle=child.path,
-            )  # fmt: skip
-            if stat.S_ISLNK(status.st_mode):
-                yield replace(entry, kind=EntryKind.LINK, target=os.readlink(child.path))  # noqa: PTH115
-            elif stat.S_ISDIR(status.st_mode):
-                yield replace(entry, kind=EntryKind.FOLDER)
-            elif stat.S_ISREG(status.st_mode):
-                yield entry
-            else:
-                yield replace(entry, kind=EntryKind.DEVICE)
-
-    def open(self, entry: Entry) -> BinaryIO:
-        # O_NOFOLLOW: nobody swaps the file for a link between listing and reading.
-        return open(os.open(entry.handle, os.O_RDONLY | os.O_NOFOLLOW), "rb", buffering=0)
+    def _entry(child: os.DirEntry[str], prefix: str) -> Entry:
+        name, guessed, raw = _folder_name(child.name)
+        status = child.stat(follow_symlinks=False)
+        kind, target = EntryKind.DEVICE, ""
+        if stat.S_ISREG(status.st_mode):
+            kind = EntryKind.FILE
+        elif stat.S_ISDIR(status.st_mode):
+            kind = EntryKind.FOLDER
+        elif stat.S_ISLNK(status.st_mode):
+            kind, target = EntryKind.LINK, os.readlink(child.path)  # noqa: PTH115
+        size, modified = status.st_size, int(status.st_mtime)
+        return Entry(prefix + name, kind, size, size, modified, target, guessed=guessed, raw=raw)
 
     def close(self) -> None:
         pass
+
+
+def _open_file(place: str, size: int) -> BinaryIO:
+    # O_NOFOLLOW, O_NONBLOCK: nobody swaps the file for a link or a pipe after it was listed.
+    descriptor = os.open(place, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    if size > _READ_AHEAD_FROM:
+        with suppress(OSError):
+            os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_SEQUENTIAL)
+    return open(descriptor, "rb", buffering=0)
 
 
 class ZipSource:
@@ -153,7 +171,7 @@ class ZipSource:
     form = "zip"
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self._guesses: dict[int, tuple[bytes, DecodedName]] | None = None
         self.packed_size: int | None = path.stat().st_size
         try:
             with corruption():
@@ -164,27 +182,44 @@ class ZipSource:
             raise
 
     def entries(self) -> Iterator[Entry]:
+        yield from (entry for entry, _ in self._walk())
+
+    def contents(self) -> Iterator[tuple[Entry, Opener]]:
+        for entry, info in self._walk():
+            if entry.kind is EntryKind.FILE:
+                yield entry, partial(self._open, info)
+
+    def _walk(self) -> Iterator[tuple[Entry, zipfile.ZipInfo]]:
         infos = self._zip.infolist()
-        certain: dict[int, str] = {}
-        unmarked: list[tuple[int, bytes]] = []
+        if self._guesses is None:
+            self._guesses = self._guess(infos)
         for number, info in enumerate(infos):
-            if info.flag_bits & 0x800:
-                certain[number] = info.orig_filename
-                continue
-            raw = info.orig_filename.encode("cp437", "replace")
-            named = unicode_path(raw, info.extra)
-            if named is not None:
-                certain[number] = named
+            raw, name = self._guesses.get(number, (b"", None))
+            if name is None:
+                yield self._entry(info, self._certain(info) or info.orig_filename, None, ""), info
             else:
-                unmarked.append((number, raw))
-        guesses = decode_names((raw for _, raw in unmarked), hints=certain.values())
-        guessed = {n: (raw, name) for (n, raw), name in zip(unmarked, guesses, strict=True)}
-        for number, info in enumerate(infos):
-            if number in certain:
-                yield self._entry(info, certain[number], None, "")
-            else:
-                raw, name = guessed[number]
-                yield self._entry(info, name.text, name.guessed, raw.hex(" ") if name.guessed else "")
+                shown = raw.hex(" ") if name.guessed else ""
+                yield self._entry(info, name.text, name.guessed, shown), info
+
+    @classmethod
+    def _certain(cls, info: zipfile.ZipInfo) -> str | None:
+        """The name where the archive says what it is: the UTF-8 flag, or the 0x7075 field."""
+        if info.flag_bits & 0x800:
+            return info.orig_filename
+        return unicode_path(_raw_name(info), info.extra) if info.extra else None
+
+    def _guess(self, infos: list[zipfile.ZipInfo]) -> dict[int, tuple[bytes, DecodedName]]:
+        """The names the archive leaves open, and not plain ASCII, by number."""
+        open_names = [
+            (number, _raw_name(info))
+            for number, info in enumerate(infos)
+            if not info.orig_filename.isascii() and self._certain(info) is None
+        ]
+        if not open_names:
+            return {}
+        hints = (name for info in infos if (name := self._certain(info)))
+        names = decode_names((raw for _, raw in open_names), hints=hints)
+        return {n: (raw, name) for (n, raw), name in zip(open_names, names, strict=True)}
 
     @staticmethod
     def _entry(info: zipfile.ZipInfo, path: str, guessed: str | None, raw: str) -> Entry:
@@ -201,17 +236,20 @@ class ZipSource:
         except ValueError:
             modified = 0
         return Entry(
-            path.rstrip("/"), kind, info.file_size,
-            info.compress_size, modified, encrypted=bool(info.flag_bits & 0x41), guessed=guessed,
-            raw=raw, handle=info,
+            path.rstrip("/"), kind, info.file_size, info.compress_size, modified,
+            encrypted=bool(info.flag_bits & 0x41), guessed=guessed, raw=raw,
         )  # fmt: skip
 
-    def open(self, entry: Entry) -> BinaryIO:
+    def _open(self, info: zipfile.ZipInfo) -> BinaryIO:
         with corruption():
-            return cast(BinaryIO, self._zip.open(entry.handle))
+            return cast(BinaryIO, self._zip.open(info))
 
     def close(self) -> None:
         self._zip.close()
+
+
+def _raw_name(info: zipfile.ZipInfo) -> bytes:
+    return info.orig_filename.encode("cp437", "replace")
 
 
 class TarSource:
@@ -222,29 +260,49 @@ class TarSource:
     def __init__(self, path: Path) -> None:
         self._path = path
         self.packed_size: int | None = path.stat().st_size
+        self._names: dict[bytes, DecodedName] = {}
         with corruption():
-            # surrogateescape keeps undecodable names readable byte for byte
-            self._tar = tarfile.open(path, "r:*", errors="surrogateescape")  # noqa: SIM115
-        self._members: list[tarfile.TarInfo] = []
+            self._tar = self._opened()
+
+    def _opened(self) -> tarfile.TarFile:
+        # surrogateescape keeps undecodable names readable byte for byte
+        return tarfile.open(self._path, "r:*", errors="surrogateescape")
 
     def entries(self) -> Iterator[Entry]:
+        odd: list[tarfile.TarInfo] = []
+        hints: list[str] = []
+        for member in self._members():
+            if member.name.isascii():
+                yield self._entry(member)
+            elif _is_utf8(member.name):
+                if len(hints) < _HINTS:
+                    hints.append(member.name)
+                yield self._entry(member)
+            else:
+                odd.append(member)
+        raw = [_raw_member(member) for member in odd]
+        self._names = dict(zip(raw, decode_names(raw, hints=hints), strict=True))
+        yield from (self._entry(member) for member in odd)
+        self._tar.close()
         with corruption():
-            self._members = list(self._tar)
-            self._check_tail()
-        raw = [m.name.encode("utf-8", "surrogateescape") for m in self._members]
-        odd = [not _is_utf8(name) for name in raw]
-        guesses = iter(
-            decode_names(
-                (name for name, o in zip(raw, odd, strict=True) if o),
-                hints=(m.name for m, o in zip(self._members, odd, strict=True) if not o),
-            )
-        )
-        for member, name, is_odd in zip(self._members, raw, odd, strict=True):
+            self._tar = self._opened()
+
+    def contents(self) -> Iterator[tuple[Entry, Opener]]:
+        for member in self._members():
             entry = self._entry(member)
-            if is_odd:
-                guess = next(guesses)
-                entry = replace(entry, path=guess.text, guessed=guess.guessed, raw=name.hex(" "))
-            yield entry
+            if entry.kind is EntryKind.FILE:
+                yield entry, partial(self._open, member)
+
+    def _members(self) -> Iterator[tarfile.TarInfo]:
+        while True:
+            with corruption():
+                member = self._tar.next()
+            if member is None:
+                break
+            yield member
+            cast(Any, self._tar).members = []  # tarfile would keep every member it has ever seen
+        with corruption():
+            self._check_tail()
 
     def _check_tail(self) -> None:
         """tarfile stops silently at a damaged header; the rest must be empty blocks."""
@@ -254,8 +312,7 @@ class TarSource:
         if position and stream.read(512).strip(b"\0"):
             raise CorruptArchive(f"unreadable header at byte {position}")
 
-    @staticmethod
-    def _entry(member: tarfile.TarInfo) -> Entry:
+    def _entry(self, member: tarfile.TarInfo) -> Entry:
         kind = EntryKind.FILE
         if member.isdir():
             kind = EntryKind.FOLDER
@@ -264,20 +321,26 @@ class TarSource:
         elif not member.isfile():
             kind = EntryKind.DEVICE
         modified = int(member.mtime) if abs(member.mtime) < 1 << 40 else 0
-        return Entry(
-            member.name, kind, member.size, member.size, modified, target=member.linkname,
-            handle=member,
-        )  # fmt: skip
+        entry = Entry(member.name, kind, member.size, member.size, modified, member.linkname)
+        if member.name.isascii() or _is_utf8(member.name):
+            return entry
+        raw = _raw_member(member)
+        name = self._names[raw]
+        return replace(entry, path=name.text, guessed=name.guessed, raw=raw.hex(" "))
 
-    def open(self, entry: Entry) -> BinaryIO:
+    def _open(self, member: tarfile.TarInfo) -> BinaryIO:
         with corruption():
-            stream = self._tar.extractfile(entry.handle)
+            stream = self._tar.extractfile(member)
         if stream is None:
-            raise CorruptArchive(f"no content for {entry.path}")
+            raise CorruptArchive(f"no content for {member.name}")
         return cast(BinaryIO, stream)
 
     def close(self) -> None:
         self._tar.close()
+
+
+def _raw_member(member: tarfile.TarInfo) -> bytes:
+    return member.name.encode("utf-8", "surrogateescape")
 
 
 def _folder_name(name: str) -> tuple[str, str | None, str]:
@@ -291,10 +354,11 @@ def _folder_name(name: str) -> tuple[str, str | None, str]:
     return name, None, ""
 
 
-def _is_utf8(name: bytes) -> bool:
+def _is_utf8(name: str) -> bool:
+    """Whether a name read with surrogateescape held no undecodable byte."""
     try:
-        name.decode("utf-8")
-    except UnicodeDecodeError:
+        name.encode("utf-8")
+    except UnicodeEncodeError:
         return False
     return True
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from packages.identifiers import IngestId
 from packages.paths import bag_encode, printable
 from packages.premis import EventOutcome, EventType
-from packages.problem import Severity
 from packages.problem_catalogue import problem
 from pipeline.context import IngestContext, Submission
 from pipeline.receive import ReceivedSip
@@ -37,12 +36,12 @@ def verify(received: ReceivedSip, context: IngestContext) -> VerifiedSip:
     payload.check(received.worklist, listing, declared, info, context.add)
     agreement.check(received, tags, info, listing, declared, context)
     submission = _identify(received, info, context)
-    rejected = any(p.severity is Severity.ERROR for p in context.problems)
+    rejected = context.rejected
     context.event(
         EventType.VALIDATION,
         f"BagIt {declared.version} (RFC 8493) and agreement “{context.agreement.name}”",
         outcome=EventOutcome.FAILURE if rejected else EventOutcome.SUCCESS,
-        note=f"{len(context.problems)} finding(s)",
+        note=f"{len(context.findings)} finding(s)",
     )
     context.event(
         EventType.FIXITY_CHECK,

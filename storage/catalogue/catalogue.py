@@ -250,7 +250,9 @@ class Catalogue:
 
 def _sqlite_pragmas(connection: Any, _record: Any) -> None:
     cursor = connection.cursor()
-    for pragma in ("journal_mode=WAL", "busy_timeout=30000", "foreign_keys=ON"):
+    # synchronous=NORMAL: a power failure may cost the last commits, never consistency; what is lost
+    # is in storage, where the next run of the same ingest finds it.
+    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "busy_timeout=30000", "foreign_keys=ON"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import groupby
 from typing import Any
 
 from storage.errors import InventoryUnreadable
@@ -34,33 +34,74 @@ class VersionInfo:
     address: str
 
 
-def first_inventory(
-    object_id: str, info: VersionInfo, entries: Callable[[], Iterable[InventoryEntry]]
-) -> Iterator[str]:
-    """The inventory of version v1 as text, in memory that does not grow with its size.
+class FirstInventory:
+    """The inventory of version v1, put together in one pass and in memory that stays flat.
 
-    ``entries()`` is called twice and must yield in the order of the digests.
+    Entries come in the order of their digests; of equal digests the first one's content path counts.
     """
-    yield '{\n "contentDirectory": "content",\n "digestAlgorithm": "sha512",\n "head": "v1",\n'
-    yield f' "id": {json.dumps(object_id)},\n "manifest": {{\n'
-    yield from _digest_map(entries(), lambda group: [group[0].content])
-    yield f'\n }},\n "type": "{INVENTORY_TYPE}",\n "versions": {{\n  "v1": {{\n'
-    yield f'   "created": {json.dumps(info.created)},\n'
-    yield f'   "message": {json.dumps(info.message, ensure_ascii=False)},\n   "state": {{\n'
-    yield from _digest_map(entries(), lambda group: sorted(entry.logical for entry in group))
-    user = json.dumps({"address": info.address, "name": info.user}, ensure_ascii=False)
-    yield f'\n   }},\n   "user": {user}\n  }}\n }}\n}}\n'
+
+    def __init__(self, object_id: str, info: VersionInfo) -> None:
+        self._object_id = object_id
+        self._info = info
+        self._manifest = _Spool()
+        self._state = _Spool()
+        self._digest = ""
+        self._content = ""
+        self._logical: list[str] = []
+
+    def add(self, entry: InventoryEntry) -> None:
+        """One logical file."""
+        if entry.sha512 != self._digest:
+            self._flush()
+            self._digest, self._content = entry.sha512, entry.content
+        self._logical.append(entry.logical)
+
+    def _flush(self) -> None:
+        if self._logical:
+            self._manifest.add(self._digest, [self._content])
+            self._state.add(self._digest, sorted(self._logical))
+            self._logical = []
+
+    def parts(self) -> Iterator[bytes]:
+        """The finished JSON."""
+        self._flush()
+        info = self._info
+        yield b'{\n "contentDirectory": "content",\n "digestAlgorithm": "sha512",\n "head": "v1",\n'
+        yield f' "id": {json.dumps(self._object_id)},\n "manifest": {{\n'.encode()
+        yield from self._manifest.parts()
+        yield f'\n }},\n "type": "{INVENTORY_TYPE}",\n "versions": {{\n  "v1": {{\n'.encode()
+        yield f'   "created": {json.dumps(info.created)},\n'.encode()
+        message = json.dumps(info.message, ensure_ascii=False)
+        yield f'   "message": {message},\n   "state": {{\n'.encode()
+        yield from self._state.parts()
+        user = json.dumps({"address": info.address, "name": info.user}, ensure_ascii=False)
+        yield f'\n   }},\n   "user": {user}\n  }}\n }}\n}}\n'.encode()
+
+    def close(self) -> None:
+        """Give the scratch files up."""
+        self._manifest.close()
+        self._state.close()
 
 
-def _digest_map(
-    entries: Iterable[InventoryEntry], paths: Callable[[list[InventoryEntry]], list[str]]
-) -> Iterator[str]:
-    first = True
-    for digest, group in groupby(entries, key=lambda entry: entry.sha512):
-        listed = json.dumps(paths(list(group)), ensure_ascii=False)
-        separator = "" if first else ",\n"
-        yield f'{separator}  "{digest}": {listed}'
-        first = False
+class _Spool:
+    """A JSON object's members on their way: in memory while small, then in a scratch file."""
+
+    def __init__(self) -> None:
+        self._file = tempfile.SpooledTemporaryFile(max_size=8 << 20)  # noqa: SIM115  (closed by close)
+        self._separator = ""
+
+    def add(self, digest: str, paths: list[str]) -> None:
+        listed = json.dumps(paths, ensure_ascii=False)
+        self._file.write(f'{self._separator}  "{digest}": {listed}'.encode())
+        self._separator = ",\n"
+
+    def parts(self) -> Iterator[bytes]:
+        self._file.seek(0)
+        while chunk := self._file.read(1 << 20):
+            yield chunk
+
+    def close(self) -> None:
+        self._file.close()
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
 from packages.digest import sha512_hex
+from storage.copying import write_hashed
 from storage.errors import InventoryUnreadable, ObjectExists, ObjectMissing
 from storage.ocfl.inventory import (
     INVENTORY,
     SIDECAR,
+    FirstInventory,
     Inventory,
     InventoryEntry,
     VersionInfo,
-    first_inventory,
     parse_inventory,
 )
 from storage.ocfl.layout import NAMASTE_OBJECT, HashAndIdLayout, content_path
@@ -51,7 +52,7 @@ class OcflRepository:
         """Make the storage root if it is not there yet."""
         for key, content in self.layout.root_files().items():
             if self.store.size(key) is None:
-                self.store.replace(key, content)
+                self.store.replace(Upload.of(key, content))
 
     def head(self, object_id: str) -> str | None:
         """The newest version of an object (``v1``…), None when there is none. One small read."""
@@ -86,60 +87,59 @@ class OcflRepository:
     def create(
         self,
         object_id: str,
-        files: Callable[[], Iterable[StoredFile]],
+        files: Iterable[StoredFile],
         info: VersionInfo,
         *,
         opaque: bool = False,
+        first_attempt: bool = False,
         progress: Progress | None = None,
     ) -> str:
         """Store version v1 and return the SHA-512 of its inventory.
 
-        ``files()`` may be called several times and yields in the order of the digests.
+        ``files`` come in the order of their digests. ``first_attempt`` says that nothing of this
+        object can be in the store yet, so that not even its own prefix need be listed.
         Raises ObjectExists when the object is committed already.
         """
         root = self.layout.object_root(object_id)
-        # A killed attempt may have left other metadata under other keys; one listing a package.
-        self.remove_garbage(object_id)
-
-        def entries() -> Iterator[InventoryEntry]:
-            content, digest = "", ""
-            for file in files():
-                if file.sha512 != digest:
-                    digest = file.sha512
-                    content = content_path("v1", file.logical, digest, opaque=opaque)
-                yield InventoryEntry(digest, file.logical, content)
+        if not first_attempt:
+            # A killed attempt may have left other metadata under other keys.
+            self.remove_garbage(object_id)
+        inventory = FirstInventory(object_id, info)
 
         def uploads() -> Iterator[Upload]:
-            digest = ""
-            for file, entry in zip(files(), entries(), strict=True):
-                if file.sha512 != digest:  # each content once, however often it occurs
+            digest, content = "", ""
+            for file in files:
+                new = file.sha512 != digest
+                if new:
                     digest = file.sha512
-                    key = f"{root}/{entry.content}"
-                    yield Upload(key, file.size, digest, path=file.path, ours=file.ours)
+                    content = content_path("v1", file.logical, digest, opaque=opaque)
+                inventory.add(InventoryEntry(digest, file.logical, content))
+                if new:  # each content once, however often it occurs
+                    yield Upload(f"{root}/{content}", file.size, digest, path=file.path, ours=file.ours)
                 elif progress:
                     progress(file.size)
 
-        self.store.put(uploads(), progress)
-        return self._commit(root, first_inventory(object_id, info, entries))
+        try:
+            self.store.put(uploads(), progress)
+            return self._commit(root, inventory.parts())
+        finally:
+            inventory.close()
 
-    def _commit(self, root: str, inventory: Iterable[str]) -> str:
-        with tempfile.TemporaryFile() as spool:
-            spool.writelines(part.encode() for part in inventory)
-            spool.seek(0)
-            content = spool.read()
-        digest = sha512_hex(content)
-        sidecar = f"{digest} {INVENTORY}\n".encode()
-        parts = {
-            f"v1/{INVENTORY}": content,
-            f"v1/{SIDECAR}": sidecar,
-            NAMASTE_OBJECT[0]: NAMASTE_OBJECT[1],
-            SIDECAR: sidecar,
-        }
-        self.store.put(
-            Upload(f"{root}/{name}", len(body), sha512_hex(body), content=body)
-            for name, body in parts.items()
-        )
-        self.store.replace(f"{root}/{INVENTORY}", content)
+    def _commit(self, root: str, inventory: Iterable[bytes]) -> str:
+        """Write inventories and declaration; the root inventory last, which is the commit."""
+        with tempfile.TemporaryDirectory(prefix="stele-") as folder:
+            path = Path(folder, INVENTORY)
+            with path.open("wb") as sink:
+                size, digest = write_hashed(sink, inventory)
+            sidecar = f"{digest} {INVENTORY}\n".encode()
+            first = Upload(f"{root}/v1/{INVENTORY}", size, digest, path=path)
+            small = {
+                f"{root}/v1/{SIDECAR}": sidecar,
+                f"{root}/{NAMASTE_OBJECT[0]}": NAMASTE_OBJECT[1],
+                f"{root}/{SIDECAR}": sidecar,
+            }
+            self.store.put([first, *(Upload.of(key, content) for key, content in small.items())])
+            self.store.replace(replace(first, key=f"{root}/{INVENTORY}"))
         return digest
 
     def copy_from(self, source: OcflRepository, object_id: str) -> str:
@@ -161,7 +161,7 @@ class OcflRepository:
                     self.store.put([Upload(f"{root}/{content}", size, digest, path=spool)])
         small = [f"{v}/{name}" for v in inventory.versions for name in (INVENTORY, SIDECAR)]
         for name in (*small, NAMASTE_OBJECT[0], SIDECAR, INVENTORY):
-            self.store.replace(f"{root}/{name}", read_all(source.store, f"{origin}/{name}"))
+            self.store.replace(Upload.of(f"{root}/{name}", read_all(source.store, f"{origin}/{name}")))
         return sha512_hex(read_all(self.store, f"{root}/{INVENTORY}"))
 
     def remove_garbage(self, object_id: str) -> int:

@@ -93,8 +93,8 @@ def test_a_file_that_changed_is_refused(store: ObjectStore, tmp_path: Path) -> N
 
 def test_replace_overwrites(store: ObjectStore) -> None:
     """The one write that may: the old bytes are gone, the new ones whole."""
-    store.replace("inventory.json", b"one")
-    store.replace("inventory.json", b"two!")
+    store.replace(Upload.of("inventory.json", b"one"))
+    store.replace(Upload.of("inventory.json", b"two!"))
     assert read_all(store, "inventory.json") == b"two!"
 
 

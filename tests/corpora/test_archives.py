@@ -20,16 +20,18 @@ resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30))
 from packages.package_file import UNKNOWN_FORMAT
 from pipeline.agreement import Agreement, Party
 from pipeline.context import IngestContext, Software
+from pipeline.identification import Identification, Identifier
 from pipeline.examine.containers import inspect_container
 from pipeline.receive import receive
 case, work = Path(sys.argv[1]), Path(sys.argv[2])
 agreed = Agreement(name="test", agency=Party(name="x"))
-context = IngestContext(case, agreed, work, Software("Stele", "0"))
+formats = Identification(Identifier(), work / "content")
+context = IngestContext(case, agreed, work, Software("Stele", "0"), formats)
 receive(context)
 inside = inspect_container(case, case.name, UNKNOWN_FORMAT)
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
 print(json.dumps({
-    "submission": [p.as_json() for p in context.problems],
+    "submission": [p.as_json() for p in context.findings.all()],
     "record": [p.as_json() for p in inside], "peak_mib": peak,
 }))
 """

@@ -231,7 +231,7 @@ def test_failed_durability_is_an_error(tmp_path: Path, monkeypatch: pytest.Monke
     store = FileStore(tmp_path)
     monkeypatch.setattr(storage.files, "_SYNCFS", lambda descriptor: -1)
     with pytest.raises(StoreUnavailable):
-        store.replace("inventory.json", b"{}")
+        store.replace(Upload.of("inventory.json", b"{}"))
     assert store.size("inventory.json") is None
 
 

@@ -1,0 +1,44 @@
+"""The problems of one run, as many as a report can use: listed up to a number, then counted."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+
+from packages.problem import Problem, Severity, by_severity
+
+__all__ = ["LISTED", "Findings"]
+
+LISTED = 2000
+"""Findings of one code that are kept whole. A million of them help nobody and fill the memory."""
+
+
+class Findings:
+    """What was found so far."""
+
+    def __init__(self) -> None:
+        self._kept: dict[Problem, None] = {}
+        self._counts: Counter[str] = Counter()
+        self.errors = 0
+
+    def add(self, problem: Problem) -> None:
+        """One more; the same one twice counts once."""
+        if problem in self._kept:
+            return
+        self.errors += problem.severity is Severity.ERROR
+        self._counts[problem.code] += 1
+        if self._counts[problem.code] <= LISTED:
+            self._kept[problem] = None
+
+    def __len__(self) -> int:
+        return sum(self._counts.values())
+
+    def all(self) -> tuple[Problem, ...]:
+        """Gravest first; where some were only counted, a last one says how many."""
+        rest = []
+        for code, number in self._counts.items():
+            if number > LISTED:
+                kind = next(problem for problem in self._kept if problem.code == code)
+                text = f"… and {number - LISTED:,} more of this kind ({number:,} in all)."
+                rest.append(replace(kind, path="", found=text, for_depositor=text, for_operator=text))
+        return (*by_severity(self._kept), *rest)
