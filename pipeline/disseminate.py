@@ -27,12 +27,10 @@ from packages.premis.writer import NAMESPACE
 from packages.xml_text import attribute, text
 from pipeline.describe import REPRESENTATION
 from pipeline.errors import PipelineError
-from pipeline.export import fetch, open_aip, written_folder
+from pipeline.export import AipReader, written_folder
 from pipeline.ingest import Archive
 from schemas.xsd import PACKAGE_SCHEMAS
 from storage.copying import write_hashed
-from storage.ocfl.inventory import InventoryEntry
-from storage.ocfl.objects import OcflRepository
 
 __all__ = ["Disseminated", "disseminate"]
 
@@ -66,36 +64,27 @@ def disseminate(
     Every byte is compared with the AIP's digest on the way. Names that the AIP had to change are
     given back as the agency sent them. Raises UnknownPackage, ExportRefused, DamagedAip.
     """
-    repository, inventory = open_aip(package, archive.repositories)[0]
+    reader = AipReader(package, archive.repositories)
     dip = PackageId(uuid.uuid5(package.uuid, f"dip {timestamp(archive.clock())}"))
     final = target / f"dip-{package.uuid}"
-    entries = {entry.logical: entry for entry in inventory.state()}
     with written_folder(final) as folder:
-        builder = _Builder(package, repository, entries, folder, archive)
+        builder = _Builder(reader, folder, archive)
         files = builder.content(progress)
         builder.metadata(dip, files)
     return Disseminated(dip.urn, final, len(files), sum(file.size for file in files))
 
 
 class _Builder:
-    def __init__(
-        self,
-        package: PackageId,
-        repository: OcflRepository,
-        entries: dict[str, InventoryEntry],
-        folder: Path,
-        archive: Archive,
-    ) -> None:
-        self._package = package
-        self._repository = repository
-        self._entries = entries
+    def __init__(self, reader: AipReader, folder: Path, archive: Archive) -> None:
+        self._reader = reader
+        self._package = reader.package
+        self._entries = {entry.logical: entry for entry in reader.inventory.state()}
         self._folder = folder
         self._archive = archive
-        self._root = f"data/{package.objid}"
+        self._root = f"data/{self._package.objid}"
 
     def _fetch(self, logical: str, target: str) -> int:
-        entry = self._entries[logical]
-        size = fetch(self._package, self._repository, entry, self._folder / target)
+        size = self._reader.fetch(self._entries[logical], self._folder / target)
         if size is None:
             raise DamagedAip(f"{logical} of {self._package.urn} is damaged; run “stele store verify”")
         return size
@@ -103,7 +92,9 @@ class _Builder:
     def content(self, progress: Callable[[int], None] | None) -> list[PackageFile]:
         """Copy the content and describe it; the list is ordered by path."""
         prefix = f"{self._root}/{_REP_FOLDER}/data/"
-        described = self._described()
+        premis = f"{_REP_FOLDER}/metadata/preservation/premis.xml"
+        self._adopt(premis)
+        described = self._described(self._folder / premis)
         given: set[str] = set()
         files = []
         for logical in sorted(path for path in self._entries if path.startswith(prefix)):
@@ -122,11 +113,10 @@ class _Builder:
                 progress(size)
         return sorted(files, key=lambda file: file.path)
 
-    def _described(self) -> dict[str, tuple[str, FileFormat, datetime]]:
+    def _described(self, premis: Path) -> dict[str, tuple[str, FileFormat, datetime]]:
         """Original name and format by PREMIS identifier."""
-        entry = self._entries[f"{self._root}/{_REP_FOLDER}/metadata/preservation/premis.xml"]
         found = {}
-        with self._repository.open(self._package.urn, entry) as stream:
+        with premis.open("rb") as stream:
             for _, element in etree.iterparse(
                 stream, tag=f"{_P}object", resolve_entities=False, no_network=True, huge_tree=True
             ):
@@ -147,7 +137,7 @@ class _Builder:
             self._archive.software.name, self._archive.software.version,
         )  # fmt: skip
         rep = _REP_FOLDER
-        premis = self._adopt(f"{rep}/metadata/preservation/premis.xml")
+        premis = self._adopted(f"{rep}/metadata/preservation/premis.xml")
         rep_mets = self._write(
             f"{rep}/METS.xml",
             aligned(
@@ -184,7 +174,12 @@ class _Builder:
         return row.title if row else self._package.urn
 
     def _adopt(self, path: str) -> MetadataFile:
-        size = self._fetch(f"{self._root}/{path}", path)
+        """Take a metadata file of the AIP over as it is."""
+        self._fetch(f"{self._root}/{path}", path)
+        return self._adopted(path)
+
+    def _adopted(self, path: str) -> MetadataFile:
+        size = (self._folder / path).stat().st_size
         digest = self._entries[f"{self._root}/{path}"].sha512
         return MetadataFile(path, size, digest, "application/xml")
 

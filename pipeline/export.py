@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -10,15 +9,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from packages.digest import PREFERRED
 from packages.identifiers import PackageId
 from packages.problem import Problem
 from packages.problem_catalogue import problem
 from pipeline.errors import PipelineError, UnknownPackage
+from storage.copying import copy_hashed
 from storage.errors import ObjectMissing, StorageError
 from storage.ocfl.inventory import Inventory, InventoryEntry
 from storage.ocfl.objects import OcflRepository
 
-__all__ = ["ExportRefused", "Exported", "export_aip", "open_aip", "written_folder"]
+__all__ = ["AipReader", "ExportRefused", "Exported", "export_aip", "written_folder"]
 
 
 class ExportRefused(PipelineError):
@@ -36,27 +37,59 @@ class Exported:
     problems: tuple[Problem, ...]
 
 
-def open_aip(
-    package: PackageId, repositories: Sequence[OcflRepository]
-) -> list[tuple[OcflRepository, Inventory]]:
-    """The stores that hold a readable copy, in configured order.
+class AipReader:
+    """One AIP, read from whichever store still has each file whole."""
 
-    Raises UnknownPackage when none holds one; the last storage error when all are out of reach.
-    """
-    found: list[tuple[OcflRepository, Inventory]] = []
-    failure: StorageError | None = None
-    for repository in repositories:
+    def __init__(self, package: PackageId, repositories: Sequence[OcflRepository]) -> None:
+        """Raises UnknownPackage when no store holds a readable copy; the last storage error when
+        all are out of reach."""
+        self.package = package
+        self._copies: list[tuple[OcflRepository, Inventory]] = []
+        failure: StorageError | None = None
+        for repository in repositories:
+            try:
+                self._copies.append((repository, repository.inventory(package.urn)))
+            except ObjectMissing:
+                continue
+            except StorageError as error:
+                failure = error
+        if not self._copies:
+            if failure:
+                raise failure
+            raise UnknownPackage(f"no store holds an AIP {package.urn}")
+
+    @property
+    def inventory(self) -> Inventory:
+        """The inventory of the first readable copy, in configured order."""
+        return self._copies[0][1]
+
+    def fetch(self, entry: InventoryEntry, target: Path) -> int | None:
+        """Copy one file out and compare its digest; its bytes, None when no copy is whole."""
+        target.parent.mkdir(parents=True, exist_ok=True)
+        for repository, inventory in self._copies:
+            content = inventory.manifest.get(entry.sha512)
+            if content:
+                here = InventoryEntry(entry.sha512, entry.logical, content[0])
+                size = self._fetch_from(repository, here, target)
+                if size is not None:
+                    return size
+        return None
+
+    def _fetch_from(self, repository: OcflRepository, entry: InventoryEntry, target: Path) -> int | None:
+        descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
         try:
-            found.append((repository, repository.inventory(package.urn)))
-        except ObjectMissing:
-            continue
-        except StorageError as error:
-            failure = error
-    if not found:
-        if failure:
-            raise failure
-        raise UnknownPackage(f"no store holds an AIP {package.urn}")
-    return found
+            with repository.open(self.package.urn, entry) as source:
+                read_into: Callable[[memoryview], int] = source.readinto  # type: ignore[attr-defined]
+                copied = copy_hashed(read_into, descriptor, (PREFERRED,))
+            whole = copied.digests[PREFERRED] == entry.sha512
+        except StorageError:
+            whole = False  # another store may still have it
+        finally:
+            os.close(descriptor)
+        if not whole:
+            target.unlink()
+            return None
+        return copied.size
 
 
 def export_aip(
@@ -71,15 +104,14 @@ def export_aip(
 
     A file damaged in one store is taken from the next. Raises UnknownPackage, ExportRefused.
     """
-    copies = open_aip(package, repositories)
-    inventory = copies[0][1]
-    wanted = version or inventory.head
-    if wanted not in inventory.versions:
+    reader = AipReader(package, repositories)
+    wanted = version or reader.inventory.head
+    if wanted not in reader.inventory.versions:
         raise UnknownPackage(f"{package.urn} has no version {wanted}")
     files, size, problems = 0, 0, []
     with written_folder(target / package.objid) as folder:
-        for entry in inventory.state(wanted):
-            written = _from_any(package, copies, entry, folder / entry.logical)
+        for entry in reader.inventory.state(wanted):
+            written = reader.fetch(entry, folder / entry.logical)
             if written is None:
                 code = problem("STORE-DIGEST", entry.logical, expected=entry.sha512, found="damage")
                 problems.append(code)
@@ -88,43 +120,6 @@ def export_aip(
             if progress:
                 progress(written)
     return Exported(target / package.objid, wanted, files, size, tuple(problems))
-
-
-def _from_any(
-    package: PackageId,
-    copies: list[tuple[OcflRepository, Inventory]],
-    entry: InventoryEntry,
-    target: Path,
-) -> int | None:
-    for repository, inventory in copies:
-        content = inventory.manifest.get(entry.sha512)
-        if not content:
-            continue
-        here = InventoryEntry(entry.sha512, entry.logical, content[0])
-        try:
-            size = fetch(package, repository, here, target)
-        except (StorageError, OSError):
-            continue  # another store may still have it
-        if size is not None:
-            return size
-    return None
-
-
-def fetch(
-    package: PackageId, repository: OcflRepository, entry: InventoryEntry, target: Path
-) -> int | None:
-    """Copy one file out and compare its digest; None (and no file) when it differs."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    hasher, size = hashlib.sha512(), 0
-    with repository.open(package.urn, entry) as source, target.open("wb") as sink:
-        while chunk := source.read(1 << 20):
-            hasher.update(chunk)
-            sink.write(chunk)
-            size += len(chunk)
-    if hasher.hexdigest() != entry.sha512:
-        target.unlink()
-        return None
-    return size
 
 
 @contextmanager

@@ -137,6 +137,8 @@ def _format(
     warning = "; ".join(part for part in (warning, errors) if part)
     if not puid:
         return UNKNOWN_FORMAT
+    if "empty source" in errors:  # its extension alone says nothing about no bytes
+        return FileFormat(None, "unknown", "", "", "", "the file is empty")
     if puid.upper() == "UNKNOWN":
         return FileFormat(None, "unknown", "", "", basis, warning or "no match")
     return FileFormat(puid, name or puid, version, mime.split(",")[0].strip(), basis, warning)

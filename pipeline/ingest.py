@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 import shutil
 import tempfile
@@ -12,6 +13,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from packages.identifiers import IngestId
 from packages.package_file import timestamp
 from packages.paths import printable
 from pipeline.agreement import Agreement
@@ -35,7 +37,7 @@ from pipeline.register import register
 from pipeline.store import store
 from pipeline.verify import VerifiedSip, verify
 from storage.catalogue import Catalogue
-from storage.errors import StorageError
+from storage.errors import Busy, StorageError
 from storage.ocfl.objects import OcflRepository
 
 __all__ = ["Archive", "check", "ingest", "sweep_work_areas"]
@@ -58,9 +60,10 @@ class Archive:
 
 
 @dataclass(slots=True)
-class _Stopwatch:
-    """Seconds per stage."""
+class _Run:
+    """What is known of a run, however it ends: the submission's id and the seconds per stage."""
 
+    ingest_id: IngestId
     stages: dict[str, float] = field(default_factory=dict)
     started: float = field(default_factory=time.perf_counter)
 
@@ -77,6 +80,13 @@ class _Stopwatch:
         return time.perf_counter() - self.started
 
 
+def _begin(subject: Path, agreement: Agreement) -> _Run:
+    """Until the submission says what it is, its place stands for it."""
+    return _Run(
+        IngestId.derive(agreement=agreement.name, external_identifier=str(subject), content_digest="")
+    )
+
+
 def ingest(
     subject: Path, agreement: Agreement, archive: Archive, progress: Progress = no_progress
 ) -> Result:
@@ -85,68 +95,68 @@ def ingest(
     Never raises for what is wrong with the submission, with storage or with a tool: those end as
     ``rejected`` or ``failed``. The submission itself is only ever read.
     """
-    watch = _Stopwatch()
+    run = _begin(subject, agreement)
     try:
         with _run_context(subject, agreement, archive, progress) as context:
-            result = _run(context, archive, watch)
+            result = _run(context, archive, run)
+    except Busy as error:  # the other process answers for the submission, and records it
+        return _failure(subject, agreement, archive, run, error)
     except Exception as error:  # even a bug must not cost the rest of the night its run
-        result = _failure(subject, agreement, archive, watch, error)
+        result = _failure(subject, agreement, archive, run, error)
     moment = f"{result.finished:%Y%m%dT%H%M%SZ}"
     name = f"{printable(subject.name)[:60]}-{moment}-{secrets.token_hex(3)}-{result.outcome}"
     try:
-        return write_receipt(result, agreement, archive.receipts, name)
-    except OSError as error:
-        return _failure(subject, agreement, archive, watch, error)
-
-
-def _run(context: IngestContext, archive: Archive, watch: _Stopwatch) -> Result:
-    verified = _judge(context, watch)
-    if verified is None or context.rejected:
-        return _result(context, watch, Outcome.REJECTED, verified)
-    submission = verified.submission
-    urn = submission.package_id.urn
-    catalogue = archive.catalogue
-    now = timestamp(context.clock())
-    context.attempt = catalogue.begin_ingest(
-        str(submission.ingest_id), printable(str(context.subject)), context.agreement.name, now
-    )
-    outcome, version = Outcome.FAILED, None
-    try:
-        heads = [repository.head(urn) for repository in archive.repositories]
-        if all(heads) and catalogue.aip(urn) is not None:
-            outcome, version = Outcome.DUPLICATE, heads[0]
-        else:
-            with watch.stage("examine"):
-                examined = examine(verified, context)
-            if context.rejected:  # a format the agreement refuses
-                outcome = Outcome.REJECTED
-            else:
-                with watch.stage("describe"):
-                    planned = describe(examined, context)
-                with watch.stage("store"):
-                    stored = store(planned, archive.repositories, context)
-                with watch.stage("register"):
-                    register(stored, catalogue, context)
-                outcome, version = Outcome.STORED, stored.version
-    finally:
-        aip = urn if version else None
-        result = _result(context, watch, outcome, verified, aip=aip, version=version)
-        catalogue.finish_ingest(
-            str(submission.ingest_id),
-            outcome=str(outcome),
-            aip=aip,
-            now=timestamp(context.clock()),
-            report="",
+        result = write_receipt(result, agreement, archive.receipts, name)
+        archive.catalogue.finish_ingest(
+            str(run.ingest_id),
+            subject=result.subject,
+            agreement=agreement.name,
+            outcome=str(result.outcome),
+            aip=result.aip,
+            now=timestamp(result.finished),
+            report=json.dumps(result.as_json(), ensure_ascii=False),
         )
+    except (OSError, StorageError) as error:
+        return _failure(subject, agreement, archive, run, error)
     return result
 
 
-def _judge(context: IngestContext, watch: _Stopwatch) -> VerifiedSip | None:
-    with watch.stage("receive"):
+def _run(context: IngestContext, archive: Archive, run: _Run) -> Result:
+    verified = _judge(context, run)
+    if verified is None or context.rejected:
+        return _result(context, run, Outcome.REJECTED, verified)
+    submission = verified.submission
+    run.ingest_id = submission.ingest_id
+    urn = submission.package_id.urn
+    catalogue = archive.catalogue
+    context.attempt = catalogue.begin_ingest(
+        str(submission.ingest_id),
+        printable(str(context.subject)),
+        context.agreement.name,
+        timestamp(context.clock()),
+    )
+    known = catalogue.aip(urn)
+    if known is not None and all(repository.holds(urn) for repository in archive.repositories):
+        return _result(context, run, Outcome.DUPLICATE, verified, aip=urn, version=known.version)
+    with run.stage("examine"):
+        examined = examine(verified, context)
+    if context.rejected:  # a format the agreement refuses
+        return _result(context, run, Outcome.REJECTED, verified)
+    with run.stage("describe"):
+        planned = describe(examined, context)
+    with run.stage("store"):
+        stored = store(planned, archive.repositories, context)
+    with run.stage("register"):
+        register(stored, catalogue, context)
+    return _result(context, run, Outcome.STORED, verified, aip=urn, version=stored.version)
+
+
+def _judge(context: IngestContext, run: _Run) -> VerifiedSip | None:
+    with run.stage("receive"):
         received = receive(context)
     if received is None:
         return None
-    with watch.stage("verify"):
+    with run.stage("verify"):
         return verify(received, context)
 
 
@@ -154,18 +164,18 @@ def check(
     subject: Path, agreement: Agreement, archive: Archive, progress: Progress = no_progress
 ) -> Result:
     """Judge a submission as an ingest would, formats included, and store nothing."""
-    watch = _Stopwatch()
+    run = _begin(subject, agreement)
     try:
         with _run_context(subject, agreement, archive, progress) as context:
-            verified = _judge(context, watch)
+            verified = _judge(context, run)
             if verified is not None:
-                with watch.stage("examine"):
+                with run.stage("examine"):
                     examine(verified, context)
             rejected = verified is None or context.rejected
             outcome = Outcome.REJECTED if rejected else Outcome.ACCEPTABLE
-            return _result(context, watch, outcome, verified)
+            return _result(context, run, outcome, verified)
     except Exception as error:  # as in an ingest: one package's surprise must not cost the others
-        return _failure(subject, agreement, archive, watch, error)
+        return _failure(subject, agreement, archive, run, error)
 
 
 @contextmanager
@@ -191,7 +201,7 @@ def _run_context(
 
 def _result(
     context: IngestContext,
-    watch: _Stopwatch,
+    run: _Run,
     outcome: Outcome,
     verified: VerifiedSip | None,
     *,
@@ -206,16 +216,14 @@ def _result(
         files=verified.submission.files if verified else 0,
         bytes=verified.submission.bytes if verified else 0,
         problems=context.findings.all(),
-        stages=dict(watch.stages),
-        seconds=watch.seconds,
+        stages=dict(run.stages),
+        seconds=run.seconds,
         agreement=context.agreement.name,
         finished=context.clock(),
     )
 
 
-def _failure(
-    subject: Path, agreement: Agreement, archive: Archive, watch: _Stopwatch, error: Exception
-) -> Result:
+def _failure(subject: Path, agreement: Agreement, archive: Archive, run: _Run, error: Exception) -> Result:
     reason = str(error)
     if not isinstance(error, (PipelineError, StorageError, OSError)):
         where = traceback.extract_tb(error.__traceback__)[-1]
@@ -231,8 +239,8 @@ def _failure(
         files=0,
         bytes=0,
         problems=(),
-        stages=dict(watch.stages),
-        seconds=watch.seconds,
+        stages=dict(run.stages),
+        seconds=run.seconds,
         agreement=agreement.name,
         finished=archive.clock(),
         reason=reason,

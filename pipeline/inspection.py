@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from packages.package_file import UNKNOWN_FORMAT, FileFormat
+from packages.package_file import FileFormat
 from packages.paths import printable
 from pipeline.errors import SubmissionUnreadable
 from pipeline.examine.containers import inspect_container
@@ -59,8 +59,6 @@ def _record(file: Path, known: FileFormat, version: str) -> dict[str, Any]:
             size = stream.tell()
     except PermissionError:
         raise SubmissionUnreadable(f"no permission to read {file}") from None
-    if size == 0:
-        known = UNKNOWN_FORMAT
     problems = inspect_container(file, file.name, known)
     messages = [problem.for_depositor for problem in problems]
     messages += [known.warning] if known.warning else []

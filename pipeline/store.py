@@ -49,14 +49,14 @@ def store(planned: PlannedAip, repositories: Sequence[OcflRepository], context: 
         address=f"mailto:{context.agreement.archive.email or 'archive@stele.invalid'}",
     )
     urn = planned.package_id.urn
-    holder = next((r for r in repositories if r.head(urn)), None)
+    holder = next((r for r in repositories if r.holds(urn)), None)
     digest = ""
     for repository in repositories:
         if repository is holder:
             digest = repository.inventory_digest(urn)
         elif holder is not None:
             # Every copy is the same to the byte, also when an earlier run was cut off half way.
-            if repository.head(urn) is None:
+            if not repository.holds(urn):
                 digest = repository.copy_from(holder, urn)
         else:
             digest = _create(planned, repository, info, context)
@@ -85,10 +85,10 @@ def _create(
         try:
             return create(first_attempt=clean)
         except ObjectExists:
-            if not clean or repository.head(urn) is not None:
+            if not clean or repository.holds(urn):
                 raise
             return create(first_attempt=False)  # a killed attempt of which the catalogue is lost
     except ObjectExists:
-        if repository.head(urn) is None:
+        if not repository.holds(urn):
             raise
         return repository.inventory_digest(urn)

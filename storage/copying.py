@@ -21,11 +21,9 @@ from typing import BinaryIO
 
 from packages.digest import DigestAlgorithm, MultiHasher
 
-__all__ = ["LARGE", "Copied", "TooLong", "copy_hashed", "write_hashed"]
+__all__ = ["Copied", "TooLong", "copy_hashed", "write_hashed"]
 
-LARGE = 8 << 20
-"""From this size on (bytes) hashing and writing run in threads of their own."""
-
+_SMALL = 1 << 20
 _BUFFER = 4 << 20
 _BUFFERS = 4
 _ALIGNMENT = 4096
@@ -47,17 +45,36 @@ def copy_hashed(
     descriptor: int,
     algorithms: Iterable[DigestAlgorithm],
     *,
-    expected_size: int,
+    limit: int | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Copied:
     """Copy a stream to an open, empty file.
 
-    Raises whatever ``read_into`` raises, OSError when writing fails, and ``TooLong`` as soon as the
-    stream is clearly longer than ``expected_size``.
+    What fits into one buffer is copied here and now; from 1 MiB on, hashing and writing run in
+    threads of their own. Raises whatever ``read_into`` raises, OSError when writing fails, and
+    TooLong when the stream goes on clearly beyond ``limit`` bytes.
     """
-    if expected_size < LARGE:
-        return _copy_small(read_into, descriptor, algorithms, expected_size, progress)
-    return _LargeCopy(read_into, descriptor, tuple(algorithms), expected_size, progress).run()
+    buffer = _scratch()
+    length = _fill(read_into, buffer)
+    start = buffer[:length]
+    if length == len(buffer):
+        return _LargeCopy(read_into, descriptor, tuple(algorithms), limit, progress).run(start)
+    hasher = MultiHasher(algorithms)
+    hasher.update(start)
+    _write_all(descriptor, start)
+    if progress:
+        progress(length)
+    return Copied(length, hasher.hexdigests(), bytes(start[:16]))
+
+
+def _fill(read_into: ReadInto, view: memoryview, filled: int = 0) -> int:
+    """As much as there is; the number of bytes in ``view``."""
+    while filled < len(view):
+        count = read_into(view[filled:])
+        if not count:
+            break
+        filled += count
+    return filled
 
 
 def write_hashed(sink: BinaryIO, chunks: Iterable[bytes]) -> tuple[int, str]:
@@ -81,30 +98,8 @@ def _scratch() -> memoryview:
     """One buffer a thread, kept: allocating one for each of a million small files costs more."""
     view: memoryview | None = getattr(_local, "view", None)
     if view is None:
-        view = _local.view = memoryview(bytearray(1 << 20))
+        view = _local.view = memoryview(bytearray(_SMALL))
     return view
-
-
-def _copy_small(
-    read_into: ReadInto,
-    descriptor: int,
-    algorithms: Iterable[DigestAlgorithm],
-    expected_size: int,
-    progress: Callable[[int], None] | None,
-) -> Copied:
-    buffer = _scratch()
-    hasher = MultiHasher(algorithms)
-    head = b""
-    while count := read_into(buffer):
-        chunk = buffer[:count]
-        head = head or bytes(chunk[:16])
-        hasher.update(chunk)
-        _write_all(descriptor, chunk)
-        if hasher.size > expected_size + len(buffer):
-            raise TooLong(f"more than the {expected_size} bytes announced")
-    if progress:
-        progress(hasher.size)
-    return Copied(hasher.size, hasher.hexdigests(), head)
 
 
 def _write_all(descriptor: int, view: memoryview) -> None:
@@ -145,20 +140,21 @@ class _LargeCopy:
         read_into: ReadInto,
         descriptor: int,
         algorithms: tuple[DigestAlgorithm, ...],
-        expected_size: int,
+        limit: int | None,
         progress: Callable[[int], None] | None,
     ) -> None:
         self._read_into = read_into
         self._writer = _DirectWriter(descriptor)
         self._hashers = [MultiHasher((algorithm,)) for algorithm in algorithms]
-        self._expected = expected_size
+        self._limit = limit
         self._progress = progress
         self._pool: queue.Queue[_Buffer] = queue.Queue()
         for _ in range(_BUFFERS):
             self._pool.put(_Buffer(self._pool))
         self._failure: OSError | None = None
 
-    def run(self) -> Copied:
+    def run(self, start: memoryview) -> Copied:
+        """Copy ``start``, which was read already, and all that follows."""
         consumers = [self._writer.write, *(hasher.update for hasher in self._hashers)]
         queues: list[queue.Queue[_Buffer | None]] = [queue.Queue() for _ in consumers]
         threads = [
@@ -167,8 +163,9 @@ class _LargeCopy:
         ]
         for thread in threads:
             thread.start()
+        head = bytes(start[:16])
         try:
-            head, size = self._read_all(queues)
+            size = self._read_all(start, queues)
         finally:
             for waiting in queues:
                 waiting.put(None)
@@ -188,34 +185,24 @@ class _LargeCopy:
             finally:
                 buffer.give_back()
 
-    def _read_all(self, queues: list[queue.Queue[_Buffer | None]]) -> tuple[bytes, int]:
-        head, size = b"", 0
+    def _read_all(self, start: memoryview, queues: list[queue.Queue[_Buffer | None]]) -> int:
+        size = 0
         while self._failure is None:
             buffer = self._pool.get()
-            buffer.length = self._fill(buffer.view)
-            if not buffer.length:
+            buffer.view[: len(start)] = start
+            length = buffer.length = _fill(self._read_into, buffer.view, len(start))
+            start = start[:0]
+            if not length:
                 break
-            head = head or bytes(buffer.view[:16])
-            size += buffer.length
-            if size > self._expected + _BUFFER:
-                raise TooLong(f"more than the {self._expected} bytes announced")
-            length = buffer.length  # the buffer may be another's as soon as it is lent
+            size += length
+            if self._limit is not None and size > self._limit + _BUFFER:
+                raise TooLong(f"more than the {self._limit} bytes announced")
             buffer.lend(len(queues))
             for waiting in queues:
                 waiting.put(buffer)
             if self._progress:
                 self._progress(length)
-        return head, size
-
-    def _fill(self, view: memoryview) -> int:
-        """As much as there is: only whole blocks can be written past the cache."""
-        filled = 0
-        while filled < len(view):
-            count = self._read_into(view[filled:])
-            if not count:
-                break
-            filled += count
-        return filled
+        return size
 
 
 class _DirectWriter:

@@ -180,7 +180,7 @@ def _write(upload: Upload, descriptor: int) -> None:
     """Copy the upload's bytes. Raises WriteMismatch when they are not what they must be."""
     with _stream(upload) as source:
         try:
-            copied = copy_hashed(source.readinto, descriptor, (PREFERRED,), expected_size=upload.size)
+            copied = copy_hashed(source.readinto, descriptor, (PREFERRED,), limit=upload.size)
         except TooLong:
             found = "more bytes"
             raise WriteMismatch(upload.key, expected=f"{upload.size} bytes", found=found) from None

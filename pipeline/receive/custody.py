@@ -109,7 +109,7 @@ def _copy(
             _guarded(stream),
             descriptor,
             worklist.algorithms,
-            expected_size=entry.size,
+            limit=entry.size,
             progress=lambda size: context.progress("receive", size, 0),
         )
     except TooLong as error:

@@ -151,15 +151,28 @@ class Catalogue:
         return age < _FOREIGN_OWNER_BELIEVED
 
     def finish_ingest(
-        self, ingest_id: str, *, outcome: str, aip: str | None, now: str, report: str
+        self,
+        ingest_id: str,
+        *,
+        subject: str,
+        agreement: str,
+        outcome: str,
+        aip: str | None,
+        now: str,
+        report: str,
     ) -> None:
-        """Record how it ended."""
+        """Record how it ended, also where it never began because nothing could be made of it.
+
+        ``report`` is the JSON of the result.
+        """
+        end = {"outcome": outcome, "aip": aip, "finished": now, "report": report}
         with self._transaction() as connection:
-            connection.execute(
-                sql_update(INGEST)
-                .where(INGEST.c.id == ingest_id)
-                .values(outcome=outcome, aip=aip, finished=now, report=report)
+            known = connection.execute(
+                sql_update(INGEST).where(INGEST.c.id == ingest_id).values(subject=subject, **end)
             )
+            if known.rowcount == 0:
+                start = {"id": ingest_id, "subject": subject, "agreement": agreement, "started": now}
+                connection.execute(insert(INGEST).values(owner=_owner(), attempts=1, **start, **end))
 
     def register(
         self,

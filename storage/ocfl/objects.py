@@ -54,8 +54,12 @@ class OcflRepository:
             if self.store.size(key) is None:
                 self.store.replace(Upload.of(key, content))
 
+    def holds(self, object_id: str) -> bool:
+        """Whether the object is committed here. One question, whatever its size."""
+        return self.store.size(f"{self.layout.object_root(object_id)}/{INVENTORY}") is not None
+
     def head(self, object_id: str) -> str | None:
-        """The newest version of an object (``v1``…), None when there is none. One small read."""
+        """The newest version of an object (``v1``…), None when there is none."""
         try:
             return self.inventory(object_id).head
         except ObjectMissing:
@@ -82,7 +86,11 @@ class OcflRepository:
 
     def open(self, object_id: str, entry: InventoryEntry) -> AbstractContextManager[BinaryIO]:
         """The bytes of one file of an object. Raises ObjectMissing."""
-        return self.store.open(f"{self.layout.object_root(object_id)}/{entry.content}")
+        return self.store.open(self.key(object_id, entry))
+
+    def key(self, object_id: str, entry: InventoryEntry) -> str:
+        """Where the bytes of one file of an object are in the store."""
+        return f"{self.layout.object_root(object_id)}/{entry.content}"
 
     def create(
         self,
@@ -170,7 +178,7 @@ class OcflRepository:
         Raises ObjectExists when the object is committed: then nothing of it is garbage.
         """
         root = self.layout.object_root(object_id)
-        if self.store.size(f"{root}/{INVENTORY}") is not None:
+        if self.holds(object_id):
             raise ObjectExists(object_id)
         keys = list(self.store.list(f"{root}/"))
         for key in keys:

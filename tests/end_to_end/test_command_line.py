@@ -128,6 +128,56 @@ def test_mistakes_get_plain_answers(name: str, code: int, words: str, tmp_path: 
     assert done.returncode == code, said
 
 
+def _without_privilege() -> list[str]:
+    """Root reads everything unless it gives that right up."""
+    if os.getuid() != 0:
+        return []
+    if shutil.which("setpriv") is None:
+        pytest.skip("as root this needs setpriv, to give up the right to read everything")
+    lost = "-dac_override,-dac_read_search"
+    return ["setpriv", f"--bounding-set={lost}", f"--inh-caps={lost}"]
+
+
+@pytest.mark.parametrize(
+    ("closed", "words"),
+    [
+        ("sip/data/secret.txt", "no permission to read data/secret.txt"),
+        ("archive/store", "Permission denied"),
+    ],
+)
+def test_no_permission(closed: str, words: str, tmp_path: Path, make_bag) -> None:
+    """What may not be read or written is named, the exit code says “our side”, nothing is left over."""
+    home = tmp_path / "archive"
+    stele("init", home)
+    bag = make_bag({"open.txt": b"a", "secret.txt": b"b"})
+    (tmp_path / closed).chmod(0o555 if (tmp_path / closed).is_dir() else 0)
+    done = subprocess.run(
+        [*_without_privilege(), _STELE, "ingest", bag, "--home", home, "--json"],
+        capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    record = line(done)
+    assert (done.returncode, record["outcome"]) == (3, "failed")
+    assert words in record["reason"]
+    assert not list((home / "work").iterdir())
+    assert not list((home / "store").rglob("*METS*"))
+
+
+def test_every_run_is_in_the_catalogue(tmp_path: Path, make_bag) -> None:
+    """Also what was refused before anybody knew what it was: an operator must be able to find it."""
+    import sqlite3
+
+    home = tmp_path / "archive"
+    stele("init", home)
+    (tmp_path / "nothing").mkdir()
+    good = make_bag({"a.txt": b"a"})
+    stele("ingest", tmp_path / "nothing", good, good, tmp_path / "absent", "--home", home)
+    with sqlite3.connect(home / "catalogue.sqlite") as catalogue:
+        rows = catalogue.execute("SELECT subject, outcome, attempts, report FROM ingest").fetchall()
+    found = {Path(subject).name: (outcome, attempts) for subject, outcome, attempts, _ in rows}
+    assert found == {"nothing": ("rejected", 1), "sip": ("duplicate", 2), "absent": ("failed", 1)}
+    assert all(json.loads(report)["outcome"] == outcome for _, outcome, _, report in rows)
+
+
 def test_disk_full(tmp_path: Path, make_bag) -> None:
     """No room in the work area: failed with the cause, the submission untouched, nothing left over."""
     home, small = tmp_path / "archive", tmp_path / "small"
