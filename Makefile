@@ -32,4 +32,4 @@ tools: .venv/installed
 	sh tests/judges/make.sh .tools/judges
 
 clean:
-	rm -rf .venv .tools demo bench/work .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf .venv .venv.uv .tools demo bench/work .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -5,11 +5,8 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from urllib.parse import quote
-
-from lxml import etree
 
 from packages import paths
 from packages.identifiers import PackageId
@@ -22,8 +19,8 @@ from packages.mets.csip_writer import (
     representation_mets,
     root_mets,
 )
-from packages.package_file import FileFormat, MetadataFile, PackageFile, timestamp
-from packages.premis.writer import NAMESPACE
+from packages.package_file import MetadataFile, PackageFile, timestamp
+from packages.premis.reading import iter_files
 from packages.xml_text import attribute, text
 from pipeline.describe import REPRESENTATION
 from pipeline.errors import PipelineError
@@ -34,7 +31,6 @@ from storage.copying import write_hashed
 
 __all__ = ["Disseminated", "disseminate"]
 
-_P = f"{{{NAMESPACE}}}"
 _REP_FOLDER = f"representations/{REPRESENTATION}"
 
 
@@ -94,41 +90,33 @@ class _Builder:
         prefix = f"{self._root}/{_REP_FOLDER}/data/"
         premis = f"{_REP_FOLDER}/metadata/preservation/premis.xml"
         self._adopt(premis)
-        described = self._described(self._folder / premis)
+        with (self._folder / premis).open("rb") as stream:
+            described = {file.id: file for file in iter_files(stream)}
         given: set[str] = set()
         files = []
         for logical in sorted(path for path in self._entries if path.startswith(prefix)):
             name = logical.removeprefix(prefix)
             identifier = self._package.child("file", name)
-            original, known, created = described[identifier]
-            path = original.removeprefix("data/")
+            known = described[identifier]
+            path = known.original.removeprefix("data/")
             if path in given or paths.escape_reason(path) or paths.rename_reason(path.replace("%", "")):
                 path = name  # the name in the AIP is always possible and always free
             given.add(path)
             size = self._fetch(logical, f"{_REP_FOLDER}/data/{path}")
             files.append(
-                PackageFile(identifier, path, original, size, self._entries[logical].sha512, created, known)
+                PackageFile(
+                    identifier,
+                    path,
+                    known.original,
+                    size,
+                    known.sha512,
+                    self._archive.clock(),
+                    known.format,
+                )
             )
             if progress:
                 progress(size)
         return sorted(files, key=lambda file: file.path)
-
-    def _described(self, premis: Path) -> dict[str, tuple[str, FileFormat, datetime]]:
-        """Original name and format by PREMIS identifier."""
-        found = {}
-        with premis.open("rb") as stream:
-            for _, element in etree.iterparse(
-                stream, tag=f"{_P}object", resolve_entities=False, no_network=True, huge_tree=True
-            ):
-                first = {str(e.tag).removeprefix(_P): e.text or "" for e in reversed(list(element.iter()))}
-                known = FileFormat(
-                    first.get("formatRegistryKey") or None, first.get("formatName", "unknown"),
-                    first.get("formatVersion", ""), "", "", "",
-                )  # fmt: skip
-                record = (first.get("originalName", ""), known, self._archive.clock())
-                found[first["objectIdentifierValue"]] = record
-                element.clear()
-        return found
 
     def metadata(self, dip: PackageId, files: list[PackageFile]) -> None:
         """METS of representation and package, provenance from the AIP, and the page."""

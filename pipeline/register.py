@@ -5,14 +5,24 @@ from __future__ import annotations
 from packages.package_file import timestamp
 from pipeline.context import IngestContext
 from pipeline.store import StoredAip
-from storage.catalogue import AipRow, Catalogue, FormatCount
-from storage.catalogue.catalogue import EventRow
+from pipeline.stored_record import StoredRecord, read_stored_record
+from storage.catalogue import AipRow, Catalogue, EventRow, FormatCount
 
 __all__ = ["register"]
 
 
 def register(stored: StoredAip, catalogue: Catalogue, context: IngestContext) -> AipRow:
-    """Write the AIP, its copies, formats and events in one transaction. Twice is harmless."""
+    """Write the AIP, its copies, formats and events in one transaction. Twice is harmless.
+
+    What an earlier, killed run has stored is registered as that run described it.
+    """
+    urn = stored.planned.package_id.urn
+    record = read_stored_record(stored.found_in, urn) if stored.found_in else _of_this_run(stored, context)
+    catalogue.register(record.aip, stores=stored.stores, formats=record.formats, events=record.events)
+    return record.aip
+
+
+def _of_this_run(stored: StoredAip, context: IngestContext) -> StoredRecord:
     submission = stored.planned.submission
     row = AipRow(
         id=submission.package_id.urn,
@@ -24,16 +34,14 @@ def register(stored: StoredAip, catalogue: Catalogue, context: IngestContext) ->
         content_digest=submission.content_digest,
         files=submission.files,
         bytes=submission.bytes,
-        created=timestamp(context.clock()),
+        created=stored.created,
         inventory_sha512=stored.inventory_sha512,
     )
-    catalogue.register(
+    return StoredRecord(
         row,
-        stores=stored.stores,
-        formats=(FormatCount(*total) for total in stored.planned.worklist.format_totals()),
-        events=(
+        tuple(FormatCount(*total) for total in stored.planned.worklist.format_totals()),
+        tuple(
             EventRow(e.id, e.type.label, timestamp(e.time), e.outcome.label, e.detail, e.note)
             for e in context.events
         ),
     )
-    return row

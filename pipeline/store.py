@@ -23,12 +23,17 @@ class TooFewStores(PipelineError):
 
 @dataclass(frozen=True, slots=True)
 class StoredAip:
-    """An AIP in custody: every one of ``stores`` holds a verified copy of ``version``."""
+    """An AIP in custody: every one of ``stores`` holds a verified copy of ``version``.
+
+    ``found_in`` is the store that held it already, from a run that was killed after its commit.
+    """
 
     planned: PlannedAip
     version: str
+    created: str
     inventory_sha512: str
     stores: tuple[str, ...]
+    found_in: OcflRepository | None
 
 
 def store(planned: PlannedAip, repositories: Sequence[OcflRepository], context: IngestContext) -> StoredAip:
@@ -49,7 +54,7 @@ def store(planned: PlannedAip, repositories: Sequence[OcflRepository], context: 
         address=f"mailto:{context.agreement.archive.email or 'archive@stele.invalid'}",
     )
     urn = planned.package_id.urn
-    holder = next((r for r in repositories if r.holds(urn)), None)
+    found_in = holder = next((r for r in repositories if r.holds(urn)), None)
     digest = ""
     for repository in repositories:
         if repository is holder:
@@ -61,7 +66,8 @@ def store(planned: PlannedAip, repositories: Sequence[OcflRepository], context: 
         else:
             digest = _create(planned, repository, info, context)
             holder = repository
-    return StoredAip(planned, "v1", digest, tuple(r.store.name for r in repositories))
+    names = tuple(r.store.name for r in repositories)
+    return StoredAip(planned, "v1", info.created, digest, names, found_in)
 
 
 def _create(

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
 from lxml import etree
 
+from packages.package_file import FileFormat
 from packages.premis.writer import NAMESPACE
 from packages.problem import Problem
 from packages.problem_catalogue import problem
@@ -57,6 +59,75 @@ def read_premis(stream: BinaryIO, path: str) -> PremisDocument:
     if not document.objects:
         document.problems.append(problem("PREMIS-SCHEMA", path, found="it describes no object"))
     return document
+
+
+@dataclass(frozen=True, slots=True)
+class PremisFile:
+    """A file object as it was described; ``original`` is the name it came with."""
+
+    id: str
+    original: str
+    size: int
+    sha512: str
+    format: FileFormat
+
+
+@dataclass(frozen=True, slots=True)
+class PremisEvent:
+    """An event in words: labels of the vocabulary, ``time`` as written."""
+
+    id: str
+    type: str
+    time: str
+    outcome: str
+    detail: str
+    note: str
+
+
+def iter_files(stream: BinaryIO) -> Iterator[PremisFile]:
+    """The file objects of a PREMIS document, one at a time.
+
+    Raises lxml.etree.XMLSyntaxError; KeyError for a file object without the parts we write.
+    """
+    for element in _each(stream, "object"):
+        if not (element.get(_TYPE) or "").endswith("file"):
+            continue
+        first = _first_texts(element)
+        known = FileFormat(
+            first.get("formatRegistryKey") or None, first.get("formatName", "unknown"),
+            first.get("formatVersion", ""), "", "", "",
+        )  # fmt: skip
+        yield PremisFile(
+            first["objectIdentifierValue"], first.get("originalName", ""), int(first["size"]),
+            first["messageDigest"], known,
+        )  # fmt: skip
+
+
+def iter_events(stream: BinaryIO) -> Iterator[PremisEvent]:
+    """The events of a PREMIS document, one at a time. Raises as ``iter_files``."""
+    for element in _each(stream, "event"):
+        first = _first_texts(element)
+        yield PremisEvent(
+            first["eventIdentifierValue"], first["eventType"], first["eventDateTime"],
+            first.get("eventOutcome", ""), first.get("eventDetail", ""),
+            first.get("eventOutcomeDetailNote", ""),
+        )  # fmt: skip
+
+
+def _each(stream: BinaryIO, name: str) -> Iterator[etree._Element]:
+    events = etree.iterparse(
+        stream, tag=f"{_P}{name}", resolve_entities=False, no_network=True, load_dtd=False, huge_tree=True
+    )
+    for _, element in events:
+        yield element
+        element.clear()
+        while element.getprevious() is not None:
+            del element.getparent()[0]
+
+
+def _first_texts(element: etree._Element) -> dict[str, str]:
+    """The first text of each kind of element below."""
+    return {str(e.tag).removeprefix(_P): e.text or "" for e in reversed(list(element.iter()))}
 
 
 def _texts(element: etree._Element, name: str) -> list[str]:

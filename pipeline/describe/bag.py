@@ -59,6 +59,9 @@ def _bag_info(submission: Submission, context: IngestContext, total: tuple[int, 
         "E-ARK-Package-Type": "AIP",
         "E-ARK-Specification-Version": "2.2.0",
         "Payload-Oxum": f"{total[1]}.{total[0]}",
+        # What the catalogue must know and nothing else in the package says.
+        "Stele-Agreement": context.agreement.name,
+        "Stele-Content-SHA-512": submission.content_digest,
     }
     for label, value in fields.items():
         if value:

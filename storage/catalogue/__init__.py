@@ -1,5 +1,5 @@
 """The catalogue: what was ingested, what is kept, where its copies are. Storage alone can rebuild it."""
 
-from storage.catalogue.catalogue import AipRow, Catalogue, FormatCount, IngestRow
+from storage.catalogue.catalogue import AipRow, Catalogue, EventRow, FormatCount, IngestRow
 
-__all__ = ["AipRow", "Catalogue", "FormatCount", "IngestRow"]
+__all__ = ["AipRow", "Catalogue", "EventRow", "FormatCount", "IngestRow"]

