@@ -37,7 +37,8 @@ from pipeline.register import register
 from pipeline.store import store
 from pipeline.verify import VerifiedSip, verify
 from storage.catalogue import Catalogue
-from storage.errors import Busy, StorageError
+from storage.copies import ArchivalStore, Role
+from storage.errors import Busy, StorageError, StoreRefused, StoreUnavailable
 from storage.ocfl.objects import OcflRepository
 
 __all__ = ["Archive", "check", "ingest", "sweep_work_areas"]
@@ -50,13 +51,18 @@ class Archive:
     """The real components one installation works with; built in one place (``stele.wiring``)."""
 
     catalogue: Catalogue
-    repositories: Sequence[OcflRepository]
+    stores: tuple[ArchivalStore, ...]
     work: Path
     receipts: Path
     software: Software
     identifier: Identifier
     clock: Clock = utc_now
     sidecar_limit: int = 1000
+
+    @property
+    def repositories(self) -> tuple[OcflRepository, ...]:
+        """The storage roots, in configured order."""
+        return tuple(store.repository for store in self.stores)
 
 
 @dataclass(slots=True)
@@ -122,6 +128,7 @@ def ingest(
 
 
 def _run(context: IngestContext, archive: Archive, run: _Run) -> Result:
+    _refuse_absent_stores(archive)
     verified = _judge(context, run)
     if verified is None or context.rejected:
         return _result(context, run, Outcome.REJECTED, verified)
@@ -136,7 +143,7 @@ def _run(context: IngestContext, archive: Archive, run: _Run) -> Result:
         timestamp(context.clock()),
     )
     known = catalogue.aip(urn)
-    if known is not None and all(repository.holds(urn) for repository in archive.repositories):
+    if known is not None and known.state == "kept" and _held_where_required(urn, archive.stores):
         return _result(context, run, Outcome.DUPLICATE, verified, aip=urn, version=known.version)
     with run.stage("examine"):
         examined = examine(verified, context)
@@ -145,10 +152,33 @@ def _run(context: IngestContext, archive: Archive, run: _Run) -> Result:
     with run.stage("describe"):
         planned = describe(examined, context)
     with run.stage("store"):
-        stored = store(planned, archive.repositories, context)
+        stored = store(planned, archive.stores, context)
     with run.stage("register"):
         register(stored, catalogue, context)
     return _result(context, run, Outcome.STORED, verified, aip=urn, version=stored.version)
+
+
+def _refuse_absent_stores(archive: Archive) -> None:
+    """Before hours are spent on receiving: is every required store there?
+
+    One that should hold copies and has not even a storage root is an unmounted disk or a mistyped
+    bucket; writing to it would hide that. Raises StoreUnavailable, StoreRefused.
+    """
+    for one in archive.stores:
+        try:
+            missing = not one.repository.exists()
+        except StoreUnavailable:
+            if one.role is Role.REQUIRED:
+                raise
+            continue  # what it lacks is owed
+        if missing and archive.catalogue.count_copies(one.name):
+            reason = "it has no storage root, but should hold copies; is it mounted, is the name right?"
+            raise StoreRefused(one.name, reason)
+
+
+def _held_where_required(urn: str, stores: Sequence[ArchivalStore]) -> bool:
+    """Stores out of the catalogue's sight may have been emptied; one small question to each."""
+    return all(one.repository.holds(urn) for one in stores if one.role is Role.REQUIRED)
 
 
 def _judge(context: IngestContext, run: _Run) -> VerifiedSip | None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 from packages.package_file import timestamp
+from packages.paths import printable
 from pipeline.context import IngestContext
 from pipeline.store import StoredAip
 from pipeline.stored_record import StoredRecord, read_stored_record
@@ -18,7 +21,14 @@ def register(stored: StoredAip, catalogue: Catalogue, context: IngestContext) ->
     """
     urn = stored.planned.package_id.urn
     record = read_stored_record(stored.found_in, urn) if stored.found_in else _of_this_run(stored, context)
-    catalogue.register(record.aip, stores=stored.stores, formats=record.formats, events=record.events)
+    catalogue.register(
+        record.aip,
+        stores=stored.stores,
+        formats=record.formats,
+        events=record.events,
+        owed=stored.owed,
+        message=f"Ingest of {printable(context.subject.name)}",
+    )
     return record.aip
 
 
@@ -36,6 +46,7 @@ def _of_this_run(stored: StoredAip, context: IngestContext) -> StoredRecord:
         bytes=submission.bytes,
         created=stored.created,
         inventory_sha512=stored.inventory_sha512,
+        retain_until=_day(context.agreement.retention.until),
     )
     return StoredRecord(
         row,
@@ -45,3 +56,7 @@ def _of_this_run(stored: StoredAip, context: IngestContext) -> StoredRecord:
             for e in context.events
         ),
     )
+
+
+def _day(until: date | None) -> str:
+    return until.isoformat() if until else ""

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 
 from packages.package_file import timestamp
 from packages.paths import printable
+from packages.problem_catalogue import problem
 from pipeline.context import IngestContext
 from pipeline.describe import PlannedAip
 from pipeline.errors import PipelineError
-from storage.errors import ObjectExists
+from storage.copies import ArchivalStore, Role
+from storage.errors import ObjectExists, StoreUnavailable
 from storage.ocfl.inventory import VersionInfo
 from storage.ocfl.objects import OcflRepository
 
@@ -18,14 +20,16 @@ __all__ = ["StoredAip", "store"]
 
 
 class TooFewStores(PipelineError):
-    """The agreement asks for more copies than there are stores."""
+    """The agreement asks for more verified copies than could be made."""
 
 
 @dataclass(frozen=True, slots=True)
 class StoredAip:
     """An AIP in custody: every one of ``stores`` holds a verified copy of ``version``.
 
-    ``found_in`` is the store that held it already, from a run that was killed after its commit.
+    ``owed`` are secondary stores that could not be reached, each with the reason; replication
+    fills them. ``found_in`` is the store that held the AIP already, from a run that was killed
+    after its commit.
     """
 
     planned: PlannedAip
@@ -33,20 +37,16 @@ class StoredAip:
     created: str
     inventory_sha512: str
     stores: tuple[str, ...]
+    owed: tuple[tuple[str, str], ...]
     found_in: OcflRepository | None
 
 
-def store(planned: PlannedAip, repositories: Sequence[OcflRepository], context: IngestContext) -> StoredAip:
-    """Write to all stores; those that hold it from an earlier, interrupted run are left alone.
+def store(planned: PlannedAip, stores: Sequence[ArchivalStore], context: IngestContext) -> StoredAip:
+    """Write to all stores, required ones first; those that hold it already are left alone.
 
-    Raises StoreUnavailable, WriteMismatch; TooFewStores.
+    Every copy is the same to the byte. Raises StoreUnavailable when a required store cannot be
+    used, WriteMismatch, and TooFewStores.
     """
-    required = context.agreement.required_copies
-    if len(repositories) < required:
-        raise TooFewStores(
-            f"agreement “{context.agreement.name}” requires {required} copies, "
-            f"only {len(repositories)} store(s) are configured"
-        )
     info = VersionInfo(
         created=timestamp(context.clock()),
         message=f"Ingest of {printable(context.subject.name)}",
@@ -54,31 +54,53 @@ def store(planned: PlannedAip, repositories: Sequence[OcflRepository], context: 
         address=f"mailto:{context.agreement.archive.email or 'archive@stele.invalid'}",
     )
     urn = planned.package_id.urn
-    found_in = holder = next((r for r in repositories if r.holds(urn)), None)
-    digest = ""
-    for repository in repositories:
-        if repository is holder:
-            digest = repository.inventory_digest(urn)
-        elif holder is not None:
-            # Every copy is the same to the byte, also when an earlier run was cut off half way.
-            if not repository.holds(urn):
-                digest = repository.copy_from(holder, urn)
-        else:
-            digest = _create(planned, repository, info, context)
-            holder = repository
-    names = tuple(r.store.name for r in repositories)
-    return StoredAip(planned, "v1", info.created, digest, names, found_in)
+    in_order = sorted(stores, key=lambda one: one.role is not Role.REQUIRED)
+    found_in = holder = _holder(in_order, urn)
+    held, owed = [], []
+    for one in in_order:
+        repository = one.repository
+        try:
+            if holder is None:
+                _create(planned, repository, info, context)
+                holder = repository
+            elif not repository.holds(urn):
+                repository.copy_from(holder, urn)
+            held.append(one.name)
+        except StoreUnavailable as error:
+            if one.role is Role.REQUIRED:
+                raise
+            owed.append((one.name, error.reason))
+            context.add(problem("STORE-OWED", found=f"{one.name}: {error.reason}"))
+    required = context.agreement.required_copies
+    if holder is None or len(held) < required:
+        raise TooFewStores(
+            f"agreement “{context.agreement.name}” requires {required} verified copies, "
+            f"{len(held)} of {len(stores)} store(s) could be written"
+        )
+    digest = holder.inventory_digest(urn)
+    return StoredAip(planned, "v1", info.created, digest, tuple(held), tuple(owed), found_in)
+
+
+def _holder(stores: Sequence[ArchivalStore], urn: str) -> OcflRepository | None:
+    for one in stores:
+        try:
+            if one.repository.holds(urn):
+                return one.repository
+        except StoreUnavailable:
+            if one.role is Role.REQUIRED:
+                raise
+    return None
 
 
 def _create(
     planned: PlannedAip, repository: OcflRepository, info: VersionInfo, context: IngestContext
-) -> str:
+) -> None:
     urn = planned.package_id.urn
     # Opaque keys are made of digests, so leftovers of another attempt would not be in their way.
     clean = context.attempt == 1 and not context.agreement.opaque_paths
 
-    def create(*, first_attempt: bool) -> str:
-        return repository.create(
+    def create(*, first_attempt: bool) -> None:
+        repository.create(
             urn,
             planned.stored_files(),
             info,
@@ -89,12 +111,11 @@ def _create(
 
     try:
         try:
-            return create(first_attempt=clean)
+            create(first_attempt=clean)
         except ObjectExists:
             if not clean or repository.holds(urn):
                 raise
-            return create(first_attempt=False)  # a killed attempt of which the catalogue is lost
+            create(first_attempt=False)  # a killed attempt of which the catalogue is lost
     except ObjectExists:
         if not repository.holds(urn):
             raise
-        return repository.inventory_digest(urn)

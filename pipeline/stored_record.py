@@ -6,6 +6,7 @@ earlier, killed run has stored the AIP and only the catalogue has not heard of i
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -75,8 +76,9 @@ class _Reader:
                 bytes=size,
                 created=str(self._inventory.versions["v1"]["created"]),
                 inventory_sha512=self._repository.inventory_digest(self._object_id),
+                retain_until=self._retain_until(f"{root}/documentation/agreement.json"),
             )
-        except (KeyError, ValueError, etree.XMLSyntaxError) as error:
+        except (KeyError, TypeError, ValueError, etree.XMLSyntaxError) as error:
             raise ForeignObject(f"{self._object_id} is no AIP of Stele's: {error!r}") from error
         return StoredRecord(row, formats, tuple(sorted(events, key=lambda event: (event.time, event.id))))
 
@@ -89,6 +91,10 @@ class _Reader:
         with self._open("bag-info.txt") as stream:
             lines = stream.read().decode("utf-8").splitlines()
         return dict(line.split(": ", 1) for line in lines)
+
+    def _retain_until(self, agreement: str) -> str:
+        with self._open(agreement) as stream:
+            return str(json.loads(stream.read())["retention"]["until"] or "")
 
     def _formats(self, premis: str) -> tuple[tuple[FormatCount, ...], int, int]:
         names: dict[str, str] = {}

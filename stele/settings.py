@@ -7,7 +7,7 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -25,7 +25,15 @@ class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class FilesStoreSettings(_Part):
+class _StoreSettings(_Part):
+    place: str = Field(default="", description="Where it is, in words: site, provider.")
+    role: Literal["required", "secondary"] = Field(
+        default="required", description="“Stored” is said only when every required store holds a copy."
+    )
+    paused: bool = Field(default=False, description="Left out of audits.")
+
+
+class FilesStoreSettings(_StoreSettings):
     """A store in a folder."""
 
     kind: Literal["files"] = "files"
@@ -33,7 +41,7 @@ class FilesStoreSettings(_Part):
     path: Path = Field(default=Path("store"), description="Relative to the workspace.")
 
 
-class S3StoreSettings(_Part):
+class S3StoreSettings(_StoreSettings):
     """A store in an S3 bucket. Without keys, the usual AWS chain applies (environment, profile)."""
 
     kind: Literal["s3"]
@@ -49,6 +57,18 @@ class S3StoreSettings(_Part):
     verify_writes: Literal["read-back", "signed"] = "read-back"
 
 
+class AuditSettings(_Part):
+    """How much of the archive is read again, how fast, and what happens to damage."""
+
+    ttl_days: int = Field(default=90, ge=1, description="Every copy is read at least this often.")
+    max_bytes: int = Field(default=1 << 50, ge=1, description="Bytes read in one run.")
+    max_objects: int = Field(default=50_000_000, ge=1, description="Objects read in one run.")
+    max_hours: float = Field(default=8.0, gt=0, description="Hours one run may take.")
+    repair: Literal["automatic", "approve"] = Field(
+        default="approve", description="Whether damage is repaired at once or when a person says so."
+    )
+
+
 StoreSettings = Annotated[FilesStoreSettings | S3StoreSettings, Field(discriminator="kind")]
 
 
@@ -60,6 +80,7 @@ class Settings(BaseSettings):
     )
 
     home: Path = Field(description="The workspace.")
+    damaged: Path = Field(default=Path("damaged"), description="Where repairs put the bad bytes.")
     catalogue: str = Field(default="", description="SQLAlchemy URL; empty = catalogue.sqlite here.")
     work: Path = Field(default=Path("work"), description="Scratch; best on the store's file system.")
     receipts: Path = Field(default=Path("receipts"), description="Receipts and reports.")
@@ -67,10 +88,20 @@ class Settings(BaseSettings):
     agreements: Path = Field(default=Path("agreements"), description="Your submission agreements.")
     default_agreement: str = "default"
     stores: tuple[StoreSettings, ...] = Field(default=(FilesStoreSettings(),), min_length=1)
+    audit: AuditSettings = AuditSettings()
     workers: int = Field(default=2, ge=1, le=256, description="Threads of format identification.")
     sidecar_max_files: int = Field(
         default=1000, ge=0, description="Largest package that also gets an Archivematica METS."
     )
+
+    @model_validator(mode="after")
+    def _stores_make_sense(self) -> Settings:
+        names = [store.name for store in self.stores]
+        if len(set(names)) < len(names):
+            raise ValueError(f"two stores have the same name: {', '.join(sorted(names))}")
+        if all(store.role == "secondary" for store in self.stores):
+            raise ValueError("at least one store must be required")
+        return self
 
     @classmethod
     def settings_customise_sources(

@@ -15,6 +15,7 @@ from pipeline.ingest import Archive
 from stele import __version__
 from stele.settings import FilesStoreSettings, S3StoreSettings, Settings, StoreSettings
 from storage.catalogue import Catalogue
+from storage.copies import ArchivalStore, Role
 from storage.files import FileStore
 from storage.ocfl.objects import OcflRepository
 from storage.protocol import ObjectStore
@@ -23,20 +24,27 @@ SOFTWARE = Software("Stele", __version__)
 
 
 def build_archive(settings: Settings) -> Archive:
-    """Open catalogue and stores. Raises StoreUnavailable when one cannot be used."""
+    """Open the catalogue; stores are reached when they are needed. Raises StoreUnavailable."""
     catalogue = Catalogue(settings.catalogue_url)
     catalogue.migrate()
-    repositories = tuple(OcflRepository(build_store(store, settings)) for store in settings.stores)
-    for repository in repositories:
-        repository.initialise()
     return Archive(
         catalogue=catalogue,
-        repositories=repositories,
+        stores=tuple(_archival_store(store, settings) for store in settings.stores),
         work=settings.place(settings.work),
         receipts=settings.place(settings.receipts),
         software=SOFTWARE,
         identifier=shared_identifier(settings.workers),
         sidecar_limit=settings.sidecar_max_files,
+    )
+
+
+def _archival_store(store: StoreSettings, settings: Settings) -> ArchivalStore:
+    return ArchivalStore(
+        OcflRepository(build_store(store, settings)),
+        kind=store.kind,
+        place=store.place,
+        role=Role(store.role),
+        audited=not store.paused,
     )
 
 

@@ -26,7 +26,10 @@ def make_workspace(folder: Path) -> bool:
     settings = load_settings(folder)
     for place in (settings.dropbox, settings.work, settings.receipts):
         settings.place(place).mkdir(exist_ok=True)
-    build_archive(settings).catalogue.close()
+    archive = build_archive(settings)
+    for store in archive.stores:
+        store.repository.initialise()
+    archive.catalogue.close()
     return True
 
 

@@ -10,6 +10,7 @@ import secrets
 import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 
@@ -22,7 +23,7 @@ from storage.errors import (
     StoreUnavailable,
     WriteMismatch,
 )
-from storage.protocol import Progress, Upload, check_key
+from storage.protocol import ObjectEntry, Progress, Upload, check_key
 
 _REFUSALS = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT}
 _TEMPORARY = ".stele-tmp-"
@@ -43,6 +44,10 @@ class FileStore:
     @property
     def name(self) -> str:
         return self._name
+
+    @property
+    def connections(self) -> int:
+        return min(4, os.cpu_count() or 1)
 
     def put(self, uploads: Iterable[Upload], progress: Progress | None = None) -> None:
         with self._errors():
@@ -136,9 +141,18 @@ class FileStore:
     def list(self, prefix: str) -> Iterator[str]:
         with self._errors():
             folder = prefix.rpartition("/")[0]
-            start = Path(self._path(folder)) if folder else self._root
-            keys = (path.relative_to(self._root).as_posix() for path in _walk(start))
-            yield from sorted(key for key in keys if key.startswith(prefix))
+            for key in _walk(self._path(folder) if folder else str(self._root), folder):
+                if key.startswith(prefix):
+                    yield key
+
+    def entries(self, prefix: str) -> Iterator[ObjectEntry]:
+        for key in self.list(prefix):
+            try:
+                status = Path(self._path(key)).stat()
+            except FileNotFoundError:
+                continue  # gone since it was listed
+            modified = datetime.fromtimestamp(status.st_mtime, UTC)
+            yield ObjectEntry(key, status.st_size, modified)
 
     def delete(self, key: str) -> None:
         with self._errors():
@@ -198,10 +212,25 @@ def _stream(upload: Upload) -> io.RawIOBase | io.BufferedIOBase:
     return io.BytesIO(upload.content)
 
 
-def _walk(folder: Path) -> Iterator[Path]:
-    for current, _, names in os.walk(folder):
-        for name in names:
-            yield Path(current, name)
+def _walk(folder: str, prefix: str) -> Iterator[str]:
+    """Keys below a folder in code-point order, never more than one folder's names at a time.
+
+    A folder sorts as its name with the slash that follows it in every key.
+    """
+    waiting = [(folder, prefix, True)]
+    while waiting:
+        place, key, is_folder = waiting.pop()
+        if not is_folder:
+            yield key
+            continue
+        try:
+            with os.scandir(place) as found:
+                children = [(child.name, child.is_dir(follow_symlinks=False)) for child in found]
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        children.sort(key=lambda child: child[0] + "/" if child[1] else child[0], reverse=True)
+        below = f"{key}/" if key else ""
+        waiting += [(f"{place}/{name}", below + name, is_dir) for name, is_dir in children]
 
 
 def _fsync_folder(folder: str) -> None:

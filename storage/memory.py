@@ -5,11 +5,12 @@ from __future__ import annotations
 import io
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import BinaryIO
 
 from packages.digest import sha512_hex
 from storage.errors import ObjectExists, ObjectMissing, WriteMismatch
-from storage.protocol import Progress, Upload, check_key
+from storage.protocol import ObjectEntry, Progress, Upload, check_key
 
 
 class MemoryStore:
@@ -22,6 +23,10 @@ class MemoryStore:
     @property
     def name(self) -> str:
         return self._name
+
+    @property
+    def connections(self) -> int:
+        return 1
 
     def put(self, uploads: Iterable[Upload], progress: Progress | None = None) -> None:
         for upload in uploads:
@@ -53,6 +58,10 @@ class MemoryStore:
 
     def list(self, prefix: str) -> Iterator[str]:
         yield from sorted(key for key in self.objects if key.startswith(prefix))
+
+    def entries(self, prefix: str) -> Iterator[ObjectEntry]:
+        now = datetime.now(UTC)
+        yield from (ObjectEntry(key, len(self.objects[key]), now) for key in self.list(prefix))
 
     def delete(self, key: str) -> None:
         self.objects.pop(key, None)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, Protocol, runtime_checkable
 
 from packages.digest import sha512_hex
 
@@ -37,6 +38,15 @@ Progress = Callable[[int], None]
 """Called with the number of bytes that have just been stored."""
 
 
+@dataclass(frozen=True, slots=True)
+class ObjectEntry:
+    """An object in a listing: ``size`` in bytes, ``modified`` in UTC by the store's clock."""
+
+    key: str
+    size: int
+    modified: datetime
+
+
 class ObjectStore(Protocol):
     """Keys are ``/``-separated, without empty, ``.`` or ``..`` segments.
 
@@ -46,6 +56,10 @@ class ObjectStore(Protocol):
     @property
     def name(self) -> str:
         """The name operators know this store by."""
+
+    @property
+    def connections(self) -> int:
+        """How many objects may usefully be read or written at once."""
 
     def put(self, uploads: Iterable[Upload], progress: Progress | None = None) -> None:
         """Write objects, create-only, and prove that each arrived.
@@ -69,8 +83,27 @@ class ObjectStore(Protocol):
     def list(self, prefix: str) -> Iterator[str]:
         """All keys that start with ``prefix``, in code-point order. Never used while ingesting."""
 
+    def entries(self, prefix: str) -> Iterator[ObjectEntry]:
+        """As ``list``, with what a sweep needs to know of each object."""
+
     def delete(self, key: str) -> None:
         """Remove an object; a missing one is fine (retries must be harmless)."""
+
+
+@runtime_checkable
+class Purges(Protocol):
+    """A store that keeps earlier versions of objects can also be told to give them up."""
+
+    def purge(self, key: str) -> None:
+        """Remove an object and every version of it. Raises StoreRefused when it is locked."""
+
+
+@runtime_checkable
+class Retains(Protocol):
+    """A store that can refuse, by itself, to remove objects before a time."""
+
+    def retained_until(self, key: str) -> datetime | None:
+        """The end of the lock on an object; None when it has none, or there is no object."""
 
 
 def check_key(key: str) -> str:

@@ -25,7 +25,7 @@ from storage.errors import (
     StoreUnavailable,
     WriteMismatch,
 )
-from storage.protocol import Progress, Upload, check_key
+from storage.protocol import ObjectEntry, Progress, Upload, check_key
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer as Buffer
@@ -143,6 +143,10 @@ class S3Store:
     def name(self) -> str:
         return self._name
 
+    @property
+    def connections(self) -> int:
+        return self._settings.connections
+
     def put(self, uploads: Iterable[Upload], progress: Progress | None = None) -> None:
         limit = self._settings.connections
         running: set[Future[int]] = set()
@@ -248,13 +252,17 @@ class S3Store:
         return head["ContentLength"]
 
     def list(self, prefix: str) -> Iterator[str]:
+        yield from (entry.key for entry in self.entries(prefix))
+
+    def entries(self, prefix: str) -> Iterator[ObjectEntry]:
         with self.errors(prefix):
             pages = self._client.get_paginator("list_objects_v2").paginate(
                 Bucket=self._settings.bucket, Prefix=self._prefix + prefix
             )
             for page in pages:
                 for item in page.get("Contents", ()):
-                    yield item["Key"].removeprefix(self._prefix)
+                    key = item["Key"].removeprefix(self._prefix)
+                    yield ObjectEntry(key, item["Size"], item["LastModified"])
 
     def delete(self, key: str) -> None:
         with self.errors(key):

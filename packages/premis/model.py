@@ -43,6 +43,9 @@ class EventType(Term):
     PACKAGE_CREATION = "information package creation", "ipc"
     INGESTION = "ingestion", "ing"
     REPLICATION = "replication", "rep"
+    RECOVERY = "recovery", "rec"
+    DELETION = "deletion", "del"
+    METADATA_MODIFICATION = "metadata modification", "mem"
     EXPORTING = "exporting", "exp"
     DISSEMINATION = "dissemination", "dis"
 

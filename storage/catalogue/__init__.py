@@ -1,5 +1,29 @@
 """The catalogue: what was ingested, what is kept, where its copies are. Storage alone can rebuild it."""
 
-from storage.catalogue.catalogue import AipRow, Catalogue, EventRow, FormatCount, IngestRow
+from storage.catalogue.catalogue import Catalogue
+from storage.catalogue.rows import (
+    AipRow,
+    AuditRow,
+    CopyRow,
+    DueCopy,
+    EventRow,
+    FormatCount,
+    HoldRow,
+    IngestRow,
+    RemovalRow,
+    VersionRow,
+)
 
-__all__ = ["AipRow", "Catalogue", "EventRow", "FormatCount", "IngestRow"]
+__all__ = [
+    "AipRow",
+    "AuditRow",
+    "Catalogue",
+    "CopyRow",
+    "DueCopy",
+    "EventRow",
+    "FormatCount",
+    "HoldRow",
+    "IngestRow",
+    "RemovalRow",
+    "VersionRow",
+]

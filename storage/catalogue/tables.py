@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, MetaData, String, Table, Text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    false,
+    true,
+)
 
 METADATA = MetaData(
     naming_convention={
@@ -40,6 +53,17 @@ AIP = Table(
     Column("bytes", BigInteger, nullable=False),
     Column("created", String(32), nullable=False),
     Column("inventory_sha512", String(128), nullable=False),
+    Column("state", String(16), nullable=False, server_default="kept"),  # or "removed"
+    Column("retain_until", String(32), nullable=False, server_default=""),  # "" = no date was agreed
+)
+VERSION = Table(
+    "version",
+    METADATA,
+    Column("aip", String(45), ForeignKey("aip.id"), primary_key=True),
+    Column("version", String(16), primary_key=True),
+    Column("created", String(32), nullable=False),
+    Column("message", Text, nullable=False),
+    Column("inventory_sha512", String(128), nullable=False),
 )
 COPY = Table(
     "copy",
@@ -47,7 +71,9 @@ COPY = Table(
     Column("aip", String(45), ForeignKey("aip.id"), primary_key=True),
     Column("store", String(64), primary_key=True),
     Column("version", String(16), nullable=False),
-    Column("verified", String(32), nullable=False),
+    Column("verified", String(32), nullable=False),  # when every byte was last seen right; "" = never
+    Column("state", String(16), nullable=False, server_default="verified"),
+    Column("detail", Text, nullable=False, server_default=""),
 )
 FORMAT = Table(
     "format",
@@ -68,6 +94,39 @@ EVENT = Table(
     Column("outcome", String(16), nullable=False),
     Column("detail", Text, nullable=False),
     Column("note", Text, nullable=False),
+    Column("store", String(64), nullable=False, server_default=""),  # of events after the ingest
+    Column("journaled", Boolean, nullable=False, server_default=true()),  # also written to storage
+)
+AUDIT = Table(
+    "audit",
+    METADATA,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("started", String(32), nullable=False),
+    Column("finished", String(32)),
+    Column("planned", Integer, nullable=False),
+    Column("done", Integer, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    Column("wrong", Integer, nullable=False),
+)
+HOLD = Table(
+    "hold",
+    METADATA,
+    Column("aip", String(45), ForeignKey("aip.id"), primary_key=True),
+    Column("reason", Text, nullable=False),
+    Column("person", Text, nullable=False),
+    Column("since", String(32), nullable=False),
+)
+REMOVAL = Table(
+    "removal",
+    METADATA,
+    Column("aip", String(45), ForeignKey("aip.id"), primary_key=True),
+    Column("reason", Text, nullable=False),
+    Column("requested_by", Text, nullable=False),
+    Column("requested", String(32), nullable=False),
+    Column("approved_by", Text, nullable=False, server_default=""),
+    Column("removed", String(32), nullable=False, server_default=""),
 )
 Index("ix_aip_agency", AIP.c.agency)
+Index("ix_copy_due", COPY.c.store, COPY.c.verified)
+Index("ix_event_journaled", EVENT.c.journaled, sqlite_where=EVENT.c.journaled == false())
 Index("ix_ingest_outcome", INGEST.c.outcome)

@@ -34,6 +34,16 @@ class VersionInfo:
     address: str
 
 
+@dataclass(frozen=True, slots=True)
+class StoredVersion:
+    """A version as it stands in an object, with the SHA-512 of its own inventory."""
+
+    version: str
+    created: str
+    message: str
+    inventory_sha512: str
+
+
 class FirstInventory:
     """The inventory of version v1, put together in one pass and in memory that stays flat.
 

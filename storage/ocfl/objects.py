@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
 
@@ -19,11 +20,12 @@ from storage.ocfl.inventory import (
     FirstInventory,
     Inventory,
     InventoryEntry,
+    StoredVersion,
     VersionInfo,
     parse_inventory,
 )
-from storage.ocfl.layout import NAMASTE_OBJECT, HashAndIdLayout, content_path
-from storage.protocol import ObjectStore, Progress, Upload, read_all
+from storage.ocfl.layout import NAMASTE_OBJECT, NAMASTE_ROOT, HashAndIdLayout, content_path
+from storage.protocol import ObjectStore, Progress, Purges, Retains, Upload, read_all
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,16 +49,50 @@ class OcflRepository:
     def __init__(self, store: ObjectStore, layout: HashAndIdLayout | None = None) -> None:
         self.store = store
         self.layout = layout or HashAndIdLayout()
+        self._initialised = False
+
+    def exists(self) -> bool:
+        """Whether there is a storage root; asked until the answer was yes."""
+        if not self._initialised:
+            self._initialised = self.store.size(NAMASTE_ROOT[0]) is not None
+        return self._initialised
 
     def initialise(self) -> None:
-        """Make the storage root if it is not there yet."""
+        """Make the storage root if it is not there yet; asked once a process, before the first write."""
+        if self.exists():
+            return
         for key, content in self.layout.root_files().items():
             if self.store.size(key) is None:
                 self.store.replace(Upload.of(key, content))
+        self._initialised = True
 
     def holds(self, object_id: str) -> bool:
         """Whether the object is committed here. One question, whatever its size."""
         return self.store.size(f"{self.layout.object_root(object_id)}/{INVENTORY}") is not None
+
+    def holds_root(self, root: str) -> bool:
+        """As ``holds``, for an object root found by listing."""
+        return self.store.size(f"{root}/{INVENTORY}") is not None
+
+    def object_id(self, root: str) -> str:
+        """The id of the object at a root. Raises ObjectMissing, InventoryUnreadable.
+
+        InventoryUnreadable also when the object does not belong at this place: then our layout
+        would not find it again.
+        """
+        key = f"{root}/{INVENTORY}"
+        found = parse_inventory(read_all(self.store, key), key).object_id
+        if self.layout.object_root(found) != root:
+            raise InventoryUnreadable(key, code="E010", reason=f"{found} does not belong at this place")
+        return found
+
+    def versions(self, object_id: str) -> Iterator[StoredVersion]:
+        """Every version's facts, oldest first, each with the digest of its own inventory."""
+        root = self.layout.object_root(object_id)
+        inventory = self.inventory(object_id)
+        for version, block in inventory.versions.items():
+            content = read_all(self.store, f"{root}/{version}/{INVENTORY}")
+            yield StoredVersion(version, block["created"], block.get("message", ""), sha512_hex(content))
 
     def head(self, object_id: str) -> str | None:
         """The newest version of an object (``v1``…), None when there is none."""
@@ -108,6 +144,7 @@ class OcflRepository:
         object can be in the store yet, so that not even its own prefix need be listed.
         Raises ObjectExists when the object is committed already.
         """
+        self.initialise()
         root = self.layout.object_root(object_id)
         if not first_attempt:
             # A killed attempt may have left other metadata under other keys.
@@ -171,6 +208,27 @@ class OcflRepository:
         for name in (*small, NAMASTE_OBJECT[0], SIDECAR, INVENTORY):
             self.store.replace(Upload.of(f"{root}/{name}", read_all(source.store, f"{origin}/{name}")))
         return sha512_hex(read_all(self.store, f"{root}/{INVENTORY}"))
+
+    def remove(self, object_id: str) -> None:
+        """Take an object away. Its root inventory goes first, so that no reader sees a part of it;
+        what a crash leaves is garbage, and removing again finishes it."""
+        root = self.layout.object_root(object_id)
+        self._delete(f"{root}/{INVENTORY}")
+        for key in list(self.store.list(f"{root}/")):
+            self._delete(key)
+
+    def _delete(self, key: str) -> None:
+        """With all its versions, where the store keeps them: a removal must not leave bytes behind."""
+        if isinstance(self.store, Purges):
+            self.store.purge(key)
+        else:
+            self.store.delete(key)
+
+    def retained_until(self, object_id: str) -> datetime | None:
+        """Until when the store itself refuses to remove the object; None where it does not."""
+        if isinstance(self.store, Retains):
+            return self.store.retained_until(f"{self.layout.object_root(object_id)}/{INVENTORY}")
+        return None
 
     def remove_garbage(self, object_id: str) -> int:
         """Delete what an uncommitted attempt left; the number of objects removed.

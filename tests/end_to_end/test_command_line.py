@@ -208,7 +208,7 @@ def test_wrong_s3_secret(tmp_path: Path, make_bag) -> None:
     )
     done = stele("ingest", make_bag({"a": b"a"}), "--home", home)
     assert done.returncode == 3
-    assert "storage “cloud” cannot be used" in " ".join(done.stderr.split())
+    assert "storage “cloud” cannot be used" in " ".join(done.stdout.split())
     assert "topsecret" not in done.stdout + done.stderr
 
 

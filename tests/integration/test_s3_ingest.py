@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -217,13 +218,15 @@ def test_ingest_verify_export(server: Server, tmp_path: Path, make_bag) -> None:
     archive.catalogue.close()
 
 
-def test_wrong_secret(server: Server, tmp_path: Path) -> None:
+def test_wrong_secret(server: Server, tmp_path: Path, make_bag) -> None:
     """A server that checks signatures refuses; the message names the store, not the secret."""
     if server.access_key == "AK":
         return  # ministack checks no signatures
-    from storage.errors import StoreRefused
-
     home = _workspace(tmp_path, server, _bucket(server), secret="wrong-secret")
-    with pytest.raises(StoreRefused, match="access refused") as refused:
-        build_archive(load_settings(home))
-    assert "wrong-secret" not in str(refused.value)
+    settings = load_settings(home)
+    archive = build_archive(settings)
+    result = ingest(make_bag({"a": b"a"}), choose_agreement(settings, None), archive)
+    archive.catalogue.close()
+    assert result.outcome == "failed"
+    assert "access refused" in result.reason
+    assert "wrong-secret" not in json.dumps(result.as_json())

@@ -1,0 +1,114 @@
+"""Where the copies are, what is known of each, whose turn it is to be looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from sqlalchemy import func, insert, or_, select
+from sqlalchemy import update as sql_update
+
+from storage.catalogue.database import Database
+from storage.catalogue.rows import AuditRow, CopyRow, DueCopy
+from storage.catalogue.tables import AIP, AUDIT, COPY
+
+
+class CopyRecords(Database):
+    """One row a copy, one row an audit run."""
+
+    def copies(self, aip_id: str) -> tuple[str, ...]:
+        """The names of the stores that hold a verified copy."""
+        return tuple(copy.store for copy in self.copy_rows(aip_id) if copy.state == "verified")
+
+    def copy_rows(self, aip_id: str) -> tuple[CopyRow, ...]:
+        """Everything known of the copies of an AIP."""
+        query = select(COPY).where(COPY.c.aip == aip_id).order_by(COPY.c.store)
+        with self._transaction() as connection:
+            return tuple(CopyRow(**row._mapping) for row in connection.execute(query))
+
+    def set_copy(self, copy: CopyRow) -> None:
+        """Record what is known of one copy now. An empty ``verified`` keeps the earlier moment."""
+        values = {"version": copy.version, "state": copy.state, "detail": copy.detail}
+        if copy.verified:
+            values["verified"] = copy.verified
+        key = (COPY.c.aip == copy.aip) & (COPY.c.store == copy.store)
+        with self._transaction() as connection:
+            if connection.execute(sql_update(COPY).where(key).values(values)).rowcount == 0:
+                fresh = {"aip": copy.aip, "store": copy.store, "verified": copy.verified}
+                connection.execute(insert(COPY).values({**values, **fresh}))
+
+    def lacking(self, store: str) -> Iterator[str]:
+        """AIPs of which this store has no verified copy of the newest version."""
+        joined = AIP.outerjoin(COPY, (COPY.c.aip == AIP.c.id) & (COPY.c.store == store))
+        query = (
+            select(AIP.c.id)
+            .select_from(joined)
+            .where(AIP.c.state == "kept")
+            .where(or_(COPY.c.aip.is_(None), COPY.c.state != "verified", COPY.c.version != AIP.c.version))
+            .order_by(AIP.c.created, AIP.c.id)
+        )
+        with self._transaction() as connection:
+            found = list(connection.scalars(query))
+        yield from found
+
+    def count_copies(self, store: str) -> dict[str, int]:
+        """How many copies of a store are in which state."""
+        query = (
+            select(COPY.c.state, func.count())
+            .join(AIP, AIP.c.id == COPY.c.aip)
+            .where(COPY.c.store == store, AIP.c.state == "kept")
+            .group_by(COPY.c.state)
+        )
+        with self._transaction() as connection:
+            return {state: int(number) for state, number in connection.execute(query)}
+
+    def due(self, store: str, *, limit: int, before: str) -> list[DueCopy]:
+        """The copies of a store that were verified longest ago, before ``before``.
+
+        Owed copies are replication's business and are left out.
+        """
+        query = (
+            select(COPY.c.aip, COPY.c.store, COPY.c.verified, AIP.c.bytes)
+            .join(AIP, AIP.c.id == COPY.c.aip)
+            .where(COPY.c.store == store, COPY.c.verified < before)
+            .where(COPY.c.state != "owed", AIP.c.state == "kept")
+            .order_by(COPY.c.verified, COPY.c.aip)
+            .limit(limit)
+        )
+        with self._transaction() as connection:
+            return [DueCopy(**row._mapping) for row in connection.execute(query)]
+
+    def under_replicated(self, required: Sequence[str]) -> Iterator[tuple[str, tuple[str, ...]]]:
+        """(AIP, stores that lack a verified copy of its newest version) for the stores named."""
+        lacking: dict[str, list[str]] = {}
+        for store in required:
+            for aip in self.lacking(store):
+                lacking.setdefault(aip, []).append(store)
+        yield from ((aip, tuple(stores)) for aip, stores in lacking.items())
+
+    def begin_audit(self, planned: int, now: str) -> AuditRow:
+        """Start a run, or go on with the one that was cut off."""
+        unfinished = select(AUDIT).where(AUDIT.c.finished.is_(None)).order_by(AUDIT.c.id.desc())
+        with self._transaction() as connection:
+            row = connection.execute(unfinished.limit(1)).first()
+            if row is None:
+                values = {"started": now, "planned": planned, "done": 0, "bytes": 0, "wrong": 0}
+                connection.execute(insert(AUDIT).values(values))
+                row = connection.execute(unfinished.limit(1)).one()
+        return AuditRow(**row._mapping)
+
+    def save_audit(self, audit: AuditRow) -> None:
+        """Record how far a run has come."""
+        values = {
+            "finished": audit.finished,
+            "done": audit.done,
+            "bytes": audit.bytes,
+            "wrong": audit.wrong,
+        }
+        with self._transaction() as connection:
+            connection.execute(sql_update(AUDIT).where(AUDIT.c.id == audit.id).values(values))
+
+    def audits(self, limit: int = 30) -> Iterable[AuditRow]:
+        """The latest runs, newest first."""
+        query = select(AUDIT).order_by(AUDIT.c.id.desc()).limit(limit)
+        with self._transaction() as connection:
+            return [AuditRow(**row._mapping) for row in connection.execute(query)]

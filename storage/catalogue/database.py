@@ -1,0 +1,68 @@
+"""The database behind the catalogue: opened, migrated, its errors translated."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, create_engine, event
+from sqlalchemy import inspect as inspect_database
+from sqlalchemy import text as sql_text
+from sqlalchemy.exc import DBAPIError
+
+from storage.errors import StoreUnavailable
+
+_HEAD = "0002"
+
+
+class Database:
+    """A database by SQLAlchemy URL; SQLite files are opened in WAL mode."""
+
+    def __init__(self, url: str) -> None:
+        self._engine = create_engine(url)
+        if self._engine.dialect.name == "sqlite":
+            event.listen(self._engine, "connect", _sqlite_pragmas)
+
+    def migrate(self) -> None:
+        """Bring the schema up to date; a no-op when it is."""
+        with self._transaction() as connection:
+            if _schema_version(connection) == _HEAD:
+                return
+            from alembic import command  # a second to import, needed once in a lifetime
+            from alembic.config import Config
+
+            config = Config()
+            folder = Path(str(files("storage.catalogue").joinpath("migrations")))
+            config.set_main_option("script_location", str(folder))
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+
+    def close(self) -> None:
+        """Give back the connections."""
+        self._engine.dispose()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Connection]:
+        try:
+            with self._engine.begin() as connection:
+                yield connection
+        except DBAPIError as error:
+            raise StoreUnavailable("catalogue", str(error.orig)) from error
+
+
+def _sqlite_pragmas(connection: Any, _record: Any) -> None:
+    cursor = connection.cursor()
+    # synchronous=NORMAL: a power failure may cost the last commits, never consistency; what is lost
+    # is in storage, where the next run of the same ingest finds it.
+    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "busy_timeout=30000", "foreign_keys=ON"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _schema_version(connection: Connection) -> str | None:
+    if not inspect_database(connection).has_table("alembic_version"):
+        return None
+    return connection.execute(sql_text("SELECT version_num FROM alembic_version")).scalar()

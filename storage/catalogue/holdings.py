@@ -1,0 +1,166 @@
+"""What is kept: AIPs, their versions, formats and events."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict
+
+from sqlalchemy import Connection, delete, func, insert, select
+from sqlalchemy import update as sql_update
+
+from storage.catalogue.database import Database
+from storage.catalogue.rows import AipRow, EventRow, FormatCount, VersionRow
+from storage.catalogue.tables import AIP, COPY, EVENT, FORMAT, VERSION
+
+_KEPT = AIP.c.state == "kept"
+
+
+class Holdings(Database):
+    """AIPs and everything that belongs to one."""
+
+    def register(
+        self,
+        aip: AipRow,
+        *,
+        stores: Sequence[str],
+        formats: Iterable[FormatCount],
+        events: Iterable[EventRow],
+        owed: Iterable[tuple[str, str]] = (),
+        message: str = "",
+        version_created: str = "",
+        verified: str = "",
+    ) -> None:
+        """Write everything about an AIP's newest version in one transaction; again is harmless.
+
+        ``stores`` hold a copy verified at ``verified`` (default: when it was created), ``owed``
+        are stores that do not, each with the reason. Events after the ingest are left alone.
+        """
+        with self._transaction() as connection:
+            ours = (EVENT.c.aip == aip.id) & (EVENT.c.store == "")
+            connection.execute(delete(EVENT).where(ours))
+            for table in (FORMAT, COPY):
+                connection.execute(delete(table).where(table.c.aip == aip.id))
+            _put_aip(connection, aip)
+            _put_version(connection, aip, message, version_created or aip.created)
+            good = {"aip": aip.id, "version": aip.version, "verified": verified or aip.created}
+            lacking = {"aip": aip.id, "version": "", "verified": "", "state": "owed"}
+            copies = [{**good, "store": s, "state": "verified", "detail": ""} for s in stores]
+            copies += [{**lacking, "store": s, "detail": why} for s, why in owed]
+            for table, rows in (
+                (COPY, copies),
+                (FORMAT, [{"aip": aip.id, **asdict(row)} for row in formats]),
+                (EVENT, [{"aip": aip.id, **asdict(row)} for row in events]),
+            ):
+                if rows:
+                    connection.execute(insert(table), rows)
+
+    def aip(self, aip_id: str) -> AipRow | None:
+        """One AIP by its URN."""
+        with self._transaction() as connection:
+            row = connection.execute(select(AIP).where(AIP.c.id == aip_id)).first()
+        return AipRow(**row._mapping) if row else None
+
+    def aips(self, state: str = "kept") -> Iterator[AipRow]:
+        """All AIPs in a state, newest first."""
+        query = select(AIP).where(AIP.c.state == state).order_by(AIP.c.created.desc(), AIP.c.id)
+        with self._transaction() as connection:
+            for row in connection.execute(query):
+                yield AipRow(**row._mapping)
+
+    def set_state(self, aip_id: str, state: str) -> None:
+        """``kept``, ``removing`` (approved, on its way out) or ``removed``."""
+        with self._transaction() as connection:
+            connection.execute(sql_update(AIP).where(AIP.c.id == aip_id).values(state=state))
+
+    def add_tombstone(self, aip: AipRow) -> None:
+        """The record of an AIP that is not there any more."""
+        with self._transaction() as connection:
+            _put_aip(connection, aip)
+
+    def versions(self, aip_id: str) -> tuple[VersionRow, ...]:
+        """The versions of an AIP, oldest first."""
+        columns = [column for column in VERSION.c if column.name != "aip"]
+        query = select(*columns).where(VERSION.c.aip == aip_id).order_by(func.length(VERSION.c.version))
+        query = query.order_by(VERSION.c.version)
+        with self._transaction() as connection:
+            return tuple(VersionRow(**row._mapping) for row in connection.execute(query))
+
+    def set_version(self, aip_id: str, version: VersionRow) -> None:
+        """Record an earlier version (a rebuilt catalogue learns them one by one)."""
+        values = {"aip": aip_id, **asdict(version)}
+        with self._transaction() as connection:
+            key = (VERSION.c.aip == aip_id) & (VERSION.c.version == version.version)
+            if connection.execute(sql_update(VERSION).where(key).values(values)).rowcount == 0:
+                connection.execute(insert(VERSION).values(values))
+
+    def formats(self, aip_id: str) -> tuple[FormatCount, ...]:
+        """The formats in an AIP, most frequent first."""
+        wanted = [FORMAT.c.puid, FORMAT.c.name, FORMAT.c.files, FORMAT.c.bytes]
+        query = select(*wanted).where(FORMAT.c.aip == aip_id).order_by(FORMAT.c.files.desc())
+        with self._transaction() as connection:
+            return tuple(FormatCount(**row._mapping) for row in connection.execute(query))
+
+    def events(self, aip_id: str) -> tuple[EventRow, ...]:
+        """What happened to an AIP, oldest first."""
+        columns = [column for column in EVENT.c if column.name not in ("aip", "journaled")]
+        query = select(*columns).where(EVENT.c.aip == aip_id).order_by(EVENT.c.time, EVENT.c.id)
+        with self._transaction() as connection:
+            return tuple(EventRow(**row._mapping) for row in connection.execute(query))
+
+    def add_events(self, aip_id: str, events: Iterable[EventRow], *, journaled: bool = False) -> None:
+        """Record what happened after the ingest; ``journaled`` says that storage knows it too."""
+        rows = [{"aip": aip_id, "journaled": journaled, **asdict(row)} for row in events]
+        if rows:
+            with self._transaction() as connection:
+                connection.execute(insert(EVENT), rows)
+
+    def known_event(self, event_id: str) -> bool:
+        """Whether the catalogue has this event already."""
+        with self._transaction() as connection:
+            return connection.execute(select(EVENT.c.id).where(EVENT.c.id == event_id)).first() is not None
+
+    def not_journaled(self, limit: int) -> list[tuple[str, EventRow]]:
+        """(AIP, event) of up to ``limit`` events that storage does not know yet, oldest first."""
+        columns = [column for column in EVENT.c if column.name != "journaled"]
+        query = select(*columns).where(~EVENT.c.journaled).order_by(EVENT.c.time, EVENT.c.id).limit(limit)
+        with self._transaction() as connection:
+            rows = [dict(row._mapping) for row in connection.execute(query)]
+        return [(row.pop("aip"), EventRow(**row)) for row in rows]
+
+    def mark_journaled(self, event_ids: Sequence[str]) -> None:
+        """These events are in storage now."""
+        with self._transaction() as connection:
+            for start in range(0, len(event_ids), 500):
+                some = event_ids[start : start + 500]
+                connection.execute(sql_update(EVENT).where(EVENT.c.id.in_(some)).values(journaled=True))
+
+    def totals(self) -> tuple[int, int, int]:
+        """AIPs, files, bytes kept."""
+        query = select(
+            func.count(),
+            func.coalesce(func.sum(AIP.c.files), 0),
+            func.coalesce(func.sum(AIP.c.bytes), 0),
+        ).where(_KEPT)
+        with self._transaction() as connection:
+            count, file_count, size = connection.execute(query).one()
+        return int(count), int(file_count), int(size)
+
+
+def _put_aip(connection: Connection, aip: AipRow) -> None:
+    values = asdict(aip)
+    if connection.execute(sql_update(AIP).where(AIP.c.id == aip.id).values(values)).rowcount == 0:
+        connection.execute(insert(AIP).values(values))
+
+
+def _put_version(connection: Connection, aip: AipRow, message: str, created: str) -> None:
+    key = (VERSION.c.aip == aip.id) & (VERSION.c.version == aip.version)
+    connection.execute(delete(VERSION).where(key))
+    connection.execute(
+        insert(VERSION).values(
+            aip=aip.id,
+            version=aip.version,
+            created=created,
+            message=message,
+            inventory_sha512=aip.inventory_sha512,
+        )
+    )

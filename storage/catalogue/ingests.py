@@ -1,0 +1,125 @@
+"""Submissions on their way: who works on which, and how each ended."""
+
+from __future__ import annotations
+
+import os
+import socket
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import insert, select
+from sqlalchemy import update as sql_update
+from sqlalchemy.exc import IntegrityError
+
+from storage.catalogue.database import Database
+from storage.catalogue.rows import IngestRow
+from storage.catalogue.tables import INGEST
+from storage.errors import Busy
+
+RUNNING = "running"
+_FOREIGN_OWNER_BELIEVED = timedelta(days=1)
+
+
+class IngestRecords(Database):
+    """One row a submission."""
+
+    def begin_ingest(self, ingest_id: str, subject: str, agreement: str, now: str) -> int:
+        """Take the submission for this process; the number of this attempt (1 = the first).
+
+        Raises Busy while another live process of this machine holds it.
+        """
+        owner = _owner()
+        with self._transaction() as connection:
+            row = connection.execute(select(INGEST).where(INGEST.c.id == ingest_id)).first()
+            if row is None:
+                values = {
+                    "id": ingest_id, "subject": subject, "agreement": agreement,
+                    "outcome": RUNNING, "owner": owner, "attempts": 1, "started": now, "report": "",
+                }  # fmt: skip
+                try:
+                    connection.execute(insert(INGEST).values(values))
+                except IntegrityError:
+                    raise Busy(subject, "another process that began this moment") from None
+                return 1
+            if row.outcome == RUNNING and row.owner != owner and self._alive(row, now):
+                raise Busy(subject, row.owner)
+            connection.execute(
+                sql_update(INGEST)
+                .where(INGEST.c.id == ingest_id)
+                .values(
+                    outcome=RUNNING,
+                    owner=owner,
+                    attempts=row.attempts + 1,
+                    subject=subject,
+                    started=now,
+                )
+            )
+            return int(row.attempts) + 1
+
+    def _alive(self, row: Any, now: str) -> bool:
+        """Whether the process that holds a submission may still be at work.
+
+        SQLite in WAL mode serves one machine only, so there another host name is a former life of
+        this one (a container started anew). Elsewhere a foreign owner is believed for a day.
+        """
+        host = row.owner.rsplit(":", 2)[0]
+        if host == socket.gethostname():
+            return _process_alive(row.owner)
+        if self._engine.dialect.name == "sqlite":
+            return False
+        age = datetime.fromisoformat(now) - datetime.fromisoformat(row.started)
+        return age < _FOREIGN_OWNER_BELIEVED
+
+    def finish_ingest(
+        self,
+        ingest_id: str,
+        *,
+        subject: str,
+        agreement: str,
+        outcome: str,
+        aip: str | None,
+        now: str,
+        report: str,
+    ) -> None:
+        """Record how it ended, also where it never began because nothing could be made of it.
+
+        ``report`` is the JSON of the result.
+        """
+        end = {"outcome": outcome, "aip": aip, "finished": now, "report": report}
+        with self._transaction() as connection:
+            known = connection.execute(
+                sql_update(INGEST).where(INGEST.c.id == ingest_id).values(subject=subject, **end)
+            )
+            if known.rowcount == 0:
+                start = {"id": ingest_id, "subject": subject, "agreement": agreement, "started": now}
+                connection.execute(insert(INGEST).values(owner=_owner(), attempts=1, **start, **end))
+
+    def ingest(self, ingest_id: str) -> IngestRow | None:
+        """One submission's record."""
+        with self._transaction() as connection:
+            row = connection.execute(select(INGEST).where(INGEST.c.id == ingest_id)).first()
+        return IngestRow(**row._mapping) if row else None
+
+
+def _owner() -> str:
+    """This process, recognisable after its death: host, process id, start time in clock ticks."""
+    return f"{socket.gethostname()}:{os.getpid()}:{_start_ticks(os.getpid())}"
+
+
+def _start_ticks(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+    except (OSError, IndexError):
+        return "?"
+
+
+def _process_alive(owner: str) -> bool:
+    _, pid, ticks = owner.rsplit(":", 2)
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return ticks == _start_ticks(int(pid))

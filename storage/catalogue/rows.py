@@ -1,0 +1,149 @@
+"""What the catalogue answers with: frozen rows, never SQL."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = [
+    "AipRow",
+    "AuditRow",
+    "CopyRow",
+    "DueCopy",
+    "EventRow",
+    "FormatCount",
+    "HoldRow",
+    "IngestRow",
+    "RemovalRow",
+    "VersionRow",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class AipRow:
+    """One AIP as the catalogue knows it. ``files`` and ``bytes`` count the content only.
+
+    ``retain_until`` is a day (ISO 8601) or empty; ``state`` is ``kept`` or ``removed``.
+    """
+
+    id: str
+    version: str
+    title: str
+    agreement: str
+    agency: str
+    external_identifier: str
+    content_digest: str
+    files: int
+    bytes: int
+    created: str
+    inventory_sha512: str
+    retain_until: str = ""
+    state: str = "kept"
+
+
+@dataclass(frozen=True, slots=True)
+class FormatCount:
+    """How many files and bytes of one format an AIP holds; ``puid`` may be ``unknown``."""
+
+    puid: str
+    name: str
+    files: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class EventRow:
+    """A PREMIS event in short. ``time`` is RFC 3339 in UTC.
+
+    ``store`` is empty for what happened during an ingest, and the AIP itself tells.
+    """
+
+    id: str
+    type: str
+    time: str
+    outcome: str
+    detail: str
+    note: str
+    store: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class IngestRow:
+    """One submission's way through; ``report`` is the JSON of the receipt."""
+
+    id: str
+    subject: str
+    agreement: str
+    outcome: str
+    aip: str | None
+    owner: str
+    attempts: int
+    started: str
+    finished: str | None
+    report: str
+
+
+@dataclass(frozen=True, slots=True)
+class VersionRow:
+    """One version of an AIP."""
+
+    version: str
+    created: str
+    message: str
+    inventory_sha512: str
+
+
+@dataclass(frozen=True, slots=True)
+class CopyRow:
+    """What is known of one copy. ``verified`` is RFC 3339, empty when it never was."""
+
+    aip: str
+    store: str
+    version: str
+    verified: str
+    state: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class DueCopy:
+    """A copy whose turn it is to be audited. ``bytes`` counts the content."""
+
+    aip: str
+    store: str
+    verified: str
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class AuditRow:
+    """One audit run; ``finished`` is None while it runs or when it was cut off."""
+
+    id: int
+    started: str
+    finished: str | None
+    planned: int
+    done: int
+    bytes: int
+    wrong: int
+
+
+@dataclass(frozen=True, slots=True)
+class HoldRow:
+    """A legal hold: nothing of the AIP may be removed while it stands."""
+
+    aip: str
+    reason: str
+    person: str
+    since: str
+
+
+@dataclass(frozen=True, slots=True)
+class RemovalRow:
+    """A removal, asked for by one person and approved by another; empty strings until then."""
+
+    aip: str
+    reason: str
+    requested_by: str
+    requested: str
+    approved_by: str
+    removed: str
