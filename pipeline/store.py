@@ -64,7 +64,7 @@ def store(planned: PlannedAip, stores: Sequence[ArchivalStore], context: IngestC
                 _create(planned, repository, info, context)
                 holder = repository
             elif not repository.holds(urn):
-                repository.copy_from(holder, urn)
+                repository.copy_from(holder, urn, first_attempt=context.attempt == 1)
             held.append(one.name)
         except StoreUnavailable as error:
             if one.role is Role.REQUIRED:

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import Annotated
 
 import typer
 
-from stele import __version__
-
-if TYPE_CHECKING:
-    from packages.identifiers import PackageId
+from stele import __version__, preservation_commands, removal_commands
+from stele.command_parts import EXIT_FAILED, EXIT_INVALID, AsJson, Home, package_id, plain_errors
 
 app = typer.Typer(
     name="stele",
@@ -27,45 +23,8 @@ aip_app = typer.Typer(no_args_is_help=True, help="What is kept: list it, look at
 store_app = typer.Typer(no_args_is_help=True, help="The archival storage.")
 app.add_typer(aip_app, name="aip")
 app.add_typer(store_app, name="store")
-
-Home = Annotated[
-    Path | None,
-    typer.Option("--home", help="The workspace; default $STELE_HOME or the current folder."),
-]
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON object per line on stdout.")]
-
-EXIT_INVALID, EXIT_USAGE, EXIT_FAILED = 1, 2, 3
-
-
-def fail(message: str, code: int = EXIT_FAILED) -> NoReturn:
-    """Say what is wrong in one sentence and stop."""
-    from rich.markup import escape
-
-    from stele.screen import ERR
-
-    ERR.print(f"[red]stele:[/] {escape(message)}", soft_wrap=True)
-    raise typer.Exit(code)
-
-
-@contextmanager
-def plain_errors() -> Iterator[None]:
-    """Known errors as sentences with the right exit code; anything else is a bug and shows itself."""
-    from pipeline.agreement import AgreementError
-    from pipeline.errors import PipelineError
-    from pipeline.export import ExportRefused
-    from stele.settings import SettingsError
-    from storage.errors import StorageError
-
-    try:
-        yield
-    except (SettingsError, AgreementError, ExportRefused) as error:
-        fail(str(error), EXIT_USAGE)
-    except (PipelineError, StorageError) as error:
-        fail(str(error))
-    except OSError as error:
-        fail(f"{error.strerror or error}: {error.filename or ''}".rstrip(": "))
-    except BrokenPipeError:  # pragma: no cover  (the reader of our output went away)
-        sys.exit(0)
+preservation_commands.register(app, store_app)
+removal_commands.register(aip_app)
 
 
 @app.callback(invoke_without_command=True)
@@ -224,7 +183,7 @@ def aip_show(
     from stele.workspace import opened
 
     with plain_errors(), opened(home) as archive:
-        record = as_record(_package(aip), archive.catalogue)
+        record = as_record(package_id(aip), archive.catalogue)
     if as_json:
         print_json(record)
     else:
@@ -246,7 +205,7 @@ def aip_export(
 
     with plain_errors(), opened(home) as archive, watching("export") as report:
         done = export_aip(
-            _package(aip), archive.repositories, folder, version=version,
+            package_id(aip), archive.repositories, folder, version=version,
             progress=lambda size: report("export", size, 1),
         )  # fmt: skip
     if as_json:
@@ -272,7 +231,7 @@ def dip(
     from stele.workspace import opened
 
     with plain_errors(), opened(home) as archive, watching("dip") as report:
-        made = disseminate(_package(aip), archive, folder, progress=lambda size: report("dip", size, 1))
+        made = disseminate(package_id(aip), archive, folder, progress=lambda size: report("dip", size, 1))
     if as_json:
         counts = {"files": made.files, "bytes": made.bytes}
         print_json({"aip": aip, "dip": made.dip, "folder": str(made.folder), **counts})
@@ -318,15 +277,6 @@ def doctor(home: Home = None, as_json: AsJson = False) -> None:
     else:
         print_findings(findings)
     raise typer.Exit(EXIT_FAILED if any(f.state == "broken" for f in findings) else 0)
-
-
-def _package(text: str) -> PackageId:
-    from packages.identifiers import PackageId
-
-    try:
-        return PackageId.parse(text)
-    except ValueError:
-        fail(f"“{text}” is no AIP identifier (urn:uuid:…, uuid-… or a UUID)", EXIT_USAGE)
 
 
 def main() -> None:

@@ -49,13 +49,21 @@ def settings_for(home: Path | None, *, need_workspace: bool) -> Iterator[Setting
 
 
 @contextmanager
-def opened(home: Path | None) -> Iterator[Archive]:
-    """The workspace's archive, closed at the end."""
-    archive = build_archive(load_settings(find_home(home)))
+def opened_with_settings(home: Path | None) -> Iterator[tuple[Archive, Settings]]:
+    """The workspace's archive and settings; the archive is closed at the end."""
+    settings = load_settings(find_home(home))
+    archive = build_archive(settings)
     try:
-        yield archive
+        yield archive, settings
     finally:
         archive.catalogue.close()
+
+
+@contextmanager
+def opened(home: Path | None) -> Iterator[Archive]:
+    """The workspace's archive, closed at the end."""
+    with opened_with_settings(home) as (archive, _):
+        yield archive
 
 
 @contextmanager

@@ -27,6 +27,8 @@ from storage.ocfl.inventory import (
 from storage.ocfl.layout import NAMASTE_OBJECT, NAMASTE_ROOT, HashAndIdLayout, content_path
 from storage.protocol import ObjectStore, Progress, Purges, Retains, Upload, read_all
 
+_SMALL = 1 << 20
+
 
 @dataclass(frozen=True, slots=True)
 class StoredFile:
@@ -187,27 +189,34 @@ class OcflRepository:
             self.store.replace(replace(first, key=f"{root}/{INVENTORY}"))
         return digest
 
-    def copy_from(self, source: OcflRepository, object_id: str) -> str:
-        """Make a byte-identical copy of a committed object of another repository.
+    def copy_from(self, source: OcflRepository, object_id: str, *, first_attempt: bool = False) -> None:
+        """Make this copy of an object equal, to the byte, to another repository's.
 
-        Returns the SHA-512 of its inventory. Raises ObjectMissing, InventoryUnreadable,
-        WriteMismatch when the source's bytes are not what its inventory says.
+        A new object is copied whole, an older version is brought up to date. Raises ObjectMissing,
+        InventoryUnreadable, and WriteMismatch when the source's bytes are not what its inventory
+        says; then nothing is committed.
         """
+        self.initialise()
         inventory = source.inventory(object_id)
-        self.remove_garbage(object_id)
+        here: set[str] = set()
+        if self.holds(object_id):
+            manifest = self.inventory(object_id).manifest
+            here = {content for contents in manifest.values() for content in contents}
+        elif not first_attempt:
+            self.remove_garbage(object_id)
+        with tempfile.TemporaryDirectory(prefix="stele-") as folder:
+            copier = _Copier(source, self, object_id, Path(folder))
+            wanted = (
+                (content, digest)
+                for digest, contents in inventory.manifest.items()
+                for content in contents
+                if content not in here
+            )
+            copier.copy(wanted)
         root, origin = self.layout.object_root(object_id), source.layout.object_root(object_id)
-        with tempfile.TemporaryDirectory() as folder:
-            spool = Path(folder, "object")
-            for digest, contents in inventory.manifest.items():
-                for content in contents:
-                    with source.store.open(f"{origin}/{content}") as stream, spool.open("wb") as to:
-                        shutil.copyfileobj(stream, to, 1 << 20)
-                    size = spool.stat().st_size
-                    self.store.put([Upload(f"{root}/{content}", size, digest, path=spool)])
         small = [f"{v}/{name}" for v in inventory.versions for name in (INVENTORY, SIDECAR)]
         for name in (*small, NAMASTE_OBJECT[0], SIDECAR, INVENTORY):
             self.store.replace(Upload.of(f"{root}/{name}", read_all(source.store, f"{origin}/{name}")))
-        return sha512_hex(read_all(self.store, f"{root}/{INVENTORY}"))
 
     def remove(self, object_id: str) -> None:
         """Take an object away. Its root inventory goes first, so that no reader sees a part of it;
@@ -242,3 +251,42 @@ class OcflRepository:
         for key in keys:
             self.store.delete(key)
         return len(keys)
+
+
+class _Copier:
+    """Copies content from one repository to another: small objects many at a time, large ones alone."""
+
+    def __init__(
+        self, source: OcflRepository, target: OcflRepository, object_id: str, folder: Path
+    ) -> None:
+        self._source = source.store
+        self._origin = source.layout.object_root(object_id)
+        self._target = target.store
+        self._root = target.layout.object_root(object_id)
+        self._spool = folder / "object"
+
+    def copy(self, wanted: Iterable[tuple[str, str]]) -> None:
+        """``wanted`` pairs content paths with their SHA-512."""
+        large: list[Upload] = []
+        waiting = iter(wanted)
+        while True:
+            self._target.put(self._small(waiting, large))
+            if not large:
+                break
+            self._target.put(large)
+            large.clear()
+
+    def _small(self, wanted: Iterator[tuple[str, str]], large: list[Upload]) -> Iterator[Upload]:
+        """Uploads up to the first large object, which is spooled and left in ``large``."""
+        for content, digest in wanted:
+            key = f"{self._root}/{content}"
+            with self._source.open(f"{self._origin}/{content}") as stream:
+                start = stream.read(_SMALL + 1)
+                if len(start) <= _SMALL:
+                    yield Upload(key, len(start), digest, content=start)
+                    continue
+                with self._spool.open("wb") as sink:
+                    sink.write(start)
+                    shutil.copyfileobj(stream, sink, 1 << 20)
+            large.append(Upload(key, self._spool.stat().st_size, digest, path=self._spool))
+            return
