@@ -22,7 +22,7 @@ from packages.mets.csip_writer import (
 from packages.package_file import MetadataFile, PackageFile, timestamp
 from packages.premis.reading import iter_files
 from packages.xml_text import attribute, text
-from pipeline.describe import REPRESENTATION
+from pipeline.describe.representation import FIRST
 from pipeline.errors import PipelineError
 from pipeline.export import AipReader, written_folder
 from pipeline.ingest import Archive
@@ -31,7 +31,7 @@ from storage.copying import write_hashed
 
 __all__ = ["Disseminated", "disseminate"]
 
-_REP_FOLDER = f"representations/{REPRESENTATION}"
+_REP_FOLDER = f"representations/{FIRST}"
 
 
 class DamagedAip(PipelineError):
@@ -130,7 +130,7 @@ class _Builder:
             f"{rep}/METS.xml",
             aligned(
                 representation_mets(
-                    header=representation_header(header, REPRESENTATION),
+                    header=representation_header(header, FIRST),
                     premis=Reference("dp-premis", premis.below(rep), "PREMIS", "3.0"),
                     files=files,
                 )

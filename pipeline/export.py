@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
-from packages.digest import PREFERRED
+from packages.digest import PREFERRED, sha512_hex
 from packages.identifiers import PackageId
 from packages.problem import Problem
 from packages.problem_catalogue import problem
@@ -45,6 +46,7 @@ class AipReader:
         all are out of reach."""
         self.package = package
         self._copies: list[tuple[OcflRepository, Inventory]] = []
+        self._entries: dict[str, InventoryEntry] | None = None
         failure: StorageError | None = None
         for repository in repositories:
             try:
@@ -62,6 +64,41 @@ class AipReader:
     def inventory(self) -> Inventory:
         """The inventory of the first readable copy, in configured order."""
         return self._copies[0][1]
+
+    @property
+    def first(self) -> OcflRepository:
+        """The repository whose inventory ``inventory`` is."""
+        return self._copies[0][0]
+
+    def content(self, logical: str) -> bytes | None:
+        """The bytes of a small file, from the first copy that has them right. Raises KeyError."""
+        entry = self._entry(logical)
+        for repository, _ in self._copies:
+            try:
+                with repository.open(self.package.urn, entry) as stream:
+                    content = stream.read()
+            except StorageError:
+                continue
+            if sha512_hex(content) == entry.sha512:
+                return content
+        return None
+
+    def open(self, logical: str) -> AbstractContextManager[BinaryIO]:
+        """A file's bytes as a stream, unproved. Raises KeyError, ObjectMissing."""
+        return self.first.open(self.package.urn, self._entry(logical))
+
+    def size(self, logical: str) -> int:
+        """A file's bytes. Raises KeyError, ObjectMissing."""
+        key = self.first.key(self.package.urn, self._entry(logical))
+        size = self.first.store.size(key)
+        if size is None:
+            raise ObjectMissing(key)
+        return size
+
+    def _entry(self, logical: str) -> InventoryEntry:
+        if self._entries is None:
+            self._entries = {entry.logical: entry for entry in self.inventory.state()}
+        return self._entries[logical]
 
     def fetch(self, entry: InventoryEntry, target: Path) -> int | None:
         """Copy one file out and compare its digest; its bytes, None when no copy is whole."""

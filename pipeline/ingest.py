@@ -41,7 +41,7 @@ from storage.copies import ArchivalStore, Role
 from storage.errors import Busy, StorageError, StoreRefused, StoreUnavailable
 from storage.ocfl.objects import OcflRepository
 
-__all__ = ["Archive", "check", "ingest", "sweep_work_areas"]
+__all__ = ["Archive", "check", "ingest", "run_context", "sweep_work_areas"]
 
 _AREA = "ingest-"
 
@@ -103,7 +103,7 @@ def ingest(
     """
     run = _begin(subject, agreement)
     try:
-        with _run_context(subject, agreement, archive, progress) as context:
+        with run_context(subject, agreement, archive, progress) as context:
             result = _run(context, archive, run)
     except Busy as error:  # the other process answers for the submission, and records it
         return _failure(subject, agreement, archive, run, error)
@@ -196,7 +196,7 @@ def check(
     """Judge a submission as an ingest would, formats included, and store nothing."""
     run = _begin(subject, agreement)
     try:
-        with _run_context(subject, agreement, archive, progress) as context:
+        with run_context(subject, agreement, archive, progress) as context:
             verified = _judge(context, run)
             if verified is not None:
                 with run.stage("examine"):
@@ -209,9 +209,10 @@ def check(
 
 
 @contextmanager
-def _run_context(
-    subject: Path, agreement: Agreement, archive: Archive, progress: Progress
+def run_context(
+    subject: Path, agreement: Agreement, archive: Archive, progress: Progress = no_progress
 ) -> Iterator[IngestContext]:
+    """What the stages of one run share, with a work area that is gone afterwards."""
     with _work_area(archive.work) as work:
         context = IngestContext(
             subject=subject,

@@ -56,12 +56,12 @@ def store(planned: PlannedAip, stores: Sequence[ArchivalStore], context: IngestC
     urn = planned.package_id.urn
     in_order = sorted(stores, key=lambda one: one.role is not Role.REQUIRED)
     found_in = holder = _holder(in_order, urn)
-    held, owed = [], []
+    held, owed, digest = [], [], ""
     for one in in_order:
         repository = one.repository
         try:
             if holder is None:
-                _create(planned, repository, info, context)
+                digest = _create(planned, repository, info, context)
                 holder = repository
             elif not repository.holds(urn):
                 repository.copy_from(holder, urn, first_attempt=context.attempt == 1)
@@ -77,7 +77,7 @@ def store(planned: PlannedAip, stores: Sequence[ArchivalStore], context: IngestC
             f"agreement “{context.agreement.name}” requires {required} verified copies, "
             f"{len(held)} of {len(stores)} store(s) could be written"
         )
-    digest = holder.inventory_digest(urn)
+    digest = digest or holder.inventory_digest(urn)
     return StoredAip(planned, "v1", info.created, digest, tuple(held), tuple(owed), found_in)
 
 
@@ -94,13 +94,13 @@ def _holder(stores: Sequence[ArchivalStore], urn: str) -> OcflRepository | None:
 
 def _create(
     planned: PlannedAip, repository: OcflRepository, info: VersionInfo, context: IngestContext
-) -> None:
+) -> str:
     urn = planned.package_id.urn
     # Opaque keys are made of digests, so leftovers of another attempt would not be in their way.
     clean = context.attempt == 1 and not context.agreement.opaque_paths
 
-    def create(*, first_attempt: bool) -> None:
-        repository.create(
+    def create(*, first_attempt: bool) -> str:
+        return repository.create(
             urn,
             planned.stored_files(),
             info,
@@ -111,11 +111,12 @@ def _create(
 
     try:
         try:
-            create(first_attempt=clean)
+            return create(first_attempt=clean)
         except ObjectExists:
             if not clean or repository.holds(urn):
                 raise
-            create(first_attempt=False)  # a killed attempt of which the catalogue is lost
+            return create(first_attempt=False)  # a killed attempt of which the catalogue is lost
     except ObjectExists:
         if not repository.holds(urn):
             raise
+        return repository.inventory_digest(urn)

@@ -7,6 +7,7 @@ earlier, killed run has stored the AIP and only the catalogue has not heard of i
 from __future__ import annotations
 
 import json
+import re
 from collections import defaultdict
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ from storage.ocfl.objects import OcflRepository
 
 __all__ = ["ForeignObject", "StoredRecord", "read_stored_record"]
 
-_REP = "representations/rep1"
+_PREMIS = re.compile(r"data/[^/]+/representations/[^/]+/metadata/preservation/premis\.xml")
 
 
 class ForeignObject(PipelineError):
@@ -59,11 +60,11 @@ class _Reader:
             package = PackageId.parse(self._object_id)
             root = f"data/{package.objid}"
             info = self._bag_info()
-            formats, files, size = self._formats(f"{root}/{_REP}/metadata/preservation/premis.xml")
-            events = [
-                *self._events(f"{root}/metadata/preservation/premis.xml"),
-                *self._events(f"{root}/{_REP}/metadata/preservation/premis.xml"),
-            ]
+            of_representations = sorted(path for path in self._entries if _PREMIS.fullmatch(path))
+            formats, files, size = self._formats(of_representations)
+            events = self._events(f"{root}/metadata/preservation/premis.xml")
+            for premis in of_representations:
+                events += self._events(premis)
             row = AipRow(
                 id=self._object_id,
                 version=self._inventory.head,
@@ -96,15 +97,16 @@ class _Reader:
         with self._open(agreement) as stream:
             return str(json.loads(stream.read())["retention"]["until"] or "")
 
-    def _formats(self, premis: str) -> tuple[tuple[FormatCount, ...], int, int]:
+    def _formats(self, documents: list[str]) -> tuple[tuple[FormatCount, ...], int, int]:
         names: dict[str, str] = {}
         totals: dict[str, list[int]] = defaultdict(lambda: [0, 0])
-        with self._open(premis) as stream:
-            for file in iter_files(stream):
-                puid = file.format.puid or "unknown"
-                names[puid] = min(names.get(puid, file.format.name), file.format.name)
-                totals[puid][0] += 1
-                totals[puid][1] += file.size
+        for premis in documents:
+            with self._open(premis) as stream:
+                for file in iter_files(stream):
+                    puid = file.format.puid or "unknown"
+                    names[puid] = min(names.get(puid, file.format.name), file.format.name)
+                    totals[puid][0] += 1
+                    totals[puid][1] += file.size
         counts = (FormatCount(puid, names[puid], *total) for puid, total in totals.items())
         ordered = tuple(sorted(counts, key=lambda count: (-count.files, count.puid)))
         return ordered, sum(c.files for c in ordered), sum(c.bytes for c in ordered)

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from stele import __version__, preservation_commands, removal_commands
+from stele import __version__, preservation_commands, removal_commands, update_command
 from stele.command_parts import EXIT_FAILED, EXIT_INVALID, AsJson, Home, package_id, plain_errors
 
 app = typer.Typer(
@@ -25,6 +25,7 @@ app.add_typer(aip_app, name="aip")
 app.add_typer(store_app, name="store")
 preservation_commands.register(app, store_app)
 removal_commands.register(aip_app)
+update_command.register(aip_app)
 
 
 @app.callback(invoke_without_command=True)

@@ -36,7 +36,6 @@ _METS = "{http://www.loc.gov/METS/}"
 class Provenance:
     """What stands behind every file of the package."""
 
-    representation: str
     events: tuple[Event, ...]
     agents: tuple[Agent, ...]
     rights: tuple[RightsStatement, ...]
@@ -46,13 +45,16 @@ def write(
     *,
     objid: str,
     created: datetime,
-    representation_path: str,
-    files: Iterable[PackageFile],
+    content: Iterable[tuple[str, str, Iterable[PackageFile]]],
     metadata: Iterable[MetadataFile],
     provenance: Provenance,
 ) -> bytes:
-    """The METS document as bytes; ``representation_path`` ends in the folder of the content."""
-    children = [_content_entry(file, representation_path, provenance) for file in files]
+    """The METS document as bytes; ``content`` is (folder of the files, representation's id, files)."""
+    children = [
+        _content_entry(file, folder, representation, provenance)
+        for folder, representation, files in content
+        for file in files
+    ]
     children += [_metadata_entry(file, objid) for file in metadata]
     document = metsrw.METSDocument()
     document.objid = objid
@@ -77,7 +79,7 @@ def _folder(label: str, entries: list[tuple[list[str], Any]]) -> Any:
     return metsrw.FSEntry.dir(label=label, children=children)
 
 
-def _content_entry(file: PackageFile, folder: str, provenance: Provenance) -> Any:
+def _content_entry(file: PackageFile, folder: str, representation: str, provenance: Provenance) -> Any:
     entry = metsrw.FSEntry(
         path=f"{folder}/{file.path}",
         label=file.path.rsplit("/", 1)[-1],
@@ -87,7 +89,7 @@ def _content_entry(file: PackageFile, folder: str, provenance: Provenance) -> An
         checksum=file.sha512,
         checksumtype="SHA-512",
     )
-    entry.add_premis_object(_element(file_object(file, provenance.representation, root=_ROOT)))
+    entry.add_premis_object(_element(file_object(file, representation, root=_ROOT)))
     for statement in provenance.rights:
         entry.add_premis_rights(_element(rights_element(statement, root=_ROOT)))
     for event in provenance.events:

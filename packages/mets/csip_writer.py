@@ -39,7 +39,7 @@ class PackageType(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class MetsHeader:
-    """What a METS file says about itself. ``created`` in UTC."""
+    """What a METS file says about itself. Times in UTC; ``modified`` for later versions of a package."""
 
     objid: str
     label: str
@@ -47,6 +47,7 @@ class MetsHeader:
     created: datetime
     software: str
     software_version: str
+    modified: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,7 @@ def _start(header: MetsHeader, profile: str) -> str:
         f'    xmlns:csip="{CSIP}"\n'
         f'    OBJID="{attribute(header.objid)}" LABEL="{attribute(header.label)}" TYPE="Mixed"\n'
         f'    {_CONTENT_TYPE}\n    PROFILE="{profile}">\n'
-        f'<mets:metsHdr CREATEDATE="{when}" LASTMODDATE="{when}" '
+        f'<mets:metsHdr CREATEDATE="{when}" LASTMODDATE="{timestamp(header.modified or header.created)}" '
         f'csip:OAISPACKAGETYPE="{header.package_type}">'
         '<mets:agent ROLE="CREATOR" TYPE="OTHER" OTHERTYPE="SOFTWARE">'
         f"<mets:name>{text(header.software)}</mets:name>"

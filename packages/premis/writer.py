@@ -50,6 +50,12 @@ def _relationship(sub_type: RelationshipSubType, targets: Iterable[str]) -> str:
     )
 
 
+def related_identifier(target: str, *, root: str = "") -> str:
+    """One more target of a relationship that is there already."""
+    inside = _identifier("relatedObjectIdentifier", target)
+    return f"<premis:relatedObjectIdentifier{root}>{inside}</premis:relatedObjectIdentifier>"
+
+
 _FIXITY = _term("messageDigestAlgorithm", FixityFunction.SHA512)
 
 
@@ -92,9 +98,10 @@ def file_object(file: PackageFile, representation: str, *, root: str = "") -> st
     )
 
 
-def _representation(representation: Representation, entity: str) -> str:
+def representation_object(representation: Representation, entity: str, *, root: str = "") -> str:
+    """One ``premis:representation``. ``root`` as in ``file_object``."""
     return (
-        '<premis:object xsi:type="premis:representation" version="3.0">'
+        f'<premis:object xsi:type="premis:representation" version="3.0"{root}>'
         f"{_wrapped_identifier('objectIdentifier', representation.id)}"
         f"<premis:originalName>{text(representation.name)}</premis:originalName>"
         f"{_relationship(RelationshipSubType.IS_INCLUDED_IN, (entity,))}</premis:object>\n"
@@ -207,7 +214,7 @@ def representation_premis(
     yield _OPEN
     for file in files:
         yield file_object(file, representation.id)
-    yield _representation(representation, entity)
+    yield representation_object(representation, entity)
     for event in events:
         yield event_element(event)
     for agent in agents:
@@ -228,7 +235,7 @@ def package_premis(
     yield _OPEN
     yield _entity(entity, name, representations)
     for representation in representations:
-        yield _representation(representation, entity)
+        yield representation_object(representation, entity)
     for event in events:
         yield event_element(event)
     for agent in agents:

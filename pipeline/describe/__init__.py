@@ -14,8 +14,6 @@ from packages.mets.csip_writer import (
     PackageType,
     Reference,
     aligned,
-    representation_header,
-    representation_mets,
     root_mets,
 )
 from packages.package_file import MetadataFile
@@ -27,22 +25,25 @@ from packages.premis import (
     RightsBasis,
     RightsStatement,
     package_premis,
-    representation_premis,
 )
-from packages.problem_catalogue import problem
 from packages.xml_text import encoded
 from pipeline.context import IngestContext, Submission
 from pipeline.describe.bag import write_bag_files
 from pipeline.describe.descriptive import dublin_core
 from pipeline.describe.metadata_files import Shelf
+from pipeline.describe.representation import (
+    FIRST,
+    describe_representation,
+    folders_above,
+    identify_representation,
+    name_files,
+)
 from pipeline.examine import ExaminedSip
 from pipeline.worklist import Worklist
 from schemas.xsd import PACKAGE_SCHEMAS
 from storage.ocfl.objects import StoredFile
 
 __all__ = ["PlannedAip", "describe"]
-
-REPRESENTATION = "rep1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,7 @@ class PlannedAip:
 
     def stored_files(self) -> Iterator[StoredFile]:
         """Every file of the AIP, in the order of the digests."""
-        prefix = f"data/{self.package_id.objid}/representations/{REPRESENTATION}/data"
+        prefix = f"data/{self.package_id.objid}/representations/{FIRST}/data"
         content = (
             StoredFile(f"{prefix}/{name}", size, sha512, self.content / work)
             for sha512, name, size, work in self.worklist.by_digest()
@@ -78,48 +79,27 @@ def describe(examined: ExaminedSip, context: IngestContext) -> PlannedAip:
     submission = examined.verified.submission
     worklist = examined.verified.received.worklist
     package = submission.package_id
-    entity, representation = package.child("entity"), _representation(package)
-    file_events = _name_files(worklist, package, context)
+    representation = identify_representation(package, FIRST)
+    file_events = name_files(worklist, package, FIRST, context)
     rights = _rights(context, package, representation)
     shelf = Shelf(context.work / "metadata", f"data/{package.objid}")
     header = _header(submission, context)
-    rep = f"representations/{REPRESENTATION}"
     context.event(
         EventType.PACKAGE_CREATION,
         f"AIP {package.urn}",
         note="E-ARK CSIP/AIP 2.2.0 in a BagIt 1.0 bag",
         objects=(representation.id,),
     )
-    agents = tuple(context.agents.values())
-    rep_premis = shelf.write(
-        f"{rep}/metadata/preservation/premis.xml",
-        encoded(
-            representation_premis(
-                representation=representation,
-                entity=entity,
-                files=worklist.package_files(),
-                events=file_events,
-                agents=agents if file_events else (),
-            )
-        ),
-    )
-    rep_mets = shelf.write(
-        f"{rep}/METS.xml",
-        aligned(
-            representation_mets(
-                header=representation_header(header, REPRESENTATION),
-                premis=Reference("dp-premis", rep_premis.below(rep), "PREMIS", "3.0"),
-                files=worklist.package_files(),
-            )
-        ),
+    described = describe_representation(
+        shelf, package, representation, worklist, header, file_events, context
     )
     of_files = {event.id for event in file_events}
     events = tuple(_about(e, representation.id) for e in context.events if e.id not in of_files)
     _package_metadata(
-        shelf, submission, worklist, context, header, rep_mets, rep_premis,
-        _Provenance(entity, representation, events, rights),
+        shelf, submission, worklist, context, header, described.mets, described.premis,
+        _Provenance(package.child("entity"), representation, events, rights),
     )  # fmt: skip
-    write_bag_files(shelf, submission, context, worklist, REPRESENTATION)
+    write_bag_files(shelf, submission, context, worklist, FIRST)
     return PlannedAip(submission, worklist, context.work / "content", tuple(shelf.stored_files()))
 
 
@@ -190,18 +170,11 @@ def _sidecar(
     content = archivematica.write(
         objid=submission.package_id.objid,
         created=header.created,
-        representation_path=f"representations/{REPRESENTATION}/data",
-        files=worklist.package_files(),
+        content=[(f"representations/{FIRST}/data", provenance.representation.id, worklist.package_files())],
         metadata=listed,
-        provenance=archivematica.Provenance(
-            provenance.representation.id, (), tuple(context.agents.values())[:1], provenance.rights
-        ),
+        provenance=archivematica.Provenance((), tuple(context.agents.values())[:1], provenance.rights),
     )
     return shelf.write(f"metadata/preservation/METS.{submission.package_id.uuid}.xml", iter([content]))
-
-
-def _representation(package: PackageId) -> Representation:
-    return Representation(package.child("representation", REPRESENTATION), REPRESENTATION)
 
 
 def _about(event: Event, representation: str) -> Event:
@@ -209,50 +182,6 @@ def _about(event: Event, representation: str) -> Event:
     if event.objects:
         return event
     return replace(event, objects=(representation,))
-
-
-def _name_files(worklist: Worklist, package: PackageId, context: IngestContext) -> tuple[Event, ...]:
-    """Give every file its name in the AIP and its UUID; renaming is an event of that file."""
-    changed: list[tuple[str, str, int]] = []
-
-    def names() -> Iterator[tuple[str, str, int]]:
-        for row, path, *_ in worklist.work_files():
-            name = path.removeprefix("data/")
-            reason = rename_reason(name)
-            if reason:
-                changed.append((name, reason, row))
-            else:
-                yield name, package.child("file", name), row
-
-    worklist.set_names(names())
-    new_files: set[str] = set()
-    new_folders: set[str] = set()
-
-    def taken(name: str) -> bool:
-        """A file or a folder has this name, or a file stands where it needs a folder."""
-        steps = (name, *_folders_above(name))
-        a_file = any(step in new_files or worklist.has(f"data/{step}") for step in steps)
-        return a_file or name in new_folders or worklist.has_below(f"data/{name}/")
-
-    events = []
-    for name, reason, row in changed:
-        new = renamed(name, taken=taken)
-        new_files.add(new)
-        new_folders.update(_folders_above(new))
-        uuid = package.child("file", new)
-        worklist.set_names([(new, uuid, row)])
-        context.add(problem("PATH-RENAMED", f"data/{name}", expected=f"data/{new}", found=reason))
-        events.append(
-            context.event(
-                EventType.FILENAME_CHANGE, f"“{name}” became “{new}”", note=reason, objects=(uuid,)
-            )
-        )
-    return tuple(events)
-
-
-def _folders_above(path: str) -> list[str]:
-    steps = path.split("/")
-    return ["/".join(steps[:length]) for length in range(1, len(steps))]
 
 
 def _header(submission: Submission, context: IngestContext) -> MetsHeader:
@@ -291,12 +220,12 @@ def _documentation(shelf: Shelf, worklist: Worklist, context: IngestContext) -> 
     yield shelf.write("documentation/agreement.json", iter([agreement]), mime="application/json")
     tags = list(worklist.tag_files())
     given = {path for path, *_ in tags}
-    given |= {folder for path in given for folder in _folders_above(path)}
+    given |= {folder for path in given for folder in folders_above(path)}
     for path, work, size, sha512 in tags:
         name = path
         if rename_reason(path):
             name = renamed(path, taken=given.__contains__)
-            given |= {name, *_folders_above(name)}
+            given |= {name, *folders_above(name)}
         source = context.work / "content" / work
         yield shelf.adopt(f"documentation/submission/{name}", source, size, sha512)
 

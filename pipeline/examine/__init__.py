@@ -12,8 +12,9 @@ from packages.problem_catalogue import problem
 from pipeline.context import IngestContext
 from pipeline.examine.containers import inspect_container
 from pipeline.verify import VerifiedSip
+from pipeline.worklist import Worklist
 
-__all__ = ["ExaminedSip", "examine"]
+__all__ = ["ExaminedSip", "examine", "examine_files"]
 
 _BATCH = 2000
 
@@ -27,11 +28,16 @@ class ExaminedSip:
 
 
 def examine(verified: VerifiedSip, context: IngestContext) -> ExaminedSip:
-    """Identify every payload file and report what an archivist should know.
+    """Identify every payload file and report what an archivist should know."""
+    examine_files(verified.received.worklist, context)
+    return ExaminedSip(verified, context.identification.identifier.version)
+
+
+def examine_files(worklist: Worklist, context: IngestContext) -> None:
+    """Give every file its format.
 
     The answers were asked for when the files arrived, so that much of the work is done by now.
     """
-    worklist = verified.received.worklist
     identifier = context.identification.identifier
     content = context.work / "content"
     refused = set(context.agreement.formats.refused)
@@ -59,7 +65,6 @@ def examine(verified: VerifiedSip, context: IngestContext) -> ExaminedSip:
         note=_summary(worklist.format_totals()),
         agent=agent,
     )
-    return ExaminedSip(verified, identifier.version)
 
 
 def _judge(path: str, size: int, known: FileFormat, context: IngestContext) -> None:

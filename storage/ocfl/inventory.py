@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -91,6 +91,40 @@ class FirstInventory:
         """Give the scratch files up."""
         self._manifest.close()
         self._state.close()
+
+
+def next_inventory(
+    inventory: Inventory,
+    info: VersionInfo,
+    state: Mapping[str, str],
+    added: Mapping[str, str],
+) -> tuple[str, bytes]:
+    """(name, JSON) of the version after ``inventory``'s newest.
+
+    ``state`` is every logical path with its SHA-512, ``added`` the content path of each SHA-512
+    that no earlier version has. Earlier versions and content paths stay as they are.
+    """
+    version = f"v{len(inventory.versions) + 1}"
+    by_digest: dict[str, list[str]] = {}
+    for logical in sorted(state):
+        by_digest.setdefault(state[logical], []).append(logical)
+    block = {
+        "created": info.created,
+        "message": info.message,
+        "state": dict(sorted(by_digest.items())),
+        "user": {"address": info.address, "name": info.user},
+    }
+    manifest = {**inventory.manifest, **{digest: [content] for digest, content in added.items()}}
+    document = {
+        "contentDirectory": inventory.content_directory,
+        "digestAlgorithm": inventory.algorithm,
+        "head": version,
+        "id": inventory.object_id,
+        "manifest": dict(sorted(manifest.items())),
+        "type": INVENTORY_TYPE,
+        "versions": {**inventory.versions, version: block},
+    }
+    return version, json.dumps(document, ensure_ascii=False, indent=1).encode() + b"\n"
 
 
 class _Spool:

@@ -6,12 +6,12 @@ import csv
 import hashlib
 import json
 import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import bagit
 import pytest
+from judging import judged
 
 from packages.identifiers import PackageId
 from pipeline.disseminate import disseminate
@@ -64,11 +64,6 @@ def _expected(corpora: Path) -> dict[str, set[str]]:
 
 def _sha256(folder: Path) -> set[str]:
     return {hashlib.sha256(p.read_bytes()).hexdigest() for p in folder.rglob("*") if p.is_file()}
-
-
-def _judged(environment: Path, script: str, subject: Path) -> subprocess.CompletedProcess[str]:
-    judge = [environment / "bin" / "python", _JUDGES / f"{script}.py", subject]
-    return subprocess.run(judge, capture_output=True, text=True, check=False)
 
 
 def test_everything_comes_back(kept: Kept, corpora: Path, tmp_path: Path) -> None:
@@ -131,7 +126,7 @@ def test_foreign_judges(kept: Kept, judges: Path, tmp_path: Path) -> None:
             ("eark", "eark_judge", dip),
             ("schemas", "schema_judge", dip),
         ):
-            done = _judged(judges / environment, script, subject)
+            done = judged(judges / environment, script, subject)
             assert done.returncode == 0, f"{script} on {subject}: {done.stdout}{done.stderr}"
 
 
@@ -155,7 +150,7 @@ def test_judges_can_say_no(kept: Kept, judges: Path, tmp_path: Path) -> None:
         ("readers", "metsrw_judge", inner),
         ("ocfl", "ocfl_judge", stored),
     ):
-        done = _judged(judges / environment, script, subject)
+        done = judged(judges / environment, script, subject)
         assert done.returncode != 0, f"{script} accepts damage: {done.stdout}"
 
 

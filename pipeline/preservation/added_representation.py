@@ -1,0 +1,86 @@
+"""A folder of files on its way to become one more representation of a stored AIP."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from packages.identifiers import PackageId
+from packages.mets.csip_writer import MetsHeader
+from packages.package_file import MetadataFile
+from packages.premis import EventType, Representation
+from pipeline.context import IngestContext
+from pipeline.describe.metadata_files import Shelf
+from pipeline.describe.representation import (
+    describe_representation,
+    identify_representation,
+    name_files,
+)
+from pipeline.errors import PipelineError
+from pipeline.examine import examine_files
+from pipeline.receive.custody import take_custody
+from pipeline.receive.safety import Screening
+from pipeline.receive.sources import Entry, FolderSource, Opener
+from pipeline.worklist import Worklist
+from storage.ocfl.objects import StoredFile
+
+__all__ = ["AddedRepresentation", "RepresentationRefused", "add_representation"]
+
+
+class RepresentationRefused(PipelineError):
+    """The folder holds something that no package may hold, or nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class AddedRepresentation:
+    """Its files in our custody and what was written about them."""
+
+    representation: Representation
+    mets: MetadataFile
+    premis: MetadataFile
+    worklist: Worklist
+    files: tuple[StoredFile, ...]
+
+
+class _AsPayload(FolderSource):
+    """A folder read as if it were the payload of a bag."""
+
+    def contents(self) -> Iterator[tuple[Entry, Opener]]:
+        for entry, opener in super().contents():
+            yield replace(entry, path=f"data/{entry.path}"), opener
+
+
+def add_representation(
+    folder: Path,
+    name: str,
+    package: PackageId,
+    header: MetsHeader,
+    shelf: Shelf,
+    context: IngestContext,
+) -> AddedRepresentation:
+    """Take the files in, identify and describe them. Raises RepresentationRefused."""
+    source = _AsPayload(folder)
+    screening = Screening(context.work, context.agreement.limits, None)
+    for entry in source.entries():
+        context.add(*screening.look(entry))
+    context.add(*screening.close())
+    if context.rejected or not screening.files:
+        first = next(iter(context.findings.all()), None)
+        raise RepresentationRefused(first.for_operator if first else f"there is no file in {folder}")
+    worklist = Worklist(context.work, ())
+    take_custody(source, "", worklist, context)
+    context.event(
+        EventType.MESSAGE_DIGEST, "SHA-512 of every byte taken in", note=f"{screening.files} files"
+    )
+    examine_files(worklist, context)
+    representation = identify_representation(package, name)
+    events = name_files(worklist, package, name, context)
+    described = describe_representation(shelf, package, representation, worklist, header, events, context)
+    prefix = f"data/{package.objid}/representations/{name}/data"
+    content = context.work / "content"
+    files = tuple(
+        StoredFile(f"{prefix}/{path}", size, sha512, content / work)
+        for sha512, path, size, work in worklist.by_digest()
+    )
+    return AddedRepresentation(representation, described.mets, described.premis, worklist, files)
