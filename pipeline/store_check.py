@@ -14,10 +14,10 @@ from pipeline.aip_check import AipFile, check_aip
 from storage.catalogue import Catalogue
 from storage.ocfl.inventory import INVENTORY
 from storage.ocfl.objects import OcflRepository
-from storage.ocfl.validation import ObjectVerdict, validate_object
+from storage.ocfl.validation import ObjectVerdict, validate_object, validate_root
 from storage.protocol import ObjectStore
 
-__all__ = ["VerifyReport", "verify_archive", "verify_object"]
+__all__ = ["VerifyReport", "verify_archive", "verify_object", "verify_root"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +51,15 @@ def verify_archive(
         for repository in repositories:
             if only or repository.store.name in promised:
                 yield verify_object(repository.store, repository.layout.object_root(aip), aip)
+
+
+def verify_root(store: ObjectStore) -> Iterator[VerifyReport]:
+    """A whole storage root: first what is to be said about itself, then each of its objects."""
+    verdict = validate_root(store)
+    outcome = "invalid" if has_errors(verdict.problems) else "intact"
+    yield VerifyReport("storage root", store.name, "", outcome, by_severity(verdict.problems))
+    for root in verdict.objects:
+        yield verify_object(store, root)
 
 
 def verify_object(store: ObjectStore, root: str, expected_id: str = "") -> VerifyReport:

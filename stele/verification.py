@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from rich.markup import escape
@@ -10,9 +11,10 @@ from rich.markup import escape
 from packages.identifiers import PackageId
 from pipeline.errors import PipelineError
 from pipeline.ingest import Archive
-from pipeline.store_check import VerifyReport, verify_archive, verify_object
+from pipeline.store_check import VerifyReport, verify_archive, verify_object, verify_root
 from stele.screen import OUT, print_problems
 from storage.files import FileStore
+from storage.ocfl.validation import validate_root
 
 
 def verify_subject(subject: str | None, archive: Archive | None) -> Iterator[VerifyReport]:
@@ -34,13 +36,17 @@ def verify_subject(subject: str | None, archive: Archive | None) -> Iterator[Ver
 
 
 def _foreign(path: Path) -> Iterator[VerifyReport]:
-    roots = {marker.parent for marker in path.rglob("0=ocfl_object_*")}
-    if not roots:
-        roots = {path}
+    """An OCFL object, or a storage root and every object in it."""
     store = FileStore(path, str(path))
-    for root in sorted(roots):
-        relative = root.relative_to(path).as_posix()
-        yield verify_object(store, "" if relative == "." else relative)
+    is_root = any(path.glob("0=ocfl_[0-9]*")) or (path / "ocfl_layout.json").exists()
+    is_object = (path / "inventory.json").exists() or any(path.glob("0=ocfl_object_*"))
+    if is_root or (not is_object and any(path.rglob("0=ocfl_object_*"))):
+        yield from verify_root(store)
+        return
+    report = verify_object(store, "")
+    if not is_object:  # it is neither, so it lacks what either would have
+        report = replace(report, problems=(*report.problems, *validate_root(store).problems))
+    yield report
 
 
 def print_report(report: VerifyReport) -> None:

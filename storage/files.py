@@ -145,6 +145,13 @@ class FileStore:
                 if key.startswith(prefix):
                     yield key
 
+    def empty_folders(self, prefix: str) -> Iterator[str]:
+        with self._errors():
+            start = self._path(prefix.rstrip("/")) if prefix else str(self._root)
+            for folder, folders, names in os.walk(start):
+                if not folders and not names and folder != start:
+                    yield os.path.relpath(folder, self._root)
+
     def entries(self, prefix: str) -> Iterator[ObjectEntry]:
         for key in self.list(prefix):
             try:

@@ -91,6 +91,14 @@ class ObjectStore(Protocol):
 
 
 @runtime_checkable
+class ListsFolders(Protocol):
+    """A store that has folders of their own can say which of them are empty."""
+
+    def empty_folders(self, prefix: str) -> Iterator[str]:
+        """Folders below ``prefix`` (a folder, or ``""``) that hold nothing at all, without slash."""
+
+
+@runtime_checkable
 class Purges(Protocol):
     """A store that keeps earlier versions of objects can also be told to give them up."""
 
