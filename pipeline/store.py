@@ -12,7 +12,7 @@ from pipeline.context import IngestContext
 from pipeline.describe import PlannedAip
 from pipeline.errors import PipelineError
 from storage.copies import ArchivalStore, Role
-from storage.errors import ObjectExists, StoreUnavailable
+from storage.errors import InventoryUnreadable, ObjectExists, ObjectMissing, StoreUnavailable
 from storage.ocfl.inventory import VersionInfo
 from storage.ocfl.objects import OcflRepository
 
@@ -82,10 +82,17 @@ def store(planned: PlannedAip, stores: Sequence[ArchivalStore], context: IngestC
 
 
 def _holder(stores: Sequence[ArchivalStore], urn: str) -> OcflRepository | None:
+    """A store that an earlier, interrupted run filled; a commit that it left damaged is finished."""
     for one in stores:
+        repository = one.repository
         try:
-            if one.repository.holds(urn):
-                return one.repository
+            if repository.holds(urn):
+                try:
+                    repository.inventory(urn)
+                except (InventoryUnreadable, ObjectMissing):
+                    if not repository.finish_commit(urn):
+                        raise
+                return repository
         except StoreUnavailable:
             if one.role is Role.REQUIRED:
                 raise

@@ -55,6 +55,8 @@ class S3StoreSettings(_StoreSettings):
     ca_bundle: Path | None = Field(default=None, description="PEM file of your own authority.")
     connections: int = Field(default=16, ge=1, le=256)
     verify_writes: Literal["read-back", "signed"] = "read-back"
+    connect_timeout: float = Field(default=10, gt=0, description="Seconds.")
+    read_timeout: float = Field(default=60, gt=0, description="Seconds without a byte.")
 
 
 class AuditSettings(_Part):

@@ -76,6 +76,8 @@ def build_store(store: StoreSettings, settings: Settings) -> ObjectStore:
                     ca_bundle=str(store.ca_bundle) if store.ca_bundle else None,
                     connections=store.connections,
                     verify_writes=store.verify_writes,
+                    connect_timeout=store.connect_timeout,
+                    read_timeout=store.read_timeout,
                 ),
                 store.name,
             )

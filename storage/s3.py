@@ -6,7 +6,7 @@ import hashlib
 import io
 from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, Literal
 
@@ -21,6 +21,7 @@ from packages.digest import sha512_hex
 from storage.errors import (
     ObjectExists,
     ObjectMissing,
+    StorageError,
     StoreRefused,
     StoreUnavailable,
     WriteMismatch,
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
     from mypy_boto3_s3.type_defs import GetObjectOutputTypeDef
 
+_SENDINGS = 3  # times an object is sent before its arrival is given up
+_READINGS = 3  # times it is read back: the answer may be what was spoilt
 _MISSING = {"404", "NoSuchKey", "NotFound"}
 _REFUSED = {
     "403",
@@ -61,6 +64,8 @@ class S3Settings:
     connections: int = 16
     verify_writes: Literal["read-back", "signed"] = "read-back"
     part_size: int = 16 << 20
+    connect_timeout: float = 10
+    read_timeout: float = 60
 
 
 class _Body(io.RawIOBase):
@@ -129,8 +134,8 @@ class S3Store:
                 s3={"payload_signing_enabled": True, "addressing_style": "path"},
                 retries={"mode": "standard", "total_max_attempts": 4},
                 max_pool_connections=settings.connections * 2,
-                connect_timeout=10,
-                read_timeout=60,
+                connect_timeout=settings.connect_timeout,
+                read_timeout=settings.read_timeout,
             ),
         )
         self._transfer = TransferConfig(
@@ -174,9 +179,25 @@ class S3Store:
 
     def _put_one(self, upload: Upload) -> int:
         with self.errors(upload.key):
-            self._send(upload, create_only=True)
-            self._confirm(upload)
+            self._send_and_prove(upload, create_only=True)
         return upload.size
+
+    def _send_and_prove(self, upload: Upload, *, create_only: bool) -> None:
+        """Send until the server holds the right bytes; what it holds wrongly in the end is removed.
+
+        A network can change bytes on the way, and not every server notices. After the first time
+        the object there is our own, so writing over it is right.
+        """
+        for attempt in range(_SENDINGS):
+            self._send(upload, create_only=create_only and attempt == 0)
+            try:
+                self._confirm(upload)
+                return
+            except WriteMismatch as error:
+                mismatch = error
+        with suppress(StorageError):
+            self.delete(upload.key)
+        raise mismatch
 
     def _send(self, upload: Upload, *, create_only: bool) -> None:
         """One request, or parts in parallel where the object is large."""
@@ -211,18 +232,28 @@ class S3Store:
             if size != upload.size:
                 raise WriteMismatch(upload.key, expected=f"{upload.size} bytes", found=f"{size} bytes")
             return
+        for attempt in range(_READINGS):
+            try:
+                found = self._read_back(upload.key)
+            except StoreUnavailable:
+                if attempt + 1 == _READINGS:
+                    raise
+                continue
+            if found == upload.sha512:
+                return
+        raise WriteMismatch(upload.key, expected=upload.sha512, found=found)
+
+    def _read_back(self, key: str) -> str:
+        """The SHA-512 of what the server gives for a key."""
         hasher = hashlib.sha512()
-        body = self._client.get_object(Bucket=self._settings.bucket, Key=self._key(upload.key))
-        with closing(body["Body"]) as stream:
-            for chunk in stream.iter_chunks(1 << 20):
+        with self.open(key) as stream:
+            while chunk := stream.read(1 << 20):
                 hasher.update(chunk)
-        if hasher.hexdigest() != upload.sha512:
-            raise WriteMismatch(upload.key, expected=upload.sha512, found=hasher.hexdigest())
+        return hasher.hexdigest()
 
     def replace(self, upload: Upload) -> None:
         with self.errors(upload.key):
-            self._send(upload, create_only=False)
-            self._confirm(upload)
+            self._send_and_prove(upload, create_only=False)
 
     @contextmanager
     def open(self, key: str) -> Iterator[BinaryIO]:

@@ -131,6 +131,29 @@ class OcflRepository:
         words = read_all(self.store, key).split()
         return words[0].decode("ascii", "replace") if words else ""
 
+    def finish_commit(self, object_id: str) -> bool:
+        """Bring an unreadable root inventory back from the newest version that vouches for itself.
+
+        It is what a commit needs to be finished whose last write arrived damaged, and what heals a
+        root inventory that rotted: everything a version's inventory names was stored and proved
+        before it was written. False when no version can vouch.
+        """
+        root = self.layout.object_root(object_id)
+        good: bytes | None = None
+        for number in range(1, 10_000):
+            try:
+                content = read_all(self.store, f"{root}/v{number}/{INVENTORY}")
+                if self._sidecar(f"{root}/v{number}/{SIDECAR}") == sha512_hex(content):
+                    good = content
+            except ObjectMissing:
+                break
+        if good is None:
+            return False
+        sidecar = f"{sha512_hex(good)} {INVENTORY}\n".encode()
+        self.store.replace(Upload.of(f"{root}/{SIDECAR}", sidecar))
+        self.store.replace(Upload.of(f"{root}/{INVENTORY}", good))
+        return True
+
     def inventory_digest(self, object_id: str) -> str:
         """The SHA-512 of the root inventory's bytes. Raises ObjectMissing."""
         return sha512_hex(read_all(self.store, f"{self.layout.object_root(object_id)}/{INVENTORY}"))

@@ -1,0 +1,88 @@
+"""What only a real S3 server can show: rot under an object, rights that are refused."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from s3_servers import Ceph, client_of, new_bucket, store_settings, workspace_on
+
+from pipeline.ingest import ingest
+from pipeline.preservation.audit import AuditBudget, audit
+from pipeline.store_check import verify_archive
+from stele.settings import load_settings
+from stele.wiring import build_archive, choose_agreement
+from storage.copies import CopyState
+
+
+@pytest.mark.parametrize("what", ["a.bin", "METS.xml", "inventory.json", "inventory.json.sha512"])
+def test_rot_on_the_disk_is_found_and_repaired(what: str, ceph: Ceph, make_bag, tmp_path: Path) -> None:
+    """A byte changed below S3 keeps its ETag and its size; the audit finds it, the repair mends it."""
+    server = ceph.server()
+    bucket = new_bucket(server)
+    home = workspace_on(
+        tmp_path, '[[stores]]\nkind = "files"\nname = "disk"\n' + store_settings(server, bucket)
+    )
+    archive = build_archive(load_settings(home))
+    sip = make_bag({"a.bin": bytes(range(256)) * 40})
+    aip = str(ingest(sip, choose_agreement(load_settings(home), None), archive).aip)
+    cloud = next(store for store in archive.stores if store.name == "cloud")
+    root = cloud.repository.layout.object_root(aip)
+    key = next(k for k in cloud.repository.store.list(f"{root}/") if k.endswith(f"/{what}"))
+    before = client_of(server).head_object(Bucket=bucket, Key=f"aips/{key}")
+    ceph.rot(f"aips/{key}", 60)
+    after = client_of(server).head_object(Bucket=bucket, Key=f"aips/{key}")
+    assert (after["ETag"], after["ContentLength"]) == (before["ETag"], before["ContentLength"])
+    later = archive.clock() + timedelta(minutes=1)
+    archive = replace(archive, clock=lambda: later)
+    budget = AuditBudget(timedelta(0), 1 << 40, 1 << 40, 1e9, True, tmp_path / "aside")
+    (found,) = [r for r in audit(archive, budget) if r.seen.state is not CopyState.VERIFIED]
+    assert (found.seen.store, found.seen.state, found.state) == (
+        "cloud",
+        CopyState.DAMAGED,
+        CopyState.VERIFIED,
+    )
+    assert [finding.key for finding in found.seen.findings] == [key.removeprefix(f"{root}/")]
+    assert {r.outcome for r in verify_archive(archive.catalogue, archive.repositories, None)} == {"intact"}
+    told = [event for event in archive.catalogue.events(aip) if event.type == "recovery"]
+    assert [event.outcome for event in told] == ["success"]
+    print(f"\n{told[0]}")
+    archive.catalogue.close()
+
+
+def test_a_user_who_may_only_read(ceph: Ceph, make_bag, tmp_path: Path) -> None:
+    """Another user with read rights by bucket policy: audits and exports work, writing is refused."""
+    owner = ceph.server()
+    bucket = new_bucket(owner)
+    keys = ceph.add_user("reader")
+    policy = {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Effect": "Allow", "Principal": {"AWS": ["arn:aws:iam:::user/reader"]},
+                "Action": ["s3:GetObject", "s3:ListBucket"],
+                "Resource": [f"arn:aws:s3:::{bucket}", f"arn:aws:s3:::{bucket}/*"],
+            }
+        ],
+    }  # fmt: skip
+    client_of(owner).put_bucket_policy(Bucket=bucket, Policy=json.dumps(policy))
+    home = workspace_on(tmp_path, store_settings(owner, bucket))
+    archive = build_archive(load_settings(home))
+    agreement = choose_agreement(load_settings(home), None)
+    assert ingest(make_bag({"a.txt": b"a"}, name="first"), agreement, archive).outcome == "stored"
+    archive.catalogue.close()
+    (home / "stele.toml").write_text(store_settings(ceph.server(user=keys), bucket))
+    archive = build_archive(load_settings(home))
+    (report,) = verify_archive(archive.catalogue, archive.repositories, None)
+    assert report.outcome == "intact"
+    sip = make_bag({"b.txt": b"b"}, name="second")
+    result = ingest(sip, agreement, archive)
+    assert result.outcome == "failed"
+    assert "access refused" in result.reason
+    assert keys[1] not in json.dumps(result.as_json())
+    assert (sip / "data/b.txt").read_bytes() == b"b"
+    assert len(list(archive.catalogue.aips())) == 1
+    archive.catalogue.close()
