@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 from requirements import free_port, unavailable, wait_for
+from servers import Ceph
 
 from pipeline.ingest import Archive
 from stele.settings import load_settings
@@ -109,3 +111,19 @@ def ministack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     finally:
         process.terminate()
         process.wait(10)
+
+
+@pytest.fixture(scope="session")
+def ceph(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ceph]:
+    """A fresh Ceph cluster with its S3 gateway."""
+    if not all(shutil.which(p) for p in ("radosgw", "ceph-mon", "ceph-osd", "openssl")):
+        unavailable("Ceph (radosgw, ceph-mon, ceph-osd) and openssl are not installed")
+    cluster = None
+    folder = tmp_path_factory.mktemp("ceph")
+    try:
+        cluster = Ceph(folder)
+        yield cluster
+    finally:
+        if cluster:
+            cluster.stop()
+        shutil.rmtree(folder, ignore_errors=True)

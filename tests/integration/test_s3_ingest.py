@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import os
-import shutil
-import subprocess
-import time
 import uuid
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import boto3
 import pytest
 from botocore.config import Config
-from requirements import free_port, unavailable
+from servers import Ceph, Server
 
 from packages.identifiers import PackageId
 from pipeline.export import export_aip
@@ -23,140 +18,6 @@ from pipeline.store_check import verify_archive
 from stele.settings import load_settings
 from stele.wiring import build_archive, choose_agreement
 from stele.workspace import make_workspace
-
-
-@dataclass(frozen=True)
-class Server:
-    """How to reach an S3 server."""
-
-    endpoint: str
-    access_key: str
-    secret_key: str
-    ca_bundle: str = ""
-
-
-_CONF = """[global]
-fsid = {fsid}
-mon_host = v2:127.0.0.1:{mon}
-run_dir = {d}/run
-admin_socket = {d}/run/$name.asok
-pid_file = {d}/run/$name.pid
-log_file = {d}/$name.log
-mon_cluster_log_file = {d}/cluster.log
-keyring = {d}/keyring
-auth_allow_insecure_global_id_reclaim = false
-osd_pool_default_size = 1
-osd_pool_default_min_size = 1
-osd_crush_chooseleaf_type = 0
-mon_allow_pool_size_one = true
-osd_pool_default_pg_num = 1
-osd_pool_default_pg_autoscale_mode = off
-mon_max_pg_per_osd = 2000
-mon_warn_on_pool_no_redundancy = false
-public_addr = 127.0.0.1
-cluster_addr = 127.0.0.1
-paxos_propose_interval = 0.05
-paxos_min_wait = 0.01
-mon_tick_interval = 1
-osd_crush_update_on_start = true
-ms_bind_port_min = 18490
-ms_bind_port_max = 18590
-[mon]
-mon_data = {d}/mon
-mon_initial_members = a
-mon_data_avail_crit = 1
-[osd]
-osd_data = {d}/osd0
-osd_objectstore = bluestore
-bluestore_block_size = 12884901888
-bluestore_fsck_on_mount = false
-osd_memory_target = 939524096
-osd_class_load_list = *
-osd_class_default_list = *
-[client.rgw]
-rgw_frontends = beast endpoint=127.0.0.1:{http} ssl_endpoint=127.0.0.1:{https} \
-ssl_certificate={d}/both.pem ssl_private_key={d}/both.pem
-rgw_enable_usage_log = false
-rgw_enable_ops_log = false
-rgw_run_sync_thread = false
-"""
-
-
-class Ceph:
-    """One monitor, one OSD, one gateway, all on loopback, all stopped by process id."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.http, self.https = free_port(), free_port()
-        fsid = str(uuid.uuid4())
-        mon = free_port()
-        for name in ("mon", "osd0", "run"):
-            (folder / name).mkdir()
-        self._certificate()
-        self.conf = folder / "ceph.conf"
-        self.conf.write_text(_CONF.format(d=folder, fsid=fsid, mon=mon, http=self.http, https=self.https))
-        key, c = str(folder / "keyring"), str(self.conf)
-        run = self._run
-        run("ceph-authtool", "--create-keyring", key, "--gen-key", "-n", "mon.", "--cap", "mon", "allow *")
-        for name in ("client.admin", "client.rgw"):
-            run("ceph-authtool", key, "--gen-key", "-n", name, "--cap", "mon", "allow *",
-                "--cap", "osd", "allow *", "--cap", "mgr", "allow *")  # fmt: skip
-        run("ceph-authtool", key, "--gen-key", "-n", "osd.0", "--cap", "mon", "allow profile osd",
-            "--cap", "osd", "allow *", "--cap", "mgr", "allow profile osd")  # fmt: skip
-        run("monmaptool", "--create", "--fsid", fsid, "--addv", "a", f"v2:127.0.0.1:{mon}",
-            "--clobber", str(folder / "monmap"))  # fmt: skip
-        run("ceph-mon", "-c", c, "--mkfs", "-i", "a", "--monmap", str(folder / "monmap"), "--keyring", key)
-        run("ceph-mon", "-c", c, "-i", "a")
-        osd = str(uuid.uuid4())
-        number = run("ceph", "-c", c, "osd", "new", osd).strip()
-        run("ceph-osd", "-c", c, "-i", number, "--mkfs", "--osd-uuid", osd)
-        run("ceph-osd", "-c", c, "-i", number)
-        run("radosgw", "-c", c, "-n", "client.rgw", f"--rgw-data={folder}")
-        run("radosgw-admin", "-c", c, "user", "create", "--uid=test", "--display-name=test",
-            "--access-key=AK123", "--secret=SK456")  # fmt: skip
-
-    @staticmethod
-    def _run(*words: str) -> str:
-        done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=60)
-        assert done.returncode == 0, f"{words}: {done.stderr}"
-        return done.stdout
-
-    def _certificate(self) -> None:
-        d = self.folder
-        self._run("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj",
-                  "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", f"{d}/key.pem",
-                  "-out", f"{d}/cert.pem")  # fmt: skip
-        (d / "both.pem").write_text((d / "cert.pem").read_text() + (d / "key.pem").read_text())
-
-    def stop(self) -> None:
-        """Gateway, OSD, monitor, in that order."""
-        for name in ("client.rgw", "osd.0", "mon.a"):
-            pid_file = self.folder / "run" / f"{name}.pid"
-            if pid_file.exists():
-                pid = int(pid_file.read_text())
-                os.kill(pid, 15)
-                for _ in range(200):
-                    if not Path(f"/proc/{pid}").exists():
-                        break
-                    time.sleep(0.1)
-                else:
-                    os.kill(pid, 9)
-
-
-@pytest.fixture(scope="session")
-def ceph(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ceph]:
-    """A fresh Ceph cluster with its S3 gateway."""
-    if not all(shutil.which(p) for p in ("radosgw", "ceph-mon", "ceph-osd", "openssl")):
-        unavailable("Ceph (radosgw, ceph-mon, ceph-osd) and openssl are not installed")
-    cluster = None
-    folder = tmp_path_factory.mktemp("ceph")
-    try:
-        cluster = Ceph(folder)
-        yield cluster
-    finally:
-        if cluster:
-            cluster.stop()
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(params=["ministack", "ceph-http", "ceph-https"])
