@@ -22,7 +22,7 @@ class SettingsError(Exception):
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
 class FilesStoreSettings(_Part):
@@ -46,7 +46,9 @@ class S3StoreSettings(_Part):
     secret_key: SecretStr | None = None
     ca_bundle: Path | None = Field(default=None, description="PEM file of your own authority.")
     connections: int = Field(default=16, ge=1, le=256)
-    verify_writes: Literal["read-back", "signed"] = "read-back"
+    verify_writes: Literal["auto", "read-back", "signed"] = "auto"
+    sse: Literal["AES256", "aws:kms"] | None = Field(default=None, description="Encryption at rest.")
+    kms_key_id: str | None = Field(default=None, description="Key for sse = aws:kms; empty = default.")
 
 
 StoreSettings = Annotated[FilesStoreSettings | S3StoreSettings, Field(discriminator="kind")]

@@ -43,6 +43,7 @@ class CheckName(StrEnum):
     OBJECT_LOCK = "object lock"  # the bucket was made with it
     RETENTION = "retention"  # set by header, read back, deletion refused
     RETENTION_FIRM = "retention is firm"  # it cannot be shortened
+    RETENTION_PARTS = "retention multipart"  # set by header when a multipart upload is begun
     LEGAL_HOLD = "legal hold"  # set by header, read back, deletion refused
     CLEAN = "scratch removed"  # nothing of the probe is left
 
@@ -115,6 +116,7 @@ class WriteRules:
     create_only_parts: bool
     content_md5: bool
     retention: bool
+    retention_parts: bool
     legal_hold: bool
 
 
@@ -124,15 +126,17 @@ def write_rules(found: Capabilities | None, verify: VerifyWrites) -> WriteRules:
     ``signed`` is the operator's word, which a probe that saw the contrary overrules.
     """
     if found is None:
-        return WriteRules(verify != "signed", False, False, False, False, False)
+        return WriteRules(verify != "signed", False, False, False, False, False, False)
     wanted = (Answer.YES, Answer.UNKNOWN) if verify == "signed" else (Answer.YES,)
     signed = verify != "read-back" and found.answer(CheckName.PAYLOAD) in wanted
     return WriteRules(
         read_back=not signed,
         create_only=found.proven(CheckName.CREATE_ONLY),
         create_only_parts=found.proven(CheckName.CREATE_ONLY_PARTS),
-        # AWS wants it on every write that carries a retention, so wherever there can be one.
-        content_md5=found.proven(CheckName.OBJECT_LOCK),
+        # AWS wants it on every write that carries a retention, so wherever there can be one; and it
+        # is what keeps some servers from storing the half that a dying writer sent.
+        content_md5=found.proven(CheckName.OBJECT_LOCK) or found.answer(CheckName.OVERWRITE) is Answer.NO,
         retention=found.proven(CheckName.RETENTION),
+        retention_parts=found.proven(CheckName.RETENTION_PARTS),
         legal_hold=found.proven(CheckName.LEGAL_HOLD),
     )

@@ -62,6 +62,11 @@ class S3Settings:
         prefix = self.prefix.strip("/")
         return check_key(prefix) + "/" if prefix else ""
 
+    @property
+    def address(self) -> str:
+        """Where the server is, for people."""
+        return self.endpoint_url or f"AWS {self.region}"
+
     def encryption(self) -> dict[str, str]:
         """The arguments that ask for encryption."""
         asked = {"ServerSideEncryption": self.sse, "SSEKMSKeyId": self.kms_key_id}
@@ -72,6 +77,7 @@ def make_client(settings: S3Settings, name: str, *, attempts: int = 4) -> S3Clie
     """A client for the server. Raises StoreRefused when the settings cannot be used at all."""
     try:
         _check_endpoint(settings.endpoint_url)
+        check_key(f"{settings.folder}key")
         return boto3.client(
             "s3",
             endpoint_url=settings.endpoint_url,

@@ -17,6 +17,8 @@ from storage.s3_probe_locks import (
     find_lock,
     legal_hold,
     retention,
+    retention_firm,
+    retention_parts,
     sub_resource,
     versioning,
 )
@@ -47,6 +49,13 @@ _LOOKS: tuple[tuple[CheckName, Look], ...] = (
     (CheckName.METADATA, user_metadata),
 )
 
+_LOCK_CHECKS = (
+    CheckName.RETENTION,
+    CheckName.RETENTION_FIRM,
+    CheckName.RETENTION_PARTS,
+    CheckName.LEGAL_HOLD,
+)
+
 
 def probe(settings: S3Settings, now: datetime, name: str = "s3") -> Capabilities:
     """Look at one bucket through one endpoint; every scratch object is removed again.
@@ -58,9 +67,11 @@ def probe(settings: S3Settings, now: datetime, name: str = "s3") -> Capabilities
     found: list[Check] = []
     try:
         with s3_errors(name, settings, scratch.root):
+            lock = find_lock(scratch)  # first: a default retention would lock every scratch object
+            scratch.can_lock = lock.answer is not Answer.NO
             scratch.put("first", b"is anybody there?")
             scratch.get("first")
-        found.extend(_look_at_all(scratch))
+        found.extend(_look_at_all(scratch, lock))
         with s3_errors(name, settings, scratch.root):  # no verdict on a server that went away
             scratch.get_or_none("first")
     finally:
@@ -68,7 +79,7 @@ def probe(settings: S3Settings, now: datetime, name: str = "s3") -> Capabilities
         scratch.close()
     found.append(_cleaned(left))
     return Capabilities(
-        endpoint=settings.endpoint_url or f"AWS {settings.region}",
+        endpoint=settings.address,
         bucket=settings.bucket,
         prefix=settings.folder,
         server=scratch.server,
@@ -78,9 +89,7 @@ def probe(settings: S3Settings, now: datetime, name: str = "s3") -> Capabilities
     )
 
 
-def _look_at_all(scratch: Scratch) -> Iterator[Check]:
-    lock = find_lock(scratch)  # first: a default retention would lock every scratch object
-    scratch.can_lock = lock.answer is not Answer.NO
+def _look_at_all(scratch: Scratch, lock: Check) -> Iterator[Check]:
     for name, look in _LOOKS:
         yield _attempt(name, look, scratch)
     yield _sub_resources(scratch)
@@ -90,7 +99,7 @@ def _look_at_all(scratch: Scratch) -> Iterator[Check]:
         yield from _locks(scratch)
     else:
         sentence = "Not tried: this bucket is not known to have object lock."
-        for name in (CheckName.RETENTION, CheckName.RETENTION_FIRM, CheckName.LEGAL_HOLD):
+        for name in _LOCK_CHECKS:
             yield Check(name, lock.answer, sentence)
 
 
@@ -113,7 +122,9 @@ def _sub_resources(scratch: Scratch) -> Check:
             unsure.append(f"{call} ({reason_of(error)})")
     if replaced:
         calls = ", ".join(replaced)
-        sentence = f"The server answers {calls} by replacing the object with the request: records would be lost."
+        sentence = (
+            f"The server answers {calls} by replacing the object with the request: records would be lost."
+        )
         return Check(CheckName.SUB_RESOURCES, Answer.NO, sentence, dangerous=True)
     if unsure:
         sentence = f"The bytes could not be compared after {', '.join(unsure)}."
@@ -123,12 +134,9 @@ def _sub_resources(scratch: Scratch) -> Check:
 
 
 def _locks(scratch: Scratch) -> Iterator[Check]:
-    names = (CheckName.RETENTION, CheckName.RETENTION_FIRM)
-    try:
-        yield from retention(scratch)
-    except Exception as error:
-        for name in names:
-            yield Check(name, Answer.UNKNOWN, f"Could not be tried: {reason_of(error)}.")
+    yield _attempt(CheckName.RETENTION, retention, scratch)
+    yield _attempt(CheckName.RETENTION_FIRM, retention_firm, scratch)
+    yield _attempt(CheckName.RETENTION_PARTS, retention_parts, scratch)
     yield _attempt(CheckName.LEGAL_HOLD, legal_hold, scratch)
 
 

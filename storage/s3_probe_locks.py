@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -14,6 +13,7 @@ from storage.s3_scratch import RETENTION, Scratch, reason_of, status_of
 
 DANGEROUS_CALLS = ("?tagging", "?acl", "?legal-hold", "?retention")
 _BYTES = b"these bytes must survive every call on this key"
+_SAME = timedelta(seconds=2)
 _ABSENT = {"ObjectLockConfigurationNotFoundError", "InvalidRequest", "NoSuchObjectLockConfiguration"}
 
 
@@ -38,6 +38,9 @@ def find_lock(scratch: Scratch) -> Check:
     scratch.locked = scratch.lock_for(RETENTION)
     length = f"{rule.get('Years')} years" if rule.get("Years") else f"{rule.get('Days')} days"
     sentence = f"The bucket has object lock; by default {rule.get('Mode')} for {length}."
+    if rule.get("Mode") != "GOVERNANCE":
+        # Ceph 16 gives an object sent in parts the default retention, whatever was asked for.
+        scratch.parts_stay_locked = f"Not tried: by default the scratch could stay locked for {length}."
     return Check(name, Answer.YES, sentence)
 
 
@@ -91,40 +94,65 @@ def _retain(scratch: Scratch, where: dict[str, Any], duration: timedelta) -> Non
     )
 
 
-def retention(scratch: Scratch) -> Iterator[Check]:
-    """A retention of a minute set by header: read back, enforced, not to be shortened."""
-    asked = scratch.lock_for(RETENTION)
-    version = scratch.put("retained", _BYTES, **asked).get("VersionId")
-    where = _where(scratch, "retained", version)
-    head = scratch.client.head_object(**where)
-    until = head.get("ObjectLockRetainUntilDate")
-    honoured = head.get("ObjectLockMode") == "GOVERNANCE" and _same(
-        until, asked["ObjectLockRetainUntilDate"]
-    )
-    if not honoured:
-        yield Check(CheckName.RETENTION, Answer.NO, "A retention set by header is not read back.")
-        yield Check(CheckName.RETENTION_FIRM, Answer.UNKNOWN, "Not tried: there is no retention.")
-        return
+def retention(scratch: Scratch) -> Check:
+    """A retention of a minute set by header must be read back, and deletion refused."""
+    name = CheckName.RETENTION
+    where, asked = _retained(scratch, "retained")
+    if not _locked_as(scratch, where, asked):
+        return Check(name, Answer.NO, "A retention set by header is not read back.")
     if _deleted(scratch, where):
-        yield Check(CheckName.RETENTION, Answer.NO, "An object under retention can be deleted.")
-        yield Check(CheckName.RETENTION_FIRM, Answer.NO, "Retention is not enforced.")
-        return
+        return Check(name, Answer.NO, "An object under retention can be deleted.")
     sentence = "A retention (GOVERNANCE) set by header is read back, and deletion is refused."
-    yield Check(CheckName.RETENTION, Answer.YES, sentence)
-    yield _firm(scratch, where, until)
+    return Check(name, Answer.YES, sentence)
 
 
-def _firm(scratch: Scratch, where: dict[str, Any], until: datetime | None) -> Check:
+def retention_firm(scratch: Scratch) -> Check:
+    """A retention must not get shorter."""
     name = CheckName.RETENTION_FIRM
+    where, asked = _retained(scratch, "firm")
+    if not _locked_as(scratch, where, asked):
+        return Check(name, Answer.UNKNOWN, "Not tried: there is no retention.")
     try:
         _retain(scratch, where, RETENTION / 2)
     except ClientError as error:
-        if 400 <= status_of(error) < 500:
-            return Check(name, Answer.YES, "Shortening a retention is refused.")
-        return Check(name, Answer.UNKNOWN, f"Shortening a retention ended in {reason_of(error)}.")
-    if _same(scratch.client.head_object(**where).get("ObjectLockRetainUntilDate"), until):
-        return Check(name, Answer.YES, "Shortening a retention has no effect.")
+        if not 400 <= status_of(error) < 500:
+            return Check(name, Answer.UNKNOWN, f"Shortening a retention ended in {reason_of(error)}.")
+    if _locked_as(scratch, where, asked):
+        return Check(name, Answer.YES, "A retention cannot be shortened.")
     return Check(name, Answer.NO, "A retention can be shortened.")
+
+
+def retention_parts(scratch: Scratch) -> Check:
+    """A retention set when a multipart upload is begun must be read back from the object."""
+    name = CheckName.RETENTION_PARTS
+    if scratch.parts_stay_locked:
+        return Check(name, Answer.UNKNOWN, scratch.parts_stay_locked)
+    asked = scratch.lock_for(RETENTION)
+    upload, key = scratch.begin("retained-parts", **asked), scratch.root + "retained-parts"
+    tag = scratch.client.upload_part(
+        Bucket=scratch.bucket, Key=key, UploadId=upload, PartNumber=1, Body=_BYTES
+    )["ETag"]
+    version = scratch.client.complete_multipart_upload(
+        Bucket=scratch.bucket, Key=key, UploadId=upload,
+        MultipartUpload={"Parts": [{"PartNumber": 1, "ETag": tag}]},
+    ).get("VersionId")  # fmt: skip
+    if _locked_as(scratch, _where(scratch, "retained-parts", version), asked):
+        return Check(name, Answer.YES, "A retention set when parts are begun is read back.")
+    return Check(name, Answer.NO, "A retention set when parts are begun is ignored.")
+
+
+def _retained(scratch: Scratch, name: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """A new object under retention: where it is, and what was asked for."""
+    asked = scratch.lock_for(RETENTION)
+    return _where(scratch, name, scratch.put(name, _BYTES, **asked).get("VersionId")), asked
+
+
+def _locked_as(scratch: Scratch, where: dict[str, Any], asked: dict[str, Any]) -> bool:
+    head = scratch.client.head_object(**where)
+    until = head.get("ObjectLockRetainUntilDate")
+    if until is None or head.get("ObjectLockMode") != asked["ObjectLockMode"]:
+        return False
+    return bool(abs(until - asked["ObjectLockRetainUntilDate"]) < _SAME)
 
 
 def legal_hold(scratch: Scratch) -> Check:
@@ -170,7 +198,3 @@ def _deleted(scratch: Scratch, where: dict[str, Any]) -> bool:
         if status_of(error) == 404:
             return True
         raise
-
-
-def _same(one: datetime | None, other: datetime | None) -> bool:
-    return one is not None and other is not None and abs(one - other) < timedelta(seconds=2)

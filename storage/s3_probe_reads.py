@@ -56,7 +56,9 @@ def range_get(scratch: Scratch) -> Check:
             sentence = f"A range ({asked}) is refused: {reason_of(error)}."
             return Check(CheckName.RANGE, Answer.NO, sentence)
         if got == content:
-            return Check(CheckName.RANGE, Answer.NO, f"A range ({asked}) is answered with the whole object.")
+            return Check(
+                CheckName.RANGE, Answer.NO, f"A range ({asked}) is answered with the whole object."
+            )
         if got != expected:
             sentence = f"A range ({asked}) is answered with other bytes."
             return Check(CheckName.RANGE, Answer.NO, sentence, dangerous=True)
@@ -65,6 +67,8 @@ def range_get(scratch: Scratch) -> Check:
 
 def multipart(scratch: Scratch) -> Check:
     """Two parts, sent last first, become the right object, also where they meet."""
+    if scratch.parts_stay_locked:
+        return Check(CheckName.MULTIPART, Answer.UNKNOWN, scratch.parts_stay_locked)
     parts = (os.urandom(_PART), os.urandom(1000))
     upload = scratch.begin("parts")
     key = scratch.root + "parts"

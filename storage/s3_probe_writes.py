@@ -7,10 +7,11 @@ import hashlib
 import io
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from botocore.awsrequest import AWSPreparedRequest
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from storage.capabilities import Answer, Check, CheckName
 from storage.s3_scratch import Scratch, reason_of, status_of
@@ -19,8 +20,9 @@ if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
 _SENT, _TAMPERED = b"the records as they were signed", b"the records as they were forged"
+_OLD, _NEW = b"o" * (256 << 10), b"n" * (256 << 10)
 _CONDITION_FAILED = (409, 412)
-_RIVALS = 6
+_RIVALS = 4
 
 
 def _forge(request: AWSPreparedRequest) -> None:
@@ -45,7 +47,11 @@ def payload_digest(scratch: Scratch) -> Check:
         upload = scratch.begin("forged-part")
         try:
             client.upload_part(
-                Bucket=scratch.bucket, Key=scratch.root + "forged-part", UploadId=upload, PartNumber=1, Body=_SENT
+                Bucket=scratch.bucket,
+                Key=scratch.root + "forged-part",
+                UploadId=upload,
+                PartNumber=1,
+                Body=_SENT,
             )
         except ClientError as error:
             if _client_error(error):
@@ -57,9 +63,8 @@ def payload_digest(scratch: Scratch) -> Check:
 
 def content_md5(scratch: Scratch) -> Check:
     """A wrong Content-MD5 must be refused."""
-    wrong = base64.b64encode(hashlib.md5(_TAMPERED, usedforsecurity=False).digest()).decode()
     try:
-        scratch.put("md5", _SENT, ContentMD5=wrong)
+        scratch.put("md5", _SENT, ContentMD5=_md5(_TAMPERED))
     except ClientError as error:
         if _client_error(error):
             return Check(CheckName.MD5, Answer.YES, "A wrong Content-MD5 is refused.")
@@ -98,6 +103,8 @@ def create_only(scratch: Scratch) -> Check:
 def create_only_parts(scratch: Scratch) -> Check:
     """If-None-Match on the completion of a multipart upload."""
     name = CheckName.CREATE_ONLY_PARTS
+    if scratch.parts_stay_locked:
+        return Check(name, Answer.UNKNOWN, scratch.parts_stay_locked)
     scratch.put("create-parts", b"first")
     upload, key = scratch.begin("create-parts"), scratch.root + "create-parts"
     tag = scratch.client.upload_part(
@@ -154,49 +161,56 @@ class _Breaking(io.BytesIO):
 def overwrite(scratch: Scratch) -> Check:
     """A dying writer destroys nothing; of writers at once one wins; readers never see a mixture."""
     name = CheckName.OVERWRITE
-    old, new = b"o" * (256 << 10), b"n" * (256 << 10)
-    scratch.put("over", old)
-    if not _dies_writing(scratch, "over", new):
-        return Check(name, Answer.UNKNOWN, "The connection could not be broken in mid-write.")
-    time.sleep(0.3)  # the server notices in its own time
-    if scratch.get_or_none("over") != old:
-        sentence = "A writer that dies half way destroys the object that was there."
-        return Check(name, Answer.NO, sentence, dangerous=True)
-    size = 256 << 10
-
-    def write(number: int) -> bytes:
-        scratch.put("over", bytes([65 + number]) * size)
-        return b""
-
-    def read(_: int) -> bytes:
-        return scratch.get("over")
-
-    with ThreadPoolExecutor(2 * _RIVALS) as pool:
-        work = [pool.submit(act, n) for n in range(_RIVALS) for act in (write, read)]
-        failed = [reason_of(error) for job in work if isinstance(error := job.exception(), Exception)]
-        seen = [job.result() for job in work if not job.exception()]
-    seen = [content for content in seen if content]
-    if any(len(content) != size or len(set(content)) != 1 for content in [*seen, scratch.get("over")]):
+    mixed, failed = _writers_at_once(scratch)
+    if mixed:
         sentence = "Writers at once leave, or a reader sees, a mixture of several objects."
         return Check(name, Answer.NO, sentence, dangerous=True)
+    sentence = "A writer that dies half way destroys the object that was there"
+    if not _survives_a_death(scratch):
+        if not _survives_a_death(scratch, ContentMD5=_md5(_NEW)):
+            return Check(name, Answer.NO, f"{sentence}.", dangerous=True)
+        return Check(name, Answer.NO, f"{sentence}, unless Content-MD5 is sent.")
     if failed:
-        sentence = f"Of requests at once some fail ({failed[0]}), but no bytes are mixed."
+        sentence = f"Of requests at once some fail ({failed}), but no bytes are mixed."
         return Check(name, Answer.NO, sentence)
     return Check(name, Answer.YES, "Objects are replaced as a whole, also by writers at once.")
 
 
-def _dies_writing(scratch: Scratch, name: str, content: bytes) -> bool:
-    def cut(request: AWSPreparedRequest) -> None:
-        request.body = _Breaking(content)
+def _writers_at_once(scratch: Scratch) -> tuple[bool, str]:
+    """Whether bytes of several writers were seen in one object, and how requests failed, if any."""
 
-    with scratch.bent(cut) as client:
-        try:
-            client.put_object(
-                Bucket=scratch.bucket, Key=scratch.key(name), Body=content, **scratch.locked
-            )
-        except Exception:
-            return True
-    return False
+    def write(number: int) -> bytes:
+        content = bytes([65 + number]) * len(_OLD)
+        scratch.put("over", content)
+        return content
+
+    def read(_: int) -> bytes:
+        return scratch.get("over")
+
+    scratch.put("over", _OLD)
+    with ThreadPoolExecutor(2 * _RIVALS) as pool:
+        work = [pool.submit(act, n) for n in range(_RIVALS) for act in (write, read)]
+        failed = [reason_of(error) for job in work if isinstance(error := job.exception(), Exception)]
+        seen = [job.result() for job in work if not job.exception()]
+    seen.append(scratch.get("over"))
+    mixed = any(len(content) != len(_OLD) or len(set(content)) != 1 for content in seen)
+    return mixed, next(iter(failed), "")
+
+
+def _survives_a_death(scratch: Scratch, **arguments: str) -> bool:
+    """Whether the old object is still there after a writer that stopped half way."""
+
+    def cut(request: AWSPreparedRequest) -> None:
+        request.body = _Breaking(_NEW)
+
+    scratch.put("dying", _OLD)
+    with scratch.bent(cut) as client, suppress(BotoCoreError, ConnectionError):
+        client.put_object(
+            Bucket=scratch.bucket, Key=scratch.key("dying"), Body=_NEW, **{**scratch.locked, **arguments}
+        )
+        raise AssertionError("the body broke, and yet there was an answer")
+    time.sleep(0.3)  # the server notices in its own time
+    return scratch.get_or_none("dying") == _OLD
 
 
 def _refused(scratch: Scratch, name: str, **condition: str) -> bool:
@@ -213,3 +227,7 @@ def _refused(scratch: Scratch, name: str, **condition: str) -> bool:
 def _client_error(error: ClientError) -> bool:
     """4xx: the server says that the request is at fault."""
     return 400 <= status_of(error) < 500
+
+
+def _md5(content: bytes) -> str:
+    return base64.b64encode(hashlib.md5(content, usedforsecurity=False).digest()).decode()

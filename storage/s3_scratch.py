@@ -17,7 +17,7 @@ from storage.s3_client import S3Settings, make_client
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
-    from mypy_boto3_s3.type_defs import PutObjectOutputTypeDef
+    from mypy_boto3_s3.type_defs import ObjectIdentifierTypeDef, PutObjectOutputTypeDef
 
 RETENTION = timedelta(seconds=60)
 """How long a scratch object may be locked: removal waits for it where a bypass is not permitted."""
@@ -28,6 +28,7 @@ class Scratch:
     """One bucket, one random prefix in it. Counts requests and remembers what the server said."""
 
     def __init__(self, settings: S3Settings, name: str) -> None:
+        self.client = self._watched(make_client(settings, name))
         self.settings = settings
         self.name = name
         self.bucket = settings.bucket
@@ -37,10 +38,10 @@ class Scratch:
         self.clock = timedelta()  # how far the server's clock is ahead of ours
         self.locked: dict[str, Any] = {}
         """Lock arguments for every write: overrules a default retention of the bucket's own."""
-        self.can_lock = True  # until the bucket is seen to have no object lock
+        self.parts_stay_locked = ""  # why nothing may be sent in parts, if so
+        self.can_lock = False  # until the bucket is seen to have object lock, or not to say
         self._written: set[str] = set()
         self._uploads: list[tuple[str, str]] = []
-        self.client = self._watched(make_client(settings, name))
 
     def _watched(self, client: S3Client) -> S3Client:
         client.meta.events.register("before-send.s3", self._count)
@@ -53,7 +54,7 @@ class Scratch:
     def _listen(self, response_dict: dict[str, Any] | None = None, **_: object) -> None:
         headers = (response_dict or {}).get("headers", {})
         self.server = headers.get("server", self.server)[:64]
-        with suppress(ValueError, TypeError):
+        with suppress(KeyError, ValueError, TypeError):
             self.clock = parsedate_to_datetime(headers["date"]) - datetime.now(UTC)
 
     @contextmanager
@@ -91,10 +92,10 @@ class Scratch:
                 return None
             raise
 
-    def begin(self, name: str) -> str:
+    def begin(self, name: str, **arguments: Any) -> str:
         """Begin a multipart upload; it will be aborted if it is not completed."""
         answer = self.client.create_multipart_upload(
-            Bucket=self.bucket, Key=self.key(name), **self.locked
+            Bucket=self.bucket, Key=self.key(name), **{**self.locked, **arguments}
         )
         self._uploads.append((self.root + name, answer["UploadId"]))
         return answer["UploadId"]
@@ -123,19 +124,30 @@ class Scratch:
         self.client.close()
 
     def _remove_all(self) -> list[str]:
-        for key, version in self._remaining():
+        with suppress(Exception):  # some servers do not know the batch; most need nothing else
+            self._delete_batch(self._remaining())
+        left = self._remaining()
+        for key, version in left:
             with suppress(Exception):  # what is still there is counted below
                 self._delete(key, version)
-        return sorted({key for key, _ in self._remaining()})
+        return sorted({key for key, _ in self._remaining()}) if left else []
+
+    def _delete_batch(self, found: list[tuple[str, str | None]]) -> None:
+        names: list[ObjectIdentifierTypeDef] = [
+            {"Key": key, "VersionId": version} if version else {"Key": key} for key, version in found
+        ]
+        self.client.delete_objects(Bucket=self.bucket, Delete={"Objects": names, "Quiet": True})
 
     def _delete(self, key: str, version: str | None) -> None:
-        named = {"Bucket": self.bucket, "Key": key, **({"VersionId": version} if version else {})}
+        named: dict[str, Any] = {"Bucket": self.bucket, "Key": key}
+        if version:
+            named["VersionId"] = version
         try:
-            self.client.delete_object(**named)  # type: ignore[arg-type]  (a plain dict of strings)
+            self.client.delete_object(**named)
         except ClientError as error:
             if version is None or status_of(error) == 404:
                 raise
-            self.client.delete_object(**named, BypassGovernanceRetention=True)  # type: ignore[arg-type]
+            self.client.delete_object(**named, BypassGovernanceRetention=True)
 
     def _remaining(self) -> list[tuple[str, str | None]]:
         """Every version and marker under the prefix; plain keys where versions cannot be listed."""
