@@ -68,8 +68,8 @@ def probe(settings: S3Settings, now: datetime, name: str = "s3") -> Capabilities
     try:
         with s3_errors(name, settings, scratch.root):
             lock = find_lock(scratch)  # first: a default retention would lock every scratch object
-            scratch.can_lock = lock.answer is not Answer.NO
             scratch.put("first", b"is anybody there?")
+            scratch.can_lock = lock.answer is not Answer.NO
             scratch.get("first")
         found.extend(_look_at_all(scratch, lock))
         with s3_errors(name, settings, scratch.root):  # no verdict on a server that went away

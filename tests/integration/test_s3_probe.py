@@ -7,7 +7,7 @@ import subprocess
 import uuid
 from collections.abc import Iterator
 from contextlib import closing
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from requirements import free_port, unavailable, wait_for
 from servers import Server
 from typer.testing import CliRunner
 
+from packages.digest import sha512_hex
 from stele.cli import app
 from stele.settings import load_settings
 from stele.wiring import build_archive
@@ -26,6 +27,7 @@ from storage.protocol import Upload, read_all
 from storage.s3 import S3Settings, S3Store
 from storage.s3_client import make_client
 from storage.s3_probe import probe
+from storage.s3_scratch import Scratch
 
 REPOSITORY = Path(__file__).parent.parent.parent
 YES, NO, UNKNOWN = Answer.YES, Answer.NO, Answer.UNKNOWN
@@ -119,6 +121,30 @@ def test_nothing_is_left_after_an_error(ministack: str, monkeypatch: pytest.Monk
         assert [version["Key"] for version in _left(client, settings.bucket)] == ["aips/record"]
 
 
+@pytest.mark.parametrize("kind", ["locked", "default lock"])
+def test_locked_scratch_is_waited_for(ministack: str, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    """Without permission to bypass a retention, the scratch goes when its retention has run out."""
+    settings, client = _bucket(Server(ministack, "AK", "SK"), kind)
+    for module in ("scratch", "probe_locks"):
+        monkeypatch.setattr(f"storage.s3_{module}.RETENTION", timedelta(seconds=4))
+    monkeypatch.setattr("storage.s3_scratch._SLACK", timedelta(seconds=1))
+    watched = Scratch._watched
+
+    def forbid(params: dict[str, Any], **_: object) -> None:
+        params["headers"].pop("x-amz-bypass-governance-retention", None)
+
+    def without_bypass(scratch: Scratch, made: Any) -> Any:
+        made.meta.events.register("before-call.s3", forbid)
+        return watched(scratch, made)
+
+    monkeypatch.setattr(Scratch, "_watched", without_bypass)
+    with closing(client):
+        found = probe(settings, datetime.now(UTC))
+        assert found.proven(C.RETENTION)
+        assert found.proven(C.CLEAN)
+        assert _left(client, settings.bucket) == []
+
+
 @pytest.mark.parametrize(("change", "error"), [("bucket", StoreRefused), ("endpoint", StoreUnavailable)])
 def test_a_store_that_cannot_be_used(ministack: str, change: str, error: type[Exception]) -> None:
     """No bucket and no server are errors, not findings."""
@@ -206,7 +232,6 @@ def test_a_result_for_another_bucket_is_void(ministack: str, tmp_path: Path) -> 
         settings, client = _bucket(server)
         client.close()
         home = _workspace(tmp_path, settings)
-        (home / "stele.toml").exists()
         build_archive(load_settings(home)).catalogue.close()
         found = json.loads((home / "probes/cloud.json").read_text("utf-8"))
         assert found["bucket"] == settings.bucket
@@ -233,8 +258,6 @@ def test_writing_by_the_result(
     assert made == []
     large = tmp_path / "large"
     large.write_bytes(b"0123456789abcdef" * (11 << 16))
-    from packages.digest import sha512_hex
-
     store.put(
         [
             Upload.of("small", b"s"),
