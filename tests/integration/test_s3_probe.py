@@ -7,6 +7,7 @@ import subprocess
 import uuid
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -22,8 +23,8 @@ from stele.settings import load_settings
 from stele.wiring import build_archive
 from stele.workspace import make_workspace
 from storage.capabilities import Answer, Capabilities, CheckName
-from storage.errors import StoreDangerous, StoreRefused, StoreUnavailable
-from storage.protocol import Upload, read_all
+from storage.errors import StorageError, StoreDangerous, StoreRefused, StoreUnavailable
+from storage.protocol import Retention, Upload, read_all
 from storage.s3 import S3Settings, S3Store
 from storage.s3_client import make_client
 from storage.s3_probe import probe
@@ -269,3 +270,33 @@ def test_writing_by_the_result(
     assert sorted(reads) == (["aips/large", "aips/root", "aips/small"] if name == "ministack" else [])
     assert read_all(store, "large") == large.read_bytes()
     store._client.close()
+
+
+def test_locks_on_a_real_server(request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    """A large file goes in one request where a retention in parts would be ignored, and is locked."""
+    settings, client = _bucket(_server(request, "ceph-http"), "locked")
+    store = S3Store(settings, found=lambda: probe(settings, datetime.now(UTC)))
+    until = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=60)
+    large = tmp_path / "large"
+    large.write_bytes(b"0123456789abcdef" * (11 << 16))
+    upload = Upload(
+        "large", large.stat().st_size, sha512_hex(large.read_bytes()), path=large,
+        retain_until=until, lock_mode="GOVERNANCE",
+    )  # fmt: skip
+    with closing(client):
+        store.put([upload])
+        assert store.retention("large") == Retention(until, "GOVERNANCE", legal_hold=False)
+        version = client.head_object(Bucket=settings.bucket, Key="aips/large")["VersionId"]
+        with pytest.raises(StoreRefused), store.errors("large"):
+            client.delete_object(Bucket=settings.bucket, Key="aips/large", VersionId=version)
+        assert read_all(store, "large") == large.read_bytes()
+
+
+def test_encryption_on_a_real_server(request: pytest.FixtureRequest) -> None:
+    """Ceph without a key server cannot encrypt: that is said, and no plain object remains."""
+    settings, client = _bucket(_server(request, "ceph-https"))
+    store = S3Store(replace(settings, sse="AES256"))
+    with closing(client):
+        with pytest.raises(StorageError):
+            store.put([Upload.of("key", b"x")])
+        assert _left(client, settings.bucket) == []

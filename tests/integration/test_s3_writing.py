@@ -364,13 +364,20 @@ def test_credentials_are_never_shown(
     """Not in the error, its cause, its traceback, the settings' text, or any log at any level."""
     monkeypatch.setattr("storage.s3.make_client", lambda s, n: make_client(s, n, attempts=1))
     caplog.set_level(logging.DEBUG)
-    try:
-        store = S3Store(broken)
-        store.put([Upload.of("key", b"x")])
-    except StorageError as error:
-        shown = [str(error), repr(error), "".join(traceback.format_exception(error))]
-    else:
-        pytest.fail("this cannot have worked")
+    acts: tuple[Callable[[S3Store], object], ...] = (
+        lambda store: store.put([Upload.of("key", b"x")]),
+        lambda store: store.replace(Upload.of("key", b"x")),
+        lambda store: read_all(store, "key"),
+        lambda store: list(store.list("")),
+    )
+    shown: list[str] = []
+    for act in acts:
+        try:
+            act(S3Store(broken))
+        except StorageError as error:
+            shown += [str(error), repr(error), "".join(traceback.format_exception(error))]
+        else:
+            pytest.fail("this cannot have worked")
     if broken.endpoint_url and "user:" not in broken.endpoint_url:
         shown.append(repr(broken))
     if "echo" not in request.node.name:  # there the server itself said it, and a debug log quotes it
