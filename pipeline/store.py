@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, time
 
 from packages.package_file import timestamp
 from packages.paths import printable
 from packages.problem_catalogue import problem
+from pipeline.agreement import Agreement
 from pipeline.context import IngestContext
 from pipeline.describe import PlannedAip
 from pipeline.errors import PipelineError
@@ -16,7 +18,7 @@ from storage.errors import InventoryUnreadable, ObjectExists, ObjectMissing, Sto
 from storage.ocfl.inventory import VersionInfo
 from storage.ocfl.objects import OcflRepository
 
-__all__ = ["StoredAip", "store"]
+__all__ = ["StoredAip", "retained_until", "store"]
 
 
 class TooFewStores(PipelineError):
@@ -64,7 +66,12 @@ def store(planned: PlannedAip, stores: Sequence[ArchivalStore], context: IngestC
                 digest = _create(planned, repository, info, context)
                 holder = repository
             elif not repository.holds(urn):
-                repository.copy_from(holder, urn, first_attempt=context.attempt == 1)
+                repository.copy_from(
+                    holder,
+                    urn,
+                    first_attempt=context.attempt == 1,
+                    retain_until=retained_until(context.agreement),
+                )
             held.append(one.name)
         except StoreUnavailable as error:
             if one.role is Role.REQUIRED:
@@ -79,6 +86,12 @@ def store(planned: PlannedAip, stores: Sequence[ArchivalStore], context: IngestC
         )
     digest = digest or holder.inventory_digest(urn)
     return StoredAip(planned, "v1", info.created, digest, tuple(held), tuple(owed), found_in)
+
+
+def retained_until(agreement: Agreement) -> datetime | None:
+    """The moment until which the agreement forbids removal, for stores that can enforce it."""
+    until = agreement.retention.until
+    return datetime.combine(until, time(), UTC) if until else None
 
 
 def _holder(stores: Sequence[ArchivalStore], urn: str) -> OcflRepository | None:
@@ -113,6 +126,7 @@ def _create(
             info,
             opaque=context.agreement.opaque_paths,
             first_attempt=first_attempt,
+            retain_until=retained_until(context.agreement),
             progress=lambda size: context.progress("store", size, 1),
         )
 

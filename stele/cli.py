@@ -265,6 +265,19 @@ def store_verify(
     raise typer.Exit(worst)
 
 
+@store_app.command("probe", epilog="Example: stele store probe cloud")
+def store_probe(
+    name: Annotated[str | None, typer.Argument(help="A store; default: every S3 store.")] = None,
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """Find out what the servers of S3 stores really do, and keep the result."""
+    from stele.store_commands import probe_stores
+
+    with plain_errors():
+        raise typer.Exit(EXIT_INVALID if probe_stores(name, home, as_json=as_json) else 0)
+
+
 @app.command(epilog="Example: stele doctor --json")
 def doctor(home: Home = None, as_json: AsJson = False) -> None:
     """What is installed, reachable and configured, and what that switches off."""

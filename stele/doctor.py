@@ -6,6 +6,7 @@ import shutil
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Literal
@@ -14,8 +15,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from pipeline.agreement import AgreementError
+from stele.probes import age_text, kept, summary
 from stele.screen import OUT, size_text
-from stele.settings import Settings, SettingsError, find_home, load_settings
+from stele.settings import S3StoreSettings, Settings, SettingsError, find_home, load_settings
 from stele.wiring import agreement_names, build_store, choose_agreement
 from storage.catalogue import Catalogue
 from storage.errors import StorageError
@@ -81,6 +83,8 @@ def _workspace(home: Path) -> Iterator[Finding]:
     yield from _catalogue(settings)
     for store in settings.stores:
         yield _store(store.name, settings)
+        if isinstance(store, S3StoreSettings):
+            yield _probe(store, settings)
     free = shutil.disk_usage(home).free
     yield Finding("free space", "ok" if free > 1 << 30 else "missing", size_text(free))
     for name in agreement_names(settings):
@@ -110,6 +114,18 @@ def _store(name: str, settings: Settings) -> Finding:
         return Finding(f"store {name}", "broken", str(error), "ingest")
     detail = "OCFL 1.1 storage root" if size else "empty; the first ingest makes it"
     return Finding(f"store {name}", "ok", detail)
+
+
+def _probe(store: S3StoreSettings, settings: Settings) -> Finding:
+    """What is known of an S3 server, and since when."""
+    subject, found = f"probe of {store.name}", kept(store, settings.home)
+    if found is None:
+        detail = "none is kept; the first write makes one, or “stele store probe”"
+        return Finding(subject, "missing", detail, "every write is looked for and read back")
+    age = age_text(found.probed_at, datetime.now(UTC))
+    if found.dangers:
+        return Finding(subject, "broken", f"{age}: {' '.join(found.dangers)}", "archiving there")
+    return Finding(subject, "ok", f"{age}: {summary(found)}")
 
 
 def print_findings(findings: list[Finding]) -> None:

@@ -22,7 +22,7 @@ class SettingsError(Exception):
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
 class _StoreSettings(_Part):
@@ -54,7 +54,12 @@ class S3StoreSettings(_StoreSettings):
     secret_key: SecretStr | None = None
     ca_bundle: Path | None = Field(default=None, description="PEM file of your own authority.")
     connections: int = Field(default=16, ge=1, le=256)
-    verify_writes: Literal["read-back", "signed"] = "read-back"
+    verify_writes: Literal["auto", "read-back", "signed"] = "auto"
+    sse: Literal["AES256", "aws:kms"] | None = Field(default=None, description="Encryption at rest.")
+    kms_key_id: str | None = Field(default=None, description="Key for sse = aws:kms; empty = default.")
+    object_lock: Literal["GOVERNANCE", "COMPLIANCE"] | None = Field(
+        default=None, description="Lock objects until the agreement's retention ends (Object Lock)."
+    )
     connect_timeout: float = Field(default=10, gt=0, description="Seconds.")
     read_timeout: float = Field(default=60, gt=0, description="Seconds without a byte.")
 

@@ -40,7 +40,10 @@ def build_archive(settings: Settings) -> Archive:
 
 def _archival_store(store: StoreSettings, settings: Settings) -> ArchivalStore:
     return ArchivalStore(
-        OcflRepository(build_store(store, settings)),
+        OcflRepository(
+            build_store(store, settings),
+            lock_mode=store.object_lock if isinstance(store, S3StoreSettings) else None,
+        ),
         kind=store.kind,
         place=store.place,
         role=Role(store.role),
@@ -63,24 +66,10 @@ def build_store(store: StoreSettings, settings: Settings) -> ObjectStore:
             folder = settings.place(store.path)
             return FileStore(folder, store.name)
         case S3StoreSettings():
-            from storage.s3 import S3Settings, S3Store  # boto3 takes long to import
+            from stele.probes import found_or_probed, s3_settings
+            from storage.s3 import S3Store  # boto3 takes long to import
 
-            return S3Store(
-                S3Settings(
-                    bucket=store.bucket,
-                    prefix=store.prefix,
-                    endpoint_url=store.endpoint_url,
-                    region=store.region,
-                    access_key=store.access_key,
-                    secret_key=store.secret_key.get_secret_value() if store.secret_key else None,
-                    ca_bundle=str(store.ca_bundle) if store.ca_bundle else None,
-                    connections=store.connections,
-                    verify_writes=store.verify_writes,
-                    connect_timeout=store.connect_timeout,
-                    read_timeout=store.read_timeout,
-                ),
-                store.name,
-            )
+            return S3Store(s3_settings(store), store.name, lambda: found_or_probed(store, settings.home))
         case _:
             assert_never(store)
 

@@ -3,6 +3,7 @@
 StorageError
 ├── StoreUnavailable     the store cannot be reached or used now; trying later may help
 │   └── StoreRefused     it answered, and refused us (credentials, permission, full): trying will not help
+├── StoreDangerous       its server was seen to destroy or falsify objects: nothing is archived there
 ├── ObjectMissing        no object under this key
 ├── ObjectExists         there is one already, and nothing is ever overwritten
 ├── WriteMismatch        the store does not hold the bytes we meant to write
@@ -28,6 +29,15 @@ class StoreUnavailable(StorageError):
 
 class StoreRefused(StoreUnavailable):
     """The store answered and refused: credentials, permission, no space."""
+
+
+class StoreDangerous(StorageError):
+    """The store's server destroys or falsifies objects; there is no switch to use it nevertheless."""
+
+    def __init__(self, store: str, reasons: tuple[str, ...]) -> None:
+        super().__init__(f"storage “{store}” is not fit for an archive: {' '.join(reasons)}")
+        self.store = store
+        self.reasons = reasons
 
 
 class ObjectMissing(StorageError):

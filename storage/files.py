@@ -34,6 +34,7 @@ class FileStore:
 
     A private working file on the same file system is linked in, not copied: its digest was taken
     from the very bytes that were written to it. Anything else is copied and hashed on the way.
+    An upload's retention and legal hold are ignored: a file system has no such lock.
     """
 
     def __init__(self, root: Path, name: str = "files") -> None:

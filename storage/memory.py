@@ -14,7 +14,7 @@ from storage.protocol import ObjectEntry, Progress, Upload, check_key
 
 
 class MemoryStore:
-    """Keeps objects in a dictionary. Nothing survives the process."""
+    """Keeps objects in a dictionary. Nothing survives the process; an upload's lock is ignored."""
 
     def __init__(self, name: str = "memory") -> None:
         self._name = name

@@ -7,9 +7,21 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import BinaryIO, Protocol, runtime_checkable
+from typing import BinaryIO, Literal, Protocol, runtime_checkable
 
 from packages.digest import sha512_hex
+
+LockMode = Literal["GOVERNANCE", "COMPLIANCE"]
+"""GOVERNANCE can be lifted by those with a special permission, COMPLIANCE by nobody."""
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """The lock an object is under."""
+
+    until: datetime | None
+    mode: LockMode | None
+    legal_hold: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +31,9 @@ class Upload:
     The bytes are in ``path`` or in ``content``; ``sha512`` (hexadecimal) and ``size`` (bytes) are
     what they must be. ``ours`` says that ``path`` is a private working copy, hashed as it was
     written and unreachable for anyone else, so a store may take the file itself.
+
+    ``retain_until`` (with its ``lock_mode``) and ``legal_hold`` ask for a lock on the object, which
+    is proved like its bytes. A store that is no SupportsRetention ignores them.
     """
 
     key: str
@@ -27,6 +42,15 @@ class Upload:
     path: Path | None = None
     content: bytes | None = None
     ours: bool = False
+    retain_until: datetime | None = None
+    lock_mode: LockMode | None = None
+    legal_hold: bool = False
+
+    def __post_init__(self) -> None:
+        if (self.retain_until is None) != (self.lock_mode is None):
+            raise ValueError("retain_until and lock_mode go together")
+        if self.retain_until is not None and self.retain_until.tzinfo is None:
+            raise ValueError("retain_until needs a time zone")
 
     @classmethod
     def of(cls, key: str, content: bytes) -> Upload:
@@ -107,11 +131,19 @@ class Purges(Protocol):
 
 
 @runtime_checkable
-class Retains(Protocol):
-    """A store that can refuse, by itself, to remove objects before a time."""
+class SupportsRetention(Protocol):
+    """A store that can keep objects from being deleted or changed."""
 
-    def retained_until(self, key: str) -> datetime | None:
-        """The end of the lock on an object; None when it has none, or there is no object."""
+    def retention(self, key: str) -> Retention | None:
+        """The lock an object is under, None if it is under none. Raises ObjectMissing."""
+
+
+@runtime_checkable
+class SupportsAbandonedUploads(Protocol):
+    """A store in which a killed writer leaves unfinished uploads, unseen but paid for."""
+
+    def abandon_uploads(self, older_than: datetime) -> int:
+        """Abort uploads that were begun before ``older_than``; their number."""
 
 
 def check_key(key: str) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from requirements import free_port, unavailable, wait_for
-from s3_servers import Ceph
+from servers import Ceph
 
 from pipeline.ingest import Archive
 from stele.settings import load_settings

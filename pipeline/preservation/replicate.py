@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from packages.package_file import timestamp
 from packages.premis import EventOutcome, EventType
 from pipeline.ingest import Archive
 from pipeline.preservation.events import event
-from storage.catalogue import CopyRow
+from storage.catalogue import AipRow, CopyRow
 from storage.copies import ArchivalStore, CopyState
 from storage.errors import StorageError
 from storage.fixity import audit_copy, trusted_inventory
@@ -47,7 +48,7 @@ def replicate_one(archive: Archive, aip: str, target: ArchivalStore) -> Replicat
         if source is target:
             continue
         try:
-            target.repository.copy_from(source.repository, aip)
+            target.repository.copy_from(source.repository, aip, retain_until=_retained(row))
         except (StorageError, OSError) as error:
             reason = f"{source.name}: {error}"
             continue
@@ -82,6 +83,10 @@ def _confirmed(archive: Archive, aip: str, target: ArchivalStore, source: Archiv
         ],
     )  # fmt: skip
     return Replicated(aip, target.name, source.name, whole, reason)
+
+
+def _retained(row: AipRow) -> datetime | None:
+    return datetime.fromisoformat(f"{row.retain_until}T00:00:00+00:00") if row.retain_until else None
 
 
 def _record(

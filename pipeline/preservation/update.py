@@ -28,6 +28,7 @@ from pipeline.export import AipReader
 from pipeline.ingest import Archive, run_context
 from pipeline.preservation.added_representation import AddedRepresentation, add_representation
 from pipeline.preservation.premis_update import updated_premis
+from pipeline.store import retained_until
 from pipeline.stored_record import read_stored_record
 from schemas.xml import XmlRefused, parse
 from storage.copies import ArchivalStore, Role
@@ -296,7 +297,12 @@ class _Update:
         in_order = sorted(archive.stores, key=lambda one: one.role is not Role.REQUIRED)
         first = next(one for one in in_order if one.repository is self._reader.first)
         version = first.repository.add_version(
-            aip, files, removed, info, opaque=context.agreement.opaque_paths
+            aip,
+            files,
+            removed,
+            info,
+            opaque=context.agreement.opaque_paths,
+            retain_until=retained_until(context.agreement),
         )
         held, owed = self._other_stores(first, in_order)
         self._register(first, version, held, owed)
@@ -312,7 +318,11 @@ class _Update:
             if one is first:
                 continue
             try:
-                one.repository.copy_from(first.repository, self._package.urn)
+                one.repository.copy_from(
+                    first.repository,
+                    self._package.urn,
+                    retain_until=retained_until(self._context.agreement),
+                )
                 held.append(one.name)
             except StorageError as error:
                 owed.append((one.name, str(error)))  # replication brings it up to date

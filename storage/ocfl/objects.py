@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from packages.digest import sha512_hex
 from storage.copying import write_hashed
@@ -26,7 +26,7 @@ from storage.ocfl.inventory import (
     parse_inventory,
 )
 from storage.ocfl.layout import NAMASTE_OBJECT, NAMASTE_ROOT, HashAndIdLayout, content_path
-from storage.protocol import ObjectStore, Progress, Purges, Retains, Upload, read_all
+from storage.protocol import LockMode, ObjectStore, Progress, Purges, SupportsRetention, Upload, read_all
 
 _SMALL = 1 << 20
 
@@ -49,8 +49,15 @@ class OcflRepository:
     before it is garbage no reader sees, and the next attempt at the same object removes it.
     """
 
-    def __init__(self, store: ObjectStore, layout: HashAndIdLayout | None = None) -> None:
+    def __init__(
+        self,
+        store: ObjectStore,
+        layout: HashAndIdLayout | None = None,
+        lock_mode: LockMode | None = None,
+    ) -> None:
+        """``lock_mode`` locks, in a store that can, every object that has a day to be kept until."""
         self.store = store
+        self._lock_mode = lock_mode
         self.layout = layout or HashAndIdLayout()
         self._initialised = False
 
@@ -174,6 +181,7 @@ class OcflRepository:
         *,
         opaque: bool = False,
         first_attempt: bool = False,
+        retain_until: datetime | None = None,
         progress: Progress | None = None,
     ) -> str:
         """Store version v1 and return the SHA-512 of its inventory.
@@ -202,9 +210,10 @@ class OcflRepository:
                 elif progress:
                     progress(file.size)
 
+        lock = self._lock(retain_until)
         try:
-            self.store.put(uploads(), progress)
-            return self._commit(root, inventory.parts())
+            self.store.put((replace(upload, **lock) for upload in uploads()), progress)
+            return self._commit(root, inventory.parts(), lock)
         finally:
             inventory.close()
 
@@ -216,6 +225,7 @@ class OcflRepository:
         info: VersionInfo,
         *,
         opaque: bool = False,
+        retain_until: datetime | None = None,
     ) -> StoredVersion:
         """Commit a new version that stores only bytes no earlier version has.
 
@@ -241,21 +251,27 @@ class OcflRepository:
                 uploads.append(
                     Upload(f"{root}/{content}", file.size, file.sha512, path=file.path, ours=file.ours)
                 )
-        self.store.put(uploads)
+        lock = self._lock(retain_until)
+        self.store.put(replace(upload, **lock) for upload in uploads)
         _, content_bytes = next_inventory(inventory, info, state, added)
         digest = sha512_hex(content_bytes)
         sidecar = f"{digest} {INVENTORY}\n".encode()
-        self.store.put(
-            [
-                Upload.of(f"{root}/{version}/{INVENTORY}", content_bytes),
-                Upload.of(f"{root}/{version}/{SIDECAR}", sidecar),
-            ]
-        )
-        self.store.replace(Upload.of(f"{root}/{SIDECAR}", sidecar))
-        self.store.replace(Upload.of(f"{root}/{INVENTORY}", content_bytes))
+        parts = [
+            Upload.of(f"{root}/{version}/{INVENTORY}", content_bytes),
+            Upload.of(f"{root}/{version}/{SIDECAR}", sidecar),
+        ]
+        self.store.put(replace(part, **lock) for part in parts)
+        self.store.replace(replace(Upload.of(f"{root}/{SIDECAR}", sidecar), **lock))
+        self.store.replace(replace(Upload.of(f"{root}/{INVENTORY}", content_bytes), **lock))
         return StoredVersion(version, info.created, info.message, digest)
 
-    def _commit(self, root: str, inventory: Iterable[bytes]) -> str:
+    def _lock(self, retain_until: datetime | None) -> dict[str, Any]:
+        """What an upload carries so that the store itself keeps it until that day."""
+        if self._lock_mode is None or retain_until is None:
+            return {}
+        return {"retain_until": retain_until, "lock_mode": self._lock_mode}
+
+    def _commit(self, root: str, inventory: Iterable[bytes], lock: dict[str, Any]) -> str:
         """Write inventories and declaration; the root inventory last, which is the commit."""
         with tempfile.TemporaryDirectory(prefix="stele-") as folder:
             path = Path(folder, INVENTORY)
@@ -268,8 +284,9 @@ class OcflRepository:
                 f"{root}/{NAMASTE_OBJECT[0]}": NAMASTE_OBJECT[1],
                 f"{root}/{SIDECAR}": sidecar,
             }
-            self.store.put([first, *(Upload.of(key, content) for key, content in small.items())])
-            self.store.replace(replace(first, key=f"{root}/{INVENTORY}"))
+            parts = [first, *(Upload.of(key, content) for key, content in small.items())]
+            self.store.put(replace(part, **lock) for part in parts)
+            self.store.replace(replace(first, key=f"{root}/{INVENTORY}", **lock))
         return digest
 
     def copy_from(self, source: OcflRepository, object_id: str, *, first_attempt: bool = False) -> None:
@@ -288,7 +305,8 @@ class OcflRepository:
         elif not first_attempt:
             self.remove_garbage(object_id)
         with tempfile.TemporaryDirectory(prefix="stele-") as folder:
-            copier = _Copier(source, self, object_id, Path(folder))
+            lock = self._lock(retain_until)
+            copier = _Copier(source, self, object_id, Path(folder), lock)
             wanted = (
                 (content, digest)
                 for digest, contents in inventory.manifest.items()
@@ -299,7 +317,8 @@ class OcflRepository:
         root, origin = self.layout.object_root(object_id), source.layout.object_root(object_id)
         small = [f"{v}/{name}" for v in inventory.versions for name in (INVENTORY, SIDECAR)]
         for name in (*small, NAMASTE_OBJECT[0], SIDECAR, INVENTORY):
-            self.store.replace(Upload.of(f"{root}/{name}", read_all(source.store, f"{origin}/{name}")))
+            content = read_all(source.store, f"{origin}/{name}")
+            self.store.replace(replace(Upload.of(f"{root}/{name}", content), **lock))
 
     def remove(self, object_id: str) -> None:
         """Take an object away. Its root inventory goes first, so that no reader sees a part of it;
@@ -318,9 +337,13 @@ class OcflRepository:
 
     def retained_until(self, object_id: str) -> datetime | None:
         """Until when the store itself refuses to remove the object; None where it does not."""
-        if isinstance(self.store, Retains):
-            return self.store.retained_until(f"{self.layout.object_root(object_id)}/{INVENTORY}")
-        return None
+        if not isinstance(self.store, SupportsRetention):
+            return None
+        try:
+            lock = self.store.retention(f"{self.layout.object_root(object_id)}/{INVENTORY}")
+        except ObjectMissing:
+            return None
+        return lock.until if lock else None
 
     def remove_garbage(self, object_id: str) -> int:
         """Delete what an uncommitted attempt left; the number of objects removed.
@@ -340,8 +363,14 @@ class _Copier:
     """Copies content from one repository to another: small objects many at a time, large ones alone."""
 
     def __init__(
-        self, source: OcflRepository, target: OcflRepository, object_id: str, folder: Path
+        self,
+        source: OcflRepository,
+        target: OcflRepository,
+        object_id: str,
+        folder: Path,
+        lock: dict[str, Any],
     ) -> None:
+        self._lock = lock
         self._source = source.store
         self._origin = source.layout.object_root(object_id)
         self._target = target.store
@@ -353,10 +382,10 @@ class _Copier:
         large: list[Upload] = []
         waiting = iter(wanted)
         while True:
-            self._target.put(self._small(waiting, large))
+            self._target.put(replace(upload, **self._lock) for upload in self._small(waiting, large))
             if not large:
                 break
-            self._target.put(large)
+            self._target.put(replace(upload, **self._lock) for upload in large)
             large.clear()
 
     def _small(self, wanted: Iterator[tuple[str, str]], large: list[Upload]) -> Iterator[Upload]:

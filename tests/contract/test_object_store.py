@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +18,12 @@ from storage.files import FileStore
 from storage.memory import MemoryStore
 from storage.protocol import ObjectStore, Upload, read_all
 from storage.s3 import S3Settings, S3Store
+from storage.s3_probe import probe
 
 Make = Callable[[], ObjectStore]
 
 
-@pytest.fixture(params=["memory", "files", "s3"])
+@pytest.fixture(params=["memory", "files", "s3", "s3-probed"])
 def store(request: Any, tmp_path: Path) -> Iterator[ObjectStore]:
     """Each back-end in turn; a new one is one branch here."""
     if request.param == "memory":
@@ -35,7 +38,8 @@ def store(request: Any, tmp_path: Path) -> Iterator[ObjectStore]:
             bucket=bucket, prefix="archive", endpoint_url=endpoint, access_key="AK", secret_key="SK",
             part_size=5 << 20, connections=4,
         )  # fmt: skip
-        made = S3Store(settings)
+        found = partial(probe, settings, datetime.now(UTC)) if request.param == "s3-probed" else None
+        made = S3Store(settings, found=found)
         made._client.create_bucket(Bucket=bucket)
         yield made
         made._client.close()

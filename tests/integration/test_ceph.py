@@ -8,7 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from s3_servers import Ceph, client_of, new_bucket, store_settings, workspace_on
+from servers import Ceph, client_of, new_bucket, store_settings, workspace_on
 
 from pipeline.ingest import ingest
 from pipeline.preservation.audit import AuditBudget, audit

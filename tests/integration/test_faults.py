@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from faulty_proxy import FAULTS, FaultyProxy
-from s3_servers import Server, client_of, new_bucket, store_settings, workspace_on
+from servers import Server, client_of, new_bucket, store_settings, workspace_on
 
 from packages.identifiers import PackageId
 from pipeline.context import Result

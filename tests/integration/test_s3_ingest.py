@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 import pytest
-from s3_servers import Server, new_bucket, store_settings, workspace_on
+from servers import Server, new_bucket, store_settings, workspace_on
 
 from packages.identifiers import PackageId
 from pipeline.export import export_aip

