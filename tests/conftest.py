@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from requirements import free_port, unavailable, wait_for
-from servers import Ceph
+from servers import Ceph, Server, new_bucket
 
 from pipeline.ingest import Archive
 from stele.settings import load_settings
@@ -111,6 +111,20 @@ def ministack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     finally:
         process.terminate()
         process.wait(10)
+
+
+@pytest.fixture(scope="session")
+def ministack_probe(ministack: str) -> dict[str, Any]:
+    """What a probe of ministack finds out; once, because it takes a second for each new bucket."""
+    from datetime import UTC, datetime
+
+    from storage.s3_client import S3Settings
+    from storage.s3_probe import probe
+
+    server = Server(ministack, "AK", "SK")
+    bucket = new_bucket(server)
+    settings = S3Settings(bucket, "aips", ministack, access_key="AK", secret_key="SK")
+    return dict(probe(settings, datetime.now(UTC), "ministack").as_json())
 
 
 @pytest.fixture(scope="session")

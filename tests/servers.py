@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import time
@@ -192,3 +193,11 @@ def workspace_on(folder: Path, settings: str) -> Path:
     make_workspace(home)
     (home / "stele.toml").write_text(settings)
     return home
+
+
+def keep_probe(home: Path, name: str, probed: dict[str, Any], bucket: str, prefix: str = "aips") -> None:
+    """Give a workspace the result of an earlier probe of the same server."""
+    folder = home / "probes"
+    folder.mkdir(exist_ok=True)
+    facts = {**probed, "bucket": bucket, "prefix": f"{prefix}/" if prefix else ""}
+    (folder / f"{name}.json").write_text(json.dumps(facts), "utf-8")

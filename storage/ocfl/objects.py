@@ -289,7 +289,14 @@ class OcflRepository:
             self.store.replace(replace(first, key=f"{root}/{INVENTORY}", **lock))
         return digest
 
-    def copy_from(self, source: OcflRepository, object_id: str, *, first_attempt: bool = False) -> None:
+    def copy_from(
+        self,
+        source: OcflRepository,
+        object_id: str,
+        *,
+        first_attempt: bool = False,
+        retain_until: datetime | None = None,
+    ) -> None:
         """Make this copy of an object equal, to the byte, to another repository's.
 
         A new object is copied whole, an older version is brought up to date. Raises ObjectMissing,

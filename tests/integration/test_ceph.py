@@ -27,8 +27,10 @@ def test_rot_on_the_disk_is_found_and_repaired(what: str, ceph: Ceph, make_bag, 
         tmp_path, '[[stores]]\nkind = "files"\nname = "disk"\n' + store_settings(server, bucket)
     )
     archive = build_archive(load_settings(home))
-    sip = make_bag({"a.bin": bytes(range(256)) * 40})
-    aip = str(ingest(sip, choose_agreement(load_settings(home), None), archive).aip)
+    sip = make_bag({"a.bin": bytes(range(256)) * 40, "name.txt": what.encode()})  # its own keys
+    result = ingest(sip, choose_agreement(load_settings(home), None), archive)
+    assert result.outcome == "stored", result.reason
+    aip = str(result.aip)
     cloud = next(store for store in archive.stores if store.name == "cloud")
     root = cloud.repository.layout.object_root(aip)
     key = next(k for k in cloud.repository.store.list(f"{root}/") if k.endswith(f"/{what}"))

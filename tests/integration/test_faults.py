@@ -7,9 +7,10 @@ import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 from faulty_proxy import FAULTS, FaultyProxy
-from servers import Server, client_of, new_bucket, store_settings, workspace_on
+from servers import Server, client_of, keep_probe, new_bucket, store_settings, workspace_on
 
 from packages.identifiers import PackageId
 from pipeline.context import Result
@@ -24,22 +25,26 @@ _INGESTS = 200
 _TRIES = 8
 
 
-def _archive(folder: Path, endpoint: str, bucket: str) -> Archive:
+def _archive(folder: Path, endpoint: str, bucket: str, probed: dict[str, Any]) -> Archive:
     server = Server(endpoint, "AK", "SK")
     settings = (
         store_settings(server, bucket, connect_timeout="2", read_timeout="1")
         .replace('connect_timeout = "2"', "connect_timeout = 2")
         .replace('read_timeout = "1"', "read_timeout = 1")
     )
-    return build_archive(load_settings(workspace_on(folder, settings)))
+    home = workspace_on(folder, settings)
+    keep_probe(home, "cloud", {**probed, "endpoint": endpoint}, bucket)
+    return build_archive(load_settings(home))
 
 
-def test_two_hundred_ingests_through_a_faulty_network(ministack: str, make_bag, tmp_path: Path) -> None:
+def test_two_hundred_ingests_through_a_faulty_network(
+    ministack: str, ministack_probe: dict[str, Any], make_bag, tmp_path: Path
+) -> None:
     """Every AIP ends intact or cleanly absent, whatever the network does; what is absent is said."""
     direct = Server(ministack, "AK", "SK")
     bucket = new_bucket(direct)
     proxy = FaultyProxy(ministack, rate=0.05, seed=20261125, stall=1.2)
-    archive = _archive(tmp_path, proxy.endpoint, bucket)
+    archive = _archive(tmp_path, proxy.endpoint, bucket, ministack_probe)
     agreement = choose_agreement(load_settings(tmp_path / "home"), None)
     chance = random.Random(4)
     sips = {}
@@ -77,12 +82,18 @@ def test_two_hundred_ingests_through_a_faulty_network(ministack: str, make_bag, 
     assert sum(proxy.requests.values()) < _INGESTS * 150, "retries are bounded"
     assert not list(archive.work.iterdir())
     archive.catalogue.close()
-    _judge_directly(tmp_path, ministack, bucket, stored)
+    _judge_directly(tmp_path, ministack, bucket, stored, ministack_probe)
 
 
-def _judge_directly(folder: Path, endpoint: str, bucket: str, stored: dict[str, dict[str, bytes]]) -> None:
+def _judge_directly(
+    folder: Path,
+    endpoint: str,
+    bucket: str,
+    stored: dict[str, dict[str, bytes]],
+    probed: dict[str, Any],
+) -> None:
     """Past the proxy: what the catalogue says is there, whole, and nothing else is visible."""
-    archive = _archive(folder, endpoint, bucket)
+    archive = _archive(folder, endpoint, bucket, probed)
     reports = list(verify_archive(archive.catalogue, archive.repositories, None))
     assert {report.object for report in reports} == set(stored)
     wrong = [report for report in reports if report.outcome != "intact"]
@@ -97,11 +108,13 @@ def _judge_directly(folder: Path, endpoint: str, bucket: str, stored: dict[str, 
     archive.catalogue.close()
 
 
-def test_ingest_lists_no_bucket(ministack: str, make_bag, tmp_path: Path) -> None:
+def test_ingest_lists_no_bucket(
+    ministack: str, ministack_probe: dict[str, Any], make_bag, tmp_path: Path
+) -> None:
     """A fresh ingest asks for no listing at all, however many objects the bucket holds."""
     bucket = new_bucket(Server(ministack, "AK", "SK"))
     proxy = FaultyProxy(ministack, rate=0, seed=1)
-    archive = _archive(tmp_path, proxy.endpoint, bucket)
+    archive = _archive(tmp_path, proxy.endpoint, bucket, ministack_probe)
     agreement = choose_agreement(load_settings(tmp_path / "home"), None)
     for number in range(3):
         sip = make_bag({f"f{n}.txt": f"{number} {n}".encode() for n in range(20)}, name=f"s{number}")
@@ -111,5 +124,5 @@ def test_ingest_lists_no_bucket(ministack: str, make_bag, tmp_path: Path) -> Non
     archive.catalogue.close()
     print(f"\nrequests of 3 ingests of 20 files and 3 duplicates: {dict(proxy.requests)}")
     assert proxy.requests["LIST"] == 0
-    assert proxy.requests["PUT"] <= 3 * (20 + 20) + 3
+    assert proxy.requests["PUT"] <= 3 * (20 + 22) + 3
     client_of(Server(ministack, "AK", "SK")).close()

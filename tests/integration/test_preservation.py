@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import boto3
 import pytest
+from servers import Server, keep_probe, new_bucket, store_settings
 
 from packages.identifiers import PackageId
 from pipeline.export import export_aip
@@ -34,8 +33,6 @@ from storage.copies import ArchivalStore, CopyState
 from storage.errors import ObjectMissing
 from storage.protocol import Upload, read_all
 
-_buckets = itertools.count()
-
 
 @dataclass
 class Clock:
@@ -55,22 +52,13 @@ def build(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Builder]:
     """Opens an archive with a required folder and a second required store of either kind."""
     home = tmp_path / "home"
     make_workspace(home)
-    second = 'kind = "files"\npath = "second"\n'
+    second = '[[stores]]\nname = "two"\nkind = "files"\npath = "second"\n'
     if request.param == "s3":
-        endpoint = request.getfixturevalue("ministack")
-        bucket = f"copies-{next(_buckets)}"
-        client = boto3.client(
-            "s3", endpoint_url=endpoint, region_name="us-east-1",
-            aws_access_key_id="AK", aws_secret_access_key="SK",
-        )  # fmt: skip
-        client.create_bucket(Bucket=bucket)
-        second = (
-            f'kind = "s3"\nbucket = "{bucket}"\nendpoint_url = "{endpoint}"\n'
-            'access_key = "AK"\nsecret_key = "SK"\n'
-        )
-    (home / "stele.toml").write_text(
-        f'[[stores]]\nkind = "files"\nname = "one"\npath = "store"\n[[stores]]\nname = "two"\n{second}'
-    )
+        server = Server(request.getfixturevalue("ministack"), "AK", "SK")
+        bucket = new_bucket(server)
+        keep_probe(home, "two", request.getfixturevalue("ministack_probe"), bucket)
+        second = store_settings(server, bucket, name="two")
+    (home / "stele.toml").write_text(f'[[stores]]\nkind = "files"\nname = "one"\npath = "store"\n{second}')
     opened: list[Archive] = []
     clock = Clock()
 

@@ -192,7 +192,7 @@ def test_a_dangerous_server_is_refused(rclone: Server, tmp_path: Path) -> None:
     client.close()
     home = _workspace(tmp_path, settings)
     with pytest.raises(StoreDangerous, match="replacing the object with the request"):
-        build_archive(load_settings(home))
+        build_archive(load_settings(home)).stores[0].repository.initialise()
     found = json.loads((home / "probes/cloud.json").read_text("utf-8"))
     assert {c["name"] for c in found["checks"] if c["dangerous"]} == {"sub-resources", "overwrite"}
     assert next(c["answer"] for c in found["checks"] if c["name"] == "scratch removed") == "yes"
@@ -204,16 +204,22 @@ def test_a_dangerous_server_is_refused(rclone: Server, tmp_path: Path) -> None:
     assert lines["probe of cloud"]["state"] == "broken"
 
 
+def _write_something(home: Path) -> None:
+    archive = build_archive(load_settings(home))
+    archive.stores[0].repository.initialise()
+    archive.catalogue.close()
+
+
 def test_first_use_probes_and_keeps(ministack: str, tmp_path: Path) -> None:
     """A workspace without a result makes one before the first write, once, and doctor shows it."""
     settings, client = _bucket(Server(ministack, "AK", "SK"))
     client.close()
     home = _workspace(tmp_path, settings)
     kept = home / "probes/cloud.json"
-    build_archive(load_settings(home)).catalogue.close()
+    _write_something(home)
     first = kept.read_text("utf-8")
     assert "SK" not in first
-    build_archive(load_settings(home)).catalogue.close()
+    _write_something(home)
     assert kept.read_text("utf-8") == first
     doctor = CliRunner().invoke(app, ["doctor", "--home", str(home), "--json"])
     lines = {line["subject"]: line for line in map(json.loads, doctor.stdout.splitlines())}
@@ -233,7 +239,7 @@ def test_a_result_for_another_bucket_is_void(ministack: str, tmp_path: Path) -> 
         settings, client = _bucket(server)
         client.close()
         home = _workspace(tmp_path, settings)
-        build_archive(load_settings(home)).catalogue.close()
+        _write_something(home)
         found = json.loads((home / "probes/cloud.json").read_text("utf-8"))
         assert found["bucket"] == settings.bucket
 

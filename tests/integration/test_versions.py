@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import random
 import signal
 import subprocess
 import sys
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from judging import assert_all_accept
+from servers import Server, keep_probe, new_bucket, store_settings
 
 from packages.identifiers import PackageId
 from pipeline.export import export_aip
@@ -54,18 +54,10 @@ def archive(request: pytest.FixtureRequest, tmp_path: Path):
     home = tmp_path / "home"
     make_workspace(home)
     if request.param == "s3":
-        import boto3
-
-        endpoint = request.getfixturevalue("ministack")
-        bucket = f"versions-{random.randrange(1 << 40)}"
-        boto3.client(
-            "s3", endpoint_url=endpoint, region_name="us-east-1",
-            aws_access_key_id="AK", aws_secret_access_key="SK",
-        ).create_bucket(Bucket=bucket)  # fmt: skip
-        (home / "stele.toml").write_text(
-            f'[[stores]]\nkind = "s3"\nname = "s3"\nbucket = "{bucket}"\nendpoint_url = "{endpoint}"\n'
-            'access_key = "AK"\nsecret_key = "SK"\n'
-        )
+        server = Server(request.getfixturevalue("ministack"), "AK", "SK")
+        bucket = new_bucket(server)
+        (home / "stele.toml").write_text(store_settings(server, bucket, name="s3"))
+        keep_probe(home, "s3", request.getfixturevalue("ministack_probe"), bucket)
     built = build_archive(load_settings(home))
     yield built
     built.catalogue.close()
