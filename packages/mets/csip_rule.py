@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Final
+from typing import Any, Final
 
 from packages.problem import Severity
 
@@ -48,6 +48,6 @@ class Surroundings:
     schemas: bool = False
     today: int = 0
 
-    def variables(self) -> dict[str, bool | int]:
+    def variables(self) -> dict[str, Any]:
         """As XPath variables."""
         return {field.name: getattr(self, field.name) for field in fields(self)}

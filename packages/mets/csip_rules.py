@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
-from typing import cast
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, cast
 
 from lxml import etree
 
@@ -18,6 +18,10 @@ __all__ = ["check_package_type", "check_rules", "csip"]
 _METS = "{http://www.loc.gov/METS/}"
 _PROFILE_PART = {"SIP": "E-ARK-SIP", "AIP": "E-ARK-AIP", "DIP": "E-ARK-DIP"}
 _PROFILE = re.compile(r"E-ARK-(?:CSIP|SIP|AIP|DIP)(?:-v(\d)-(\d)-\d)?")
+_BEARERS_OF_ADMID = (
+    ("CSIP61", "mets:fileSec/mets:fileGrp[@ADMID]"),
+    ("CSIP91", "mets:structMap[@LABEL='CSIP']/mets:div/mets:div[@LABEL='Metadata'][@ADMID]"),
+)
 # An E-ARK address without a number is from before 2.2, which asks for the numbered one.
 _UNNUMBERED = (2, 1)
 _CURRENT = (2, 2)
@@ -59,14 +63,14 @@ def _version(root: etree._Element) -> tuple[int, int]:
 
 
 def _administrative_references(root: etree._Element, path: str) -> Iterator[Problem]:
-    """CSIP61: the ADMID of a group, where there is one, names administrative metadata."""
-    sections = _select(root, "mets:amdSec | mets:amdSec/*", {})
-    known = {section.get("ID") for section in sections}
-    for group in _select(root, "mets:fileSec/mets:fileGrp[@ADMID]", {}):
-        wrong = [name for name in group.get("ADMID", "").split() if name not in known]
-        if wrong:
-            found = f"ADMID of a fileGrp names {', '.join(wrong)}, which is no administrative metadata"
-            yield csip("CSIP61", path, found, Severity.WARNING)
+    """CSIP61, CSIP91: an ADMID, where there is one, names administrative metadata."""
+    known = {section.get("ID") for section in _select(root, "mets:amdSec | mets:amdSec/*", {})}
+    for code, bearers in _BEARERS_OF_ADMID:
+        for bearer in _select(root, bearers, {}):
+            wrong = [name for name in bearer.get("ADMID", "").split() if name not in known]
+            if wrong:
+                found = f"an ADMID names {', '.join(wrong)}, which is no administrative metadata"
+                yield csip(code, path, found, Severity.WARNING)
 
 
 def check_package_type(root: etree._Element, path: str, expected: str) -> Iterator[Problem]:
@@ -80,9 +84,7 @@ def check_package_type(root: etree._Element, path: str, expected: str) -> Iterat
             yield csip("AIPM3" if expected == "AIP" else "CSIP9", path, f"package type {found}")
 
 
-def _select(
-    root: etree._Element, expression: str, variables: dict[str, bool | int]
-) -> list[etree._Element]:
+def _select(root: etree._Element, expression: str, variables: Mapping[str, Any]) -> list[etree._Element]:
     # XPath 1.0 takes no predicate after a dot.
     spelled = f"self::node(){expression[1:]}" if expression.startswith(".") else expression
     found = root.xpath(spelled, namespaces=NAMESPACES, **variables)
