@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
+from functools import partial
 
 from packages.digest import DigestAlgorithm, MultiHasher
 from pipeline.receive.sources import Opener
@@ -27,8 +28,8 @@ def conversion(
     for name, now, then in _CONVERSIONS:
         hasher = MultiHasher((algorithm,))
         with closing(opener()) as stream:
-            for line in _pieces(iter(lambda stream=stream: stream.read(_CHUNK), b"")):
-                hasher.update(line.replace(now, then))
+            for piece in _pieces(iter(partial(stream.read, _CHUNK), b"")):
+                hasher.update(piece.replace(now, then))
         if hasher.hexdigests()[algorithm] == checksum:
             return name, not size or size == str(hasher.size)
     return None
