@@ -47,12 +47,12 @@ def _contents(source: Source, root: str, context: IngestContext) -> dict[str, Co
             for path, entry, opener in listed
             if path.startswith(root)
         }
-    worklist = Worklist(context.work, ())
-    take_custody(source, root, worklist, context)
-    return {
-        path: Content(size, partial(_open, context.work / "content" / work), sha512)
-        for path, work, size, sha512 in worklist.places()
-    }
+    with closing(Worklist(context.work, ())) as worklist:
+        take_custody(source, root, worklist, context)
+        return {
+            path: Content(size, partial(_open, context.work / "content" / work), sha512)
+            for path, work, size, sha512 in worklist.places()
+        }
 
 
 def _open(place: Path) -> BinaryIO:
