@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from packages.digest import DigestAlgorithm
+from packages.mets.csip_rule import Surroundings
 from packages.mets.csip_rules import check_package_type
 from packages.mets.reading import ListedFile, MetsDocument, read_mets
 from packages.paths import bag_decode
@@ -99,7 +100,12 @@ class _Checker:
 
     def _mets(self, path: str, *, csip_rules: bool = True) -> MetsDocument:
         with self._open(path) as stream:
-            mets = read_mets(stream, self._short(path), csip_rules=csip_rules)
+            mets = read_mets(
+                stream,
+                self._short(path),
+                csip_rules=csip_rules,
+                around=Surroundings(representation="/representations/" in path),
+            )
         self.problems += mets.problems
         for file in mets.files:
             where = posixpath.dirname(path) if csip_rules else self._root

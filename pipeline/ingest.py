@@ -41,7 +41,7 @@ from storage.copies import ArchivalStore, Role
 from storage.errors import Busy, StorageError, StoreRefused, StoreUnavailable
 from storage.ocfl.objects import OcflRepository
 
-__all__ = ["Archive", "check", "ingest", "run_context", "sweep_work_areas"]
+__all__ = ["Archive", "check", "failed", "ingest", "run_context", "sweep_work_areas"]
 
 _AREA = "ingest-"
 
@@ -84,6 +84,11 @@ class _Run:
     @property
     def seconds(self) -> float:
         return time.perf_counter() - self.started
+
+
+def failed(subject: Path, agreement: Agreement, archive: Archive, error: Exception) -> Result:
+    """The end of a run that could not even judge its subject."""
+    return _failure(subject, agreement, archive, _begin(subject, agreement), error)
 
 
 def _begin(subject: Path, agreement: Agreement) -> _Run:

@@ -226,6 +226,11 @@ class Worklist:
         query = "SELECT path, work, size, sha512 FROM file WHERE payload = 0 ORDER BY path"
         yield from self._db.execute(query)
 
+    def places(self) -> Iterator[tuple[str, str, int, str]]:
+        """(path, work name, size, SHA-512) of everything."""
+        query = "SELECT path, work, size, sha512 FROM file ORDER BY path"
+        yield from self._db.execute(query)
+
     def format_totals(self) -> Iterator[tuple[str, str, int, int]]:
         """(PUID or ``unknown``, name, files, bytes), most frequent first."""
         query = """SELECT coalesce(t.puid, 'unknown'), min(coalesce(t.name, 'unknown')), count(*),

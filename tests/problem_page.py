@@ -10,7 +10,7 @@ _HEAD = """# Problem codes
 
 Generated from `packages/problem_catalogue.tsv`; do not edit.
 `{path}`, `{expected}` and `{found}` stand for the facts of a case.
-Codes that E-ARK (`CSIP…`, `AIPM…`) or OCFL (`E…`, `W…`) number themselves are reported under their own numbers.
+Codes that E-ARK (`CSIP…`, `CSIPSTR…`, `SIP…`, `AIPM…`, `DIP…`) or OCFL (`E…`, `W…`) number themselves are reported under their own numbers.
 
 | Code | Weight | Clause | What the agency reads |
 |---|---|---|---|

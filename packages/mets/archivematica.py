@@ -131,15 +131,19 @@ class ForeignFile:
     checksum_type: str
 
 
-def read(content: bytes) -> tuple[ForeignFile, ...]:
-    """The files of a METS in the Archivematica dialect.
+class UnreadableMets(ValueError):
+    """metsrw cannot make sense of the document."""
 
-    Raises metsrw.MetsError for a document metsrw cannot read, lxml.etree.XMLSyntaxError for no XML.
-    """
+
+def read(content: bytes) -> tuple[ForeignFile, ...]:
+    """The files of a METS in the Archivematica dialect. Raises UnreadableMets."""
     parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False)
-    document = metsrw.METSDocument.fromtree(etree.fromstring(content, parser).getroottree())
-    return tuple(
-        ForeignFile(e.path or "", e.use or "", e.checksum or "", e.checksumtype or "")
-        for e in document.all_files()
-        if e.type == "Item"
-    )
+    try:
+        document = metsrw.METSDocument.fromtree(etree.fromstring(content, parser).getroottree())
+        return tuple(
+            ForeignFile(e.path or "", e.use or "", e.checksum or "", e.checksumtype or "")
+            for e in document.all_files()
+            if e.type == "Item"
+        )
+    except Exception as error:  # metsrw stumbles with whatever it stumbled over, AttributeError included
+        raise UnreadableMets(f"{type(error).__name__}: {error}".strip(": ")) from error

@@ -4,32 +4,42 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 from lxml import etree
 
-from packages.mets.csip_rules import FILE_RULES, check_rules, csip
+from packages.mets.csip_file_rules import FILE_CODES, REFERENCE_CODES, FileFindings, ReferenceCodes
+from packages.mets.csip_rule import NAMESPACES, Surroundings
+from packages.mets.csip_rules import check_rules
 from packages.paths import from_href
 from packages.problem import Problem
 from packages.problem_catalogue import problem
 from schemas.xml import XmlRefused, parse
 from schemas.xsd import mets_schema
 
+__all__ = ["ALONE", "ListedFile", "MetsDocument", "read_mets"]
+
 _METS = "{http://www.loc.gov/METS/}"
 _HREF = "{http://www.w3.org/1999/xlink}href"
 _REFERENCES = ("DMDID", "ADMID", "FILEID")
 _PARSED_WHOLE = 1 << 20
+ALONE = Surroundings()
+"""A package's METS of whose package nothing is known."""
 
 
 @dataclass(frozen=True, slots=True)
 class ListedFile:
-    """A file a METS names. ``path`` is relative to the METS; empty strings where it is silent."""
+    """A file a METS names. ``path`` is relative to the METS; empty strings where it is silent.
+
+    ``codes`` are the numbers of the E-ARK rules for this kind of reference, where there are any.
+    """
 
     path: str
     size: str
     checksum: str
     checksum_type: str
     id: str
+    codes: ReferenceCodes | None = None
 
 
 @dataclass(slots=True)
@@ -45,36 +55,79 @@ class MetsDocument:
         """The package identifier."""
         return self.root.get("OBJID", "") if self.root is not None else ""
 
+    @property
+    def archivematica(self) -> bool:
+        """Whether this is METS of the Archivematica dialect, and does not claim to be E-ARK."""
+        if self.root is None or "eark" in self.root.get("PROFILE", "").lower().replace("-", ""):
+            return False
+        query = "mets:structMap[@TYPE='physical'] and not(mets:metsHdr/@csip:OAISPACKAGETYPE)"
+        return bool(self.root.xpath(f"boolean({query})", namespaces=NAMESPACES))
 
-def read_mets(stream: BinaryIO, path: str, *, csip_rules: bool = True) -> MetsDocument:
-    """Read a METS file with schema and, unless told otherwise, CSIP rules applied.
+    @property
+    def pointers(self) -> list[str]:
+        """The METS files this one points at, relative to it."""
+        if self.root is None:
+            return []
+        return [from_href(pointer.get(_HREF, "")) for pointer in self.root.iter(f"{_METS}mptr")]
+
+
+def read_mets(
+    stream: BinaryIO, path: str, *, csip_rules: bool = True, around: Surroundings = ALONE
+) -> MetsDocument:
+    """Read a METS file; schema and CSIP rules are applied unless it is, or is said to be, no E-ARK METS.
 
     Entities are refused before anything is expanded.
     """
     document = MetsDocument(None)
-    head = stream.read(_PARSED_WHOLE)
-    if b"<!DOCTYPE" in head:
-        try:
-            external = parse(head + stream.read()).external_dtd
-            if external:
-                document.problems.append(problem("XML-EXTERNAL-DTD", path, found=external))
-        except XmlRefused as error:
-            document.problems.append(problem(error.code, path, found=error.reason))
-            return document
+    refused = _prologue(stream, path, document)
+    if refused:
+        return document
     stream.seek(0)
-    # METS with PREMIS embedded cannot be judged without the PREMIS schema; it is read all the same.
-    schema_findings = _schema_findings(stream, path) if csip_rules else []
-    stream.seek(0)
+    findings = FileFindings()
     try:
-        document.root = _collect(stream, path, document, csip_rules=csip_rules)
+        document.root = _collect(stream, document, findings)
     except etree.XMLSyntaxError as error:
         document.problems.append(problem("XML-NOT-WELL-FORMED", path, found=str(error)))
         return document
-    document.problems += schema_findings
-    if csip_rules:
-        document.problems += check_rules(document.root, path)
+    if csip_rules and not document.archivematica:
+        stream.seek(0)
+        # METS with PREMIS embedded cannot be judged without the PREMIS schema; it is read all the same.
+        document.problems += _schema_findings(stream, path)
+        document.problems += findings.problems(path)
+        document.problems += check_rules(document.root, path, around)
     document.problems += _dangling(document, path)
     return document
+
+
+def _prologue(stream: BinaryIO, path: str, document: MetsDocument) -> bool:
+    """Whether the document must not be read any further, because of what its DOCTYPE declares."""
+    head = stream.read(_PARSED_WHOLE)
+    if b"<!DOCTYPE" not in head and not _has_doctype(stream):
+        return False
+    stream.seek(0)
+    try:
+        external = parse(stream.read()).external_dtd
+    except XmlRefused as error:
+        document.problems.append(problem(error.code, path, found=error.reason))
+        return True
+    if external:
+        document.problems.append(problem("XML-EXTERNAL-DTD", path, found=external))
+    return False
+
+
+def _has_doctype(stream: BinaryIO) -> bool:
+    """Asks the parser, for encodings in which ``<!DOCTYPE`` does not look like that."""
+    stream.seek(0)
+    events = etree.iterparse(
+        stream, events=("start",), resolve_entities=False, no_network=True, load_dtd=False
+    )
+    try:
+        for _, root in events:
+            information: Any = root.getroottree().docinfo
+            return information.internalDTD is not None
+    except etree.XMLSyntaxError:
+        return False  # reading it will say what is wrong
+    return False
 
 
 def _schema_findings(stream: BinaryIO, path: str) -> list[Problem]:
@@ -94,42 +147,46 @@ def _schema_findings(stream: BinaryIO, path: str) -> list[Problem]:
     return []
 
 
-def _collect(stream: BinaryIO, path: str, document: MetsDocument, *, csip_rules: bool) -> etree._Element:
+def _collect(stream: BinaryIO, document: MetsDocument, findings: FileFindings) -> etree._Element:
     events = etree.iterparse(
         stream, events=("end",), resolve_entities=False, no_network=True, load_dtd=False,
         huge_tree=True,
     )  # fmt: skip
     for _, element in events:
         if element.tag == f"{_METS}file":
-            document.files.append(_listed(element, path, document, csip_rules=csip_rules))
+            locator = element.find(f"{_METS}FLocat")
+            findings.file(element, locator)
+            located = locator if locator is not None else element
+            document.files.append(_reference(element, located, FILE_CODES))
             parent = element.getparent()
-            if parent is not None:
+            # The first of a group stays: rules ask whether there is one.
+            if parent is not None and parent.find(f"{_METS}file") is not element:
                 parent.remove(element)
         elif element.tag == f"{_METS}mdRef":
-            document.files.append(_reference(element, element))
+            codes = REFERENCE_CODES.get(_section(element))
+            if codes:
+                findings.reference(element, codes)
+            document.files.append(_reference(element, element, codes))
     root = events.root
     assert root is not None, "iterparse ended without a root"
     return cast(etree._Element, root)
 
 
-def _listed(element: etree._Element, path: str, document: MetsDocument, *, csip_rules: bool) -> ListedFile:
-    locator = element.find(f"{_METS}FLocat")
-    if csip_rules:
-        for code, attribute in FILE_RULES:
-            if not element.get(attribute):
-                document.problems.append(csip(code, path, f"a file has no {attribute}"))
-        if locator is None:
-            document.problems.append(csip("CSIP76", path, "a file has no FLocat"))
-    return _reference(element, locator if locator is not None else element)
+def _section(reference: etree._Element) -> str:
+    parent = reference.getparent()
+    return str(parent.tag) if parent is not None else ""
 
 
-def _reference(described: etree._Element, located: etree._Element) -> ListedFile:
+def _reference(
+    described: etree._Element, located: etree._Element, codes: ReferenceCodes | None
+) -> ListedFile:
     return ListedFile(
         path=from_href(located.get(_HREF, "")),
         size=described.get("SIZE", ""),
         checksum=described.get("CHECKSUM", "").lower(),
         checksum_type=described.get("CHECKSUMTYPE", ""),
         id=described.get("ID", ""),
+        codes=codes,
     )
 
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from lxml import etree
 
-from packages.mets.csip_rules import NAMESPACES
+from packages.mets.csip_rule import NAMESPACES
 from packages.mets.csip_writer import Reference
 from packages.package_file import MetadataFile
 from packages.paths import from_href

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,7 +25,7 @@ from pipeline.receive.sources import (
 )
 from pipeline.worklist import Worklist
 
-__all__ = ["BagFinder", "ReceivedSip", "receive"]
+__all__ = ["BagFinder", "ReceivedSip", "archive_faults", "receive", "screen"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,32 +42,31 @@ def receive(context: IngestContext) -> ReceivedSip | None:
 
     Raises SubmissionUnreadable, WorkAreaUnusable.
     """
-    try:
+    with archive_faults(context):
         source = open_source(context.subject)
         if source is None:
             found = _form_of(context.subject)
             context.add(problem("ARC-UNSUPPORTED", context.subject.name, found=found))
             return None
-        try:
+        with closing(source):
             return _receive(source, context)
-        finally:
-            source.close()
+    return None
+
+
+@contextmanager
+def archive_faults(context: IngestContext) -> Iterator[None]:
+    """An archive that cannot be read is a finding; what comes after it is skipped."""
+    try:
+        yield
     except EncryptedArchive as error:
         context.add(problem("ARC-ENCRYPTED", context.subject.name, found=str(error)))
     except CorruptArchive as error:
         context.add(problem("ARC-CORRUPT", context.subject.name, found=str(error)))
-    return None
 
 
 def _receive(source: Source, context: IngestContext) -> ReceivedSip | None:
-    screening = Screening(context.work, context.agreement.limits, source.packed_size)
     finder = BagFinder()
-    blocked = False
-    for entry in source.entries():
-        if entry.kind is EntryKind.FILE:
-            finder.look(paths.normalise(entry.path))
-        blocked |= _report(context, screening.look(entry))
-    blocked |= _report(context, screening.close())
+    screening, blocked = screen(source, context, finder.look)
     if not screening.files:
         context.add(problem("ARC-EMPTY" if screening.entries else "BAG-NOT-A-BAG", found="it is empty"))
         return None
@@ -86,6 +86,18 @@ def _receive(source: Source, context: IngestContext) -> ReceivedSip | None:
     algorithms = ", ".join(algorithm.mets_name for algorithm in worklist.algorithms)
     context.event(EventType.MESSAGE_DIGEST, f"{algorithms} of every byte taken in", note=note)
     return ReceivedSip(source.form, folder, worklist)
+
+
+def screen(source: Source, context: IngestContext, look: Callable[[str], None]) -> tuple[Screening, bool]:
+    """Report on every entry and show ``look`` the files; whether nothing may be written to disk."""
+    screening = Screening(context.work, context.agreement.limits, source.packed_size)
+    blocked = False
+    for entry in source.entries():
+        if entry.kind is EntryKind.FILE:
+            look(paths.normalise(entry.path))
+        blocked |= _report(context, screening.look(entry))
+    blocked |= _report(context, screening.close())
+    return screening, blocked
 
 
 def _report(context: IngestContext, found: Iterable[Problem]) -> bool:
