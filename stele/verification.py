@@ -10,19 +10,20 @@ from rich.markup import escape
 from packages.identifiers import PackageId
 from pipeline.errors import PipelineError
 from pipeline.ingest import Archive
-from pipeline.store_check import VerifyReport, verify_archive, verify_object
+from pipeline.store_check import VerifyReport, verify_archive, verify_place
 from stele.screen import OUT, print_problems
 from storage.files import FileStore
 
 
 def verify_subject(subject: str | None, archive: Archive | None) -> Iterator[VerifyReport]:
-    """Reports for an AIP, for all, or for every OCFL object below a path.
+    """Reports for an AIP, for all, or for the OCFL object or storage root at a path.
 
     Raises PipelineError when ``subject`` is neither.
     """
     if archive is None:
         assert subject is not None, "without a workspace there is a path"
-        yield from _foreign(Path(subject).resolve())
+        path = Path(subject).resolve()
+        yield from verify_place(FileStore(path, str(path)))
         return
     package = None
     if subject is not None:
@@ -31,16 +32,6 @@ def verify_subject(subject: str | None, archive: Archive | None) -> Iterator[Ver
         except ValueError:
             raise PipelineError(f"“{subject}” is neither an AIP identifier nor a path") from None
     yield from verify_archive(archive.catalogue, tuple(archive.repositories), package)
-
-
-def _foreign(path: Path) -> Iterator[VerifyReport]:
-    roots = {marker.parent for marker in path.rglob("0=ocfl_object_*")}
-    if not roots:
-        roots = {path}
-    store = FileStore(path, str(path))
-    for root in sorted(roots):
-        relative = root.relative_to(path).as_posix()
-        yield verify_object(store, "" if relative == "." else relative)
 
 
 def print_report(report: VerifyReport) -> None:

@@ -20,7 +20,7 @@ from storage.errors import (
     StoreUnavailable,
     WriteMismatch,
 )
-from storage.protocol import Progress, Upload, check_key
+from storage.protocol import FolderOddities, Progress, Upload, check_key
 
 _CHUNK = 1 << 20
 _REFUSALS = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT}
@@ -146,9 +146,29 @@ class FileStore:
     def list(self, prefix: str) -> Iterator[str]:
         with self._errors():
             folder = prefix.rpartition("/")[0]
-            start = Path(self._path(folder)) if folder else self._root
-            keys = (path.relative_to(self._root).as_posix() for path in _walk(start))
+            start = self._path(folder) if folder else str(self._root)
+            skip = len(str(self._root)) + 1
+            keys = (path[skip:] for path in _walk(start))
             yield from sorted(key for key in keys if key.startswith(prefix))
+
+    def oddities(self, prefix: str) -> FolderOddities:
+        """What lies below a folder and is no object: the ability ListsFolders."""
+        empty, links = set(), set()
+        with self._errors():
+            folder = prefix.rpartition("/")[0]
+            waiting = [self._path(folder) if folder else str(self._root)]
+            skip = len(str(self._root)) + 1
+            while waiting:
+                current = waiting.pop()
+                entries = _entries(current)
+                if not entries:
+                    empty.add(current[skip:])
+                for entry in entries:
+                    if entry.is_dir(follow_symlinks=False):
+                        waiting.append(entry.path)
+                    elif not entry.is_file(follow_symlinks=False):
+                        links.add(entry.path[skip:])
+        return FolderOddities(frozenset(empty), frozenset(links))
 
     def delete(self, key: str) -> None:
         with self._errors():
@@ -196,10 +216,22 @@ def _chunks(upload: Upload) -> Iterator[bytes]:
             yield chunk
 
 
-def _walk(folder: Path) -> Iterator[Path]:
-    for current, _, names in os.walk(folder):
-        for name in names:
-            yield Path(current, name)
+def _entries(folder: str) -> list[os.DirEntry[str]]:
+    """What is in a folder; nothing when it is gone, but one that cannot be read is an error."""
+    with suppress(FileNotFoundError, NotADirectoryError), os.scandir(folder) as entries:
+        return list(entries)
+    return []
+
+
+def _walk(folder: str) -> Iterator[str]:
+    """All files below a folder; of links only those that are not folders."""
+    waiting = [folder]
+    while waiting:  # a stack of our own: folders may be deeper than Python calls
+        for entry in _entries(waiting.pop()):
+            if entry.is_dir(follow_symlinks=False):
+                waiting.append(entry.path)
+            elif not (entry.is_symlink() and Path(entry.path).is_dir()):
+                yield entry.path
 
 
 def _fsync_folder(folder: str) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, Protocol, runtime_checkable
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +64,25 @@ class ObjectStore(Protocol):
 
     def delete(self, key: str) -> None:
         """Remove an object; a missing one is fine (retries must be harmless)."""
+
+
+@dataclass(frozen=True, slots=True)
+class FolderOddities:
+    """What keys do not show: folders without anything in them, and names that are no plain files.
+
+    ``links`` are symbolic links (to files or folders), pipes, sockets and devices.
+    """
+
+    empty: frozenset[str]
+    links: frozenset[str]
+
+
+@runtime_checkable
+class ListsFolders(Protocol):
+    """An ability of stores with real folders; ask with ``isinstance(store, ListsFolders)``."""
+
+    def oddities(self, prefix: str) -> FolderOddities:
+        """All of them below the folder ``prefix`` (it ends with ``/`` or is empty), by key."""
 
 
 def check_key(key: str) -> str:
