@@ -97,9 +97,7 @@ def verify_object(store: ObjectStore, root: str, expected_id: str = "") -> Verif
             problems.append(found)
         return _object_report(store, verdict, problems)
     except StoreUnavailable as error:
-        if expected_id:
-            raise  # one of our own stores is away: nothing is known, least of all about its AIPs
-        return _unreadable(store, root or store.name, error)
+        return _unreadable(store, expected_id or root or store.name, error)
 
 
 def _object_report(store: ObjectStore, verdict: ObjectVerdict, more: list[Problem]) -> VerifyReport:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Protocol
 
 from packages.paths import is_portable
@@ -172,7 +172,9 @@ class TupleOmitPrefixLayout:
         return "/".join((*_tuples(padded, self.tuple_size, self.number_of_tuples), rest))
 
 
-LAYOUTS: Mapping[str, type[Layout]] = {
+_Known = FlatDirectLayout | HashAndIdLayout | HashedLayout | FlatOmitPrefixLayout | TupleOmitPrefixLayout
+
+LAYOUTS: Mapping[str, type[_Known]] = {
     FlatDirectLayout.name: FlatDirectLayout,
     HashAndIdLayout.name: HashAndIdLayout,
     HashedLayout.name: HashedLayout,
@@ -202,16 +204,17 @@ def read_layout(name: str, config: Mapping[str, Any]) -> Layout | None:
         return None
     if config.get("extensionName", name) != name:
         raise LayoutInvalid("extensionName is that of another extension")
-    arguments = {}
+    taken = {field.name for field in fields(kind)}
+    arguments: dict[str, Any] = {}
     for key, (argument, wanted) in _PARAMETERS.items():
-        if key in config:
+        if key in config and argument in taken:
             if type(config[key]) is not wanted:  # exactly: True is an int to isinstance
                 raise LayoutInvalid(f"{key} has the wrong type")
             arguments[argument] = config[key]
     try:
         return kind(**arguments)
     except TypeError as error:
-        raise LayoutInvalid("a parameter is missing or belongs to another layout") from error
+        raise LayoutInvalid("a parameter without default is missing") from error
 
 
 def _check_tuples(algorithm: str, size: int, number: int) -> None:

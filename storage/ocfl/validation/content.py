@@ -80,8 +80,8 @@ def _check_file(
     except ObjectMissing:  # it went away while we looked
         verdict.report("E092", "is missing", at=path)
         return
-    except (StoreUnavailable, OSError) as error:
-        verdict.cannot_read(str(error), at=path)
+    except StoreUnavailable as error:
+        verdict.cannot_read(error.reason, at=path)
         return
     found = {name: hasher.hexdigest() for name, hasher in hashers.items()}
     if algorithm in found:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from storage.errors import ObjectMissing
@@ -35,7 +36,7 @@ def is_declaration(name: str) -> bool:
     return bool(equals) and (tag == "0" or value.startswith("ocfl_"))
 
 
-def declared_spec(names: list[str], rules: DeclarationRules) -> str:
+def declared_spec(names: Sequence[str], rules: DeclarationRules) -> str:
     """The newest OCFL version that file names declare; empty when none does."""
     return max((v for v in KNOWN_SPECS if f"0={rules.prefix}{v}" in names), default="")
 

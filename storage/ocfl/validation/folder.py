@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from storage.errors import ObjectMissing
+from storage.errors import ObjectMissing, StoreUnavailable
 from storage.protocol import FolderOddities, ListsFolders, ObjectStore, check_key
 
 _METADATA_LIMIT = 2 << 30
@@ -23,23 +23,27 @@ class Folder:
     store: ObjectStore
     prefix: str
     keys: frozenset[str]
+    by_top: Mapping[str, tuple[str, ...]]
+    """The keys by their first folder, in order; those of no folder under ``""``."""
     empty: frozenset[str]
     links: frozenset[str]
     no_keys: frozenset[str]
     """Names that lead elsewhere or nowhere (``a//b``), as an object store may hold them."""
 
-    def in_folder(self, name: str) -> list[str]:
-        """The keys below a folder, in order."""
-        return sorted(key for key in self.keys if key.startswith(f"{name}/"))
-
-    def top_files(self) -> list[str]:
+    def top_files(self) -> tuple[str, ...]:
         """The names of files directly in here, in order."""
-        return sorted(key for key in self.keys if "/" not in key)
+        return self.by_top.get("", ())
 
     def top_folders(self) -> list[str]:
         """The names of folders directly in here, in order, empty ones too."""
-        names = {key.partition("/")[0] for key in self.keys | self.links if "/" in key}
-        return sorted(names | {key.partition("/")[0] for key in self.empty if key})
+        names = {key.partition("/")[0] for key in self.links if "/" in key}
+        names |= {key.partition("/")[0] for key in self.empty}
+        return sorted((names | self.by_top.keys()) - {""})
+
+    def files_in(self, where: str) -> list[str]:
+        """The names of files directly in ``""`` or a top folder ``v1/``, in order."""
+        keys = self.by_top.get(where.rstrip("/"), ())
+        return [name for key in keys if "/" not in (name := key[len(where) :])]
 
     def read(self, key: str, *, limit: int = _METADATA_LIMIT) -> bytes:
         """The first ``limit`` bytes of a metadata file. Raises ObjectMissing."""
@@ -51,8 +55,11 @@ class Folder:
         """A stream of the bytes of one of ``keys``. Raises ObjectMissing."""
         if key not in self.keys:
             raise ObjectMissing(key)
-        with self.store.open(self.prefix + key) as stream:
-            yield stream
+        try:
+            with self.store.open(self.prefix + key) as stream:
+                yield stream
+        except OSError as error:  # while reading: a bad sector, a connection that broke
+            raise StoreUnavailable(self.store.name, f"{error.strerror or error} ({key})") from error
 
 
 def look_into(store: ObjectStore, root: str) -> Folder:
@@ -74,7 +81,9 @@ def look_into(store: ObjectStore, root: str) -> Folder:
             empty.add(key.removesuffix("/"))  # how consoles of object stores draw a folder
         else:
             strange.add(key)
-    return Folder(store, prefix, frozenset(keys), frozenset(empty), links, frozenset(strange))
+    return Folder(
+        store, prefix, frozenset(keys), _by_top(keys), frozenset(empty), links, frozenset(strange)
+    )
 
 
 def look_around(store: ObjectStore) -> Folder:
@@ -87,7 +96,14 @@ def look_around(store: ObjectStore) -> Folder:
         for key in store.list("")
         if ("/" not in key or key.startswith("extensions/")) and key not in found.links and is_key(key)
     )
-    return Folder(store, "", keys, found.empty, found.links, frozenset())
+    return Folder(store, "", keys, _by_top(keys), found.empty, found.links, frozenset())
+
+
+def _by_top(keys: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    grouped: dict[str, list[str]] = {}
+    for key in sorted(keys):
+        grouped.setdefault(key.partition("/")[0] if "/" in key else "", []).append(key)
+    return {top: tuple(inside) for top, inside in grouped.items()}
 
 
 def is_key(key: str) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from storage.ocfl.inventory import INVENTORY
-from storage.ocfl.validation.folder import Folder
+from storage.ocfl.validation.folder import Folder, is_key
 from storage.ocfl.validation.verdict import RootVerdict
 from storage.ocfl.validation.versions import version_number
 from storage.protocol import ObjectStore
@@ -33,7 +33,7 @@ def find_objects(store: ObjectStore) -> Objects:
     declared, inventories = set(), set()
     for key in store.list(""):
         folder, _, name = key.rpartition("/")
-        if not folder or folder.partition("/")[0] == "extensions":
+        if not is_key(key) or not folder or folder.partition("/")[0] == "extensions":
             continue
         if name.startswith(_MARKER):
             declared.add(folder)
@@ -80,7 +80,7 @@ def check_hierarchy(keys: Iterable[str], objects: Objects, verdict: RootVerdict)
         if key.rpartition("/")[0] in between:
             verdict.report("E084", "a file in a folder on the way to objects", at=key)
         else:
-            dead_ends.add(next(parent for parent in _parents(key) if parent not in between))
+            dead_ends.update([parent for parent in _parents(key) if parent not in between][:1])
     for folder in sorted(dead_ends):
         verdict.report("E088" if "/" not in folder else "E085", "no object is below this folder", at=folder)
 

@@ -19,7 +19,7 @@ def check_sidecar(folder: Folder, where: str, raw: bytes, algorithm: str, verdic
 
     ``algorithm`` is empty where the inventory does not say; then any sidecar is tried.
     """
-    found = [m.group(1) for m in map(_NAME.fullmatch, _names(folder, where)) if m]
+    found = [m.group(1) for m in map(_NAME.fullmatch, folder.files_in(where)) if m]
     wanted = [algorithm] if algorithm in found else [] if algorithm else found
     if not wanted:
         # Said only where none is right: one too many is an unexpected file, and reported as that.
@@ -28,11 +28,6 @@ def check_sidecar(folder: Folder, where: str, raw: bytes, algorithm: str, verdic
         verdict.report("E058", f"no digest file {INVENTORY}.{algorithm or 'sha512'}", at=where)
     for name in wanted:
         _check_line(folder, f"{where}{INVENTORY}.{name}", raw, name, verdict)
-
-
-def _names(folder: Folder, where: str) -> list[str]:
-    names = (key[len(where) :] for key in folder.keys if key.startswith(where))
-    return sorted(name for name in names if "/" not in name)
 
 
 def _check_line(folder: Folder, key: str, raw: bytes, algorithm: str, verdict: Verdict) -> None:

@@ -33,7 +33,8 @@ def check_object_root(folder: Folder, reading: Reading | None, verdict: Verdict)
             verdict.report("E034", f"an inventory is called {INVENTORY}", at=name)
         verdict.report("E001", "unexpected file in the object root", at=name)
     versions = reading.versions if reading else {}
-    for name in folder.top_folders():
+    folders = folder.top_folders()
+    for name in folders:
         if name in _NOT_A_VERSION:
             continue
         if version_number(name) is None:
@@ -41,7 +42,7 @@ def check_object_root(folder: Folder, reading: Reading | None, verdict: Verdict)
         elif reading and name not in versions:
             verdict.report("E046", "a version folder the inventory does not know", at=name)
     for name in versions:
-        if version_number(name) is not None and name not in folder.top_folders():
+        if version_number(name) is not None and name not in folders:
             verdict.report("E046", "the inventory has this version, and there is no such folder", at=name)
     _check_sequence(folder, verdict)
     check_extensions(folder, verdict, file_code="E067", name_code="W013")
@@ -61,8 +62,7 @@ def _sidecar(folder: Folder, reading: Reading | None, where: str) -> str:
     name = f"{INVENTORY}.{algorithm}"
     if algorithm and where + name in folder.keys:
         return name
-    names = (key[len(where) :] for key in folder.keys if key.startswith(where))
-    found = sorted(name for name in names if re.fullmatch(r"inventory\.json\.[^/.]+", name))
+    found = [n for n in folder.files_in(where) if re.fullmatch(r"inventory\.json\.[^/.]+", n)]
     return found[0] if found else name
 
 
@@ -84,7 +84,7 @@ def check_version_folders(folder: Folder, reading: Reading, verdict: Verdict) ->
 
 
 def _children(folder: Folder, name: str) -> tuple[list[str], list[str]]:
-    inside = [key[len(name) + 1 :] for key in folder.in_folder(name)]
+    inside = [key[len(name) + 1 :] for key in folder.by_top.get(name, ())]
     files = [key for key in inside if "/" not in key]
     folders = {key.partition("/")[0] for key in inside if "/" in key}
     empty = {key[len(name) + 1 :].partition("/")[0] for key in folder.empty if key.startswith(f"{name}/")}
