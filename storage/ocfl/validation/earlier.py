@@ -90,11 +90,14 @@ def _check_order(before: str, reading: Reading, name: str, verdict: Verdict) -> 
 
 
 def _check_content_directory(first: Reading | None, reading: Reading, name: str, verdict: Verdict) -> None:
-    if first is None or first.content_directory == reading.content_directory:
+    if first is None:
         return
     at = f"{name}/{INVENTORY}"
-    if reading.names_content_directory and not first.names_content_directory:
+    of_first_version = version_number(first.where.rstrip("/")) == 1
+    if reading.names_content_directory and not first.names_content_directory and of_first_version:
         verdict.report("E019", "sets contentDirectory, the first version did not", at=at)
+        return
+    if first.content_directory == reading.content_directory:
         return
     for code in ("E019", "E020"):  # both halves of one sentence; a change breaks the whole of it
         verdict.report(code, f"contentDirectory is not that of {first.where}{INVENTORY}", at=at)

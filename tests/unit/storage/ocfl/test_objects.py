@@ -306,9 +306,7 @@ def test_an_object_may_have_moved_to_a_later_specification() -> None:
         ("E056", _fixity(None)),
     ],
 )
-def test_version_1_0_has_its_own_numbers(
-    code: str, change: Callable[[dict[str, Any]], object]
-) -> None:
+def test_version_1_0_has_its_own_numbers(code: str, change: Callable[[dict[str, Any]], object]) -> None:
     """No code of OCFL 1.1 is used for an object of OCFL 1.0."""
     codes = SmallObject("1.0").edit(change).codes()
     assert code in codes
