@@ -8,16 +8,29 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 from packages.identifiers import PackageId
-from packages.problem import Problem, by_severity, has_errors
+from packages.problem import Problem, Severity, by_severity, has_errors
 from packages.problem_catalogue import problem
 from pipeline.aip_check import AipFile, check_aip
 from storage.catalogue import Catalogue
+from storage.errors import StoreUnavailable
 from storage.ocfl.inventory import INVENTORY
 from storage.ocfl.objects import OcflRepository
-from storage.ocfl.validation import ObjectVerdict, validate_object, validate_root
+from storage.ocfl.validation import (
+    ObjectVerdict,
+    Place,
+    RootVerdict,
+    neither,
+    validate_object,
+    validate_root,
+    what_is_at,
+)
+from storage.ocfl.validation.verdict import plain
 from storage.protocol import ObjectStore
 
-__all__ = ["VerifyReport", "verify_archive", "verify_object", "verify_root"]
+__all__ = ["VerifyReport", "verify_archive", "verify_object", "verify_place"]
+
+# The rules that are broken when bytes changed, went or came since they were stored.
+_DAMAGE = {"E023", "E092", "E093"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,44 +66,72 @@ def verify_archive(
                 yield verify_object(repository.store, repository.layout.object_root(aip), aip)
 
 
-def verify_root(store: ObjectStore) -> Iterator[VerifyReport]:
-    """A whole storage root: first what is to be said about itself, then each of its objects."""
-    verdict = validate_root(store)
-    outcome = "invalid" if has_errors(verdict.problems) else "intact"
-    yield VerifyReport("storage root", store.name, "", outcome, by_severity(verdict.problems))
-    for root in verdict.objects:
-        yield verify_object(store, root)
+def verify_place(store: ObjectStore) -> Iterator[VerifyReport]:
+    """Whatever is in a store: one object, or a storage root with all its objects, ours or foreign."""
+    try:
+        place = what_is_at(store)
+        if place is Place.OBJECT:
+            yield verify_object(store, "")
+        elif place is Place.NEITHER:
+            yield _root_report(store, neither())
+        else:
+            for verdict in validate_root(store):
+                if isinstance(verdict, ObjectVerdict):
+                    yield _object_report(store, verdict, [])
+                else:
+                    yield _root_report(store, verdict)
+    except StoreUnavailable as error:
+        yield _unreadable(store, store.name, error)
 
 
 def verify_object(store: ObjectStore, root: str, expected_id: str = "") -> VerifyReport:
     """One object in one store; the inside is judged where it is an AIP of the kind we write."""
-    if store.size(f"{root}/{INVENTORY}" if root else INVENTORY) is None and expected_id:
-        missing = problem("STORE-MISSING", root)
-        return VerifyReport(expected_id, store.name, "", "missing", (missing,))
-    verdict = validate_object(store, root)
-    problems = list(verdict.problems)
-    if expected_id and verdict.object_id != expected_id:
-        found = problem("METS-OBJID", root, expected=expected_id, found=verdict.object_id)
-        problems.append(found)
+    try:
+        if store.size(f"{root}/{INVENTORY}" if root else INVENTORY) is None and expected_id:
+            missing = problem("STORE-MISSING", root)
+            return VerifyReport(expected_id, store.name, "", "missing", (missing,))
+        verdict = validate_object(store, root)
+        problems = []
+        if expected_id and verdict.object_id != expected_id:
+            found = problem("METS-OBJID", root, expected=expected_id, found=plain(verdict.object_id))
+            problems.append(found)
+        return _object_report(store, verdict, problems)
+    except StoreUnavailable as error:
+        return _unreadable(store, expected_id or root or store.name, error)
+
+
+def _object_report(store: ObjectStore, verdict: ObjectVerdict, more: list[Problem]) -> VerifyReport:
     # The inside is judged by the bytes themselves, so also when the outside is damaged.
-    if verdict.head in verdict.inventory.get("versions", {}):
-        problems += _inside(store, root, verdict)
-    damaged = has_errors(verdict.problems)
-    outcome = "damaged" if damaged else "invalid" if has_errors(problems) else "intact"
-    return VerifyReport(verdict.object_id or root, store.name, verdict.head, outcome, by_severity(problems))
+    problems = [*verdict.problems, *more, *_inside(store, verdict)]
+    name = plain(verdict.object_id) or verdict.root or store.name
+    outcome = _outcome(problems, unreadable=verdict.unreadable)
+    return VerifyReport(name, store.name, plain(verdict.head), outcome, by_severity(problems))
 
 
-def _inside(store: ObjectStore, root: str, verdict: ObjectVerdict) -> list[Problem]:
-    inventory = verdict.inventory
-    if inventory.get("digestAlgorithm") != "sha512":
+def _root_report(store: ObjectStore, verdict: RootVerdict) -> VerifyReport:
+    outcome = _outcome(verdict.problems, unreadable=verdict.unreadable)
+    return VerifyReport(store.name, store.name, "", outcome, by_severity(verdict.problems))
+
+
+def _unreadable(store: ObjectStore, name: str, error: StoreUnavailable) -> VerifyReport:
+    reason = problem("STORE-UNREADABLE", name, found=plain(error.reason))
+    return VerifyReport(name, store.name, "", "unreadable", (reason,))
+
+
+def _outcome(problems: list[Problem], *, unreadable: bool) -> str:
+    errors = {problem.code for problem in problems if problem.severity is Severity.ERROR}
+    if errors & _DAMAGE:
+        return "damaged"
+    if unreadable:
+        return "unreadable"
+    return "invalid" if has_errors(problems) else "intact"
+
+
+def _inside(store: ObjectStore, verdict: ObjectVerdict) -> list[Problem]:
+    reading = verdict.reading
+    if reading is None or reading.algorithm != "sha512":
         return []
-    manifest = {digest.lower(): paths[0] for digest, paths in inventory["manifest"].items()}
-    contents = {
-        logical: manifest[digest.lower()]
-        for digest, logicals in inventory["versions"][verdict.head]["state"].items()
-        for logical in logicals
-        if digest.lower() in manifest
-    }
+    contents = verdict.head_files()
     objid = next(
         (p.split("/")[1] for p in contents if p.startswith("data/uuid-") and p.count("/") > 1), None
     )
@@ -103,6 +144,6 @@ def _inside(store: ObjectStore, root: str, verdict: ObjectVerdict) -> list[Probl
     }
 
     def open_file(logical: str) -> AbstractContextManager[BinaryIO]:
-        return store.open(f"{root}/{contents[logical]}" if root else contents[logical])
+        return store.open(f"{verdict.root}/{contents[logical]}" if verdict.root else contents[logical])
 
     return check_aip(files, open_file, objid)

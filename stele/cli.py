@@ -244,12 +244,13 @@ def dip(
 @store_app.command("verify", epilog="Example: stele store verify --json")
 def store_verify(
     subject: Annotated[
-        str | None, typer.Argument(help="An AIP, or a path to any OCFL object; default: all AIPs.")
+        str | None,
+        typer.Argument(help="An AIP, or a path to any OCFL object or storage root; default: all AIPs."),
     ] = None,
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
-    """Re-read every byte of AIPs in every store and judge them from the inside as well."""
+    """Re-read every byte of AIPs in every store, or of any OCFL object or storage root, and judge it."""
     from stele.screen import print_json
     from stele.verification import print_report, verify_subject
     from stele.workspace import opened_for_verify

@@ -7,21 +7,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import BinaryIO, Literal, Protocol, runtime_checkable
-
-from packages.digest import sha512_hex
-
-LockMode = Literal["GOVERNANCE", "COMPLIANCE"]
-"""GOVERNANCE can be lifted by those with a special permission, COMPLIANCE by nobody."""
-
-
-@dataclass(frozen=True, slots=True)
-class Retention:
-    """The lock an object is under."""
-
-    until: datetime | None
-    mode: LockMode | None
-    legal_hold: bool
+from typing import BinaryIO, Protocol, runtime_checkable
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,36 +100,23 @@ class ObjectStore(Protocol):
         """Remove an object; a missing one is fine (retries must be harmless)."""
 
 
+@dataclass(frozen=True, slots=True)
+class FolderOddities:
+    """What keys do not show: folders without anything in them, and names that are no plain files.
+
+    ``links`` are symbolic links (to files or folders), pipes, sockets and devices.
+    """
+
+    empty: frozenset[str]
+    links: frozenset[str]
+
+
 @runtime_checkable
 class ListsFolders(Protocol):
-    """A store that has folders of their own can say which of them are empty."""
+    """An ability of stores with real folders; ask with ``isinstance(store, ListsFolders)``."""
 
-    def empty_folders(self, prefix: str) -> Iterator[str]:
-        """Folders below ``prefix`` (a folder, or ``""``) that hold nothing at all, without slash."""
-
-
-@runtime_checkable
-class Purges(Protocol):
-    """A store that keeps earlier versions of objects can also be told to give them up."""
-
-    def purge(self, key: str) -> None:
-        """Remove an object and every version of it. Raises StoreRefused when it is locked."""
-
-
-@runtime_checkable
-class SupportsRetention(Protocol):
-    """A store that can keep objects from being deleted or changed."""
-
-    def retention(self, key: str) -> Retention | None:
-        """The lock an object is under, None if it is under none. Raises ObjectMissing."""
-
-
-@runtime_checkable
-class SupportsAbandonedUploads(Protocol):
-    """A store in which a killed writer leaves unfinished uploads, unseen but paid for."""
-
-    def abandon_uploads(self, older_than: datetime) -> int:
-        """Abort uploads that were begun before ``older_than``; their number."""
+    def oddities(self, prefix: str) -> FolderOddities:
+        """All of them below the folder ``prefix`` (it ends with ``/`` or is empty), by key."""
 
 
 def check_key(key: str) -> str:
