@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 from rich.markup import escape
@@ -14,7 +13,6 @@ from pipeline.ingest import Archive
 from pipeline.store_check import VerifyReport, verify_archive, verify_place
 from stele.screen import OUT, print_problems
 from storage.files import FileStore
-from storage.ocfl.validation import validate_root
 
 
 def verify_subject(subject: str | None, archive: Archive | None) -> Iterator[VerifyReport]:

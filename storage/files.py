@@ -23,7 +23,7 @@ from storage.errors import (
     StoreUnavailable,
     WriteMismatch,
 )
-from storage.protocol import FolderOddities, Progress, Upload, check_key
+from storage.protocol import FolderOddities, ObjectEntry, Progress, Upload, check_key
 
 _REFUSALS = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT}
 _TEMPORARY = ".stele-tmp-"
@@ -142,10 +142,9 @@ class FileStore:
     def list(self, prefix: str) -> Iterator[str]:
         with self._errors():
             folder = prefix.rpartition("/")[0]
-            start = self._path(folder) if folder else str(self._root)
-            skip = len(str(self._root)) + 1
-            keys = (path[skip:] for path in _walk(start))
-            yield from sorted(key for key in keys if key.startswith(prefix))
+            for key in _walk(self._path(folder) if folder else str(self._root), folder):
+                if key.startswith(prefix):
+                    yield key
 
     def oddities(self, prefix: str) -> FolderOddities:
         """What lies below a folder and is no object: the ability ListsFolders."""
@@ -165,6 +164,15 @@ class FileStore:
                     elif not entry.is_file(follow_symlinks=False):
                         links.add(entry.path[skip:])
         return FolderOddities(frozenset(empty), frozenset(links))
+
+    def entries(self, prefix: str) -> Iterator[ObjectEntry]:
+        for key in self.list(prefix):
+            try:
+                status = Path(self._path(key)).stat()
+            except FileNotFoundError:
+                continue  # gone since it was listed
+            modified = datetime.fromtimestamp(status.st_mtime, UTC)
+            yield ObjectEntry(key, status.st_size, modified)
 
     def delete(self, key: str) -> None:
         with self._errors():
@@ -217,6 +225,13 @@ def _write(upload: Upload, descriptor: int) -> None:
         raise WriteMismatch(upload.key, expected=upload.sha512, found=copied.digests[PREFERRED])
 
 
+def _stream(upload: Upload) -> io.RawIOBase | io.BufferedIOBase:
+    if upload.path is not None:
+        return open(upload.path, "rb", buffering=0)
+    assert upload.content is not None, "an Upload has a path or content"
+    return io.BytesIO(upload.content)
+
+
 def _entries(folder: str) -> list[os.DirEntry[str]]:
     """What is in a folder; nothing when it is gone, but one that cannot be read is an error."""
     with suppress(FileNotFoundError, NotADirectoryError), os.scandir(folder) as entries:
@@ -224,15 +239,25 @@ def _entries(folder: str) -> list[os.DirEntry[str]]:
     return []
 
 
-def _walk(folder: str) -> Iterator[str]:
-    """All files below a folder; of links only those that are not folders."""
-    waiting = [folder]
-    while waiting:  # a stack of our own: folders may be deeper than Python calls
-        for entry in _entries(waiting.pop()):
-            if entry.is_dir(follow_symlinks=False):
-                waiting.append(entry.path)
-            elif not (entry.is_symlink() and Path(entry.path).is_dir()):
-                yield entry.path
+def _walk(folder: str, prefix: str) -> Iterator[str]:
+    """Keys below a folder in code-point order, never more than one folder's names at a time.
+
+    A folder sorts as its name with the slash that follows it in every key.
+    """
+    waiting = [(folder, prefix, True)]
+    while waiting:
+        place, key, is_folder = waiting.pop()
+        if not is_folder:
+            yield key
+            continue
+        children = [
+            (entry.name, entry.is_dir(follow_symlinks=False))
+            for entry in _entries(place)
+            if not (entry.is_symlink() and Path(entry.path).is_dir())  # never out of the root
+        ]
+        children.sort(key=lambda child: child[0] + "/" if child[1] else child[0], reverse=True)
+        below = f"{key}/" if key else ""
+        waiting += [(f"{place}/{name}", below + name, is_dir) for name, is_dir in children]
 
 
 def _fsync_folder(folder: str) -> None:

@@ -7,7 +7,21 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import BinaryIO, Protocol, runtime_checkable
+from typing import BinaryIO, Literal, Protocol, runtime_checkable
+
+from packages.digest import sha512_hex
+
+LockMode = Literal["GOVERNANCE", "COMPLIANCE"]
+"""GOVERNANCE can be lifted by those with a special permission, COMPLIANCE by nobody."""
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """The lock an object is under."""
+
+    until: datetime | None
+    mode: LockMode | None
+    legal_hold: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +131,30 @@ class ListsFolders(Protocol):
 
     def oddities(self, prefix: str) -> FolderOddities:
         """All of them below the folder ``prefix`` (it ends with ``/`` or is empty), by key."""
+
+
+@runtime_checkable
+class Purges(Protocol):
+    """A store that keeps earlier versions of objects can also be told to give them up."""
+
+    def purge(self, key: str) -> None:
+        """Remove an object and every version of it. Raises StoreRefused when it is locked."""
+
+
+@runtime_checkable
+class SupportsRetention(Protocol):
+    """A store that can keep objects from being deleted or changed."""
+
+    def retention(self, key: str) -> Retention | None:
+        """The lock an object is under, None if it is under none. Raises ObjectMissing."""
+
+
+@runtime_checkable
+class SupportsAbandonedUploads(Protocol):
+    """A store in which a killed writer leaves unfinished uploads, unseen but paid for."""
+
+    def abandon_uploads(self, older_than: datetime) -> int:
+        """Abort uploads that were begun before ``older_than``; their number."""
 
 
 def check_key(key: str) -> str:
