@@ -35,6 +35,8 @@ Home = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object per line on stdout.")]
 
 EXIT_INVALID, EXIT_USAGE, EXIT_FAILED = 1, 2, 3
+# A store that gives no bytes says nothing about what is kept in it: our side failed.
+_VERIFY_EXIT = {"intact": 0, "unreadable": EXIT_FAILED}
 
 
 def fail(message: str, code: int = EXIT_FAILED) -> NoReturn:
@@ -297,7 +299,7 @@ def store_verify(
     worst = 0
     with plain_errors(), opened_for_verify(home, subject) as archive:
         for report in verify_subject(subject, archive):
-            worst = max(worst, 0 if report.outcome == "intact" else EXIT_INVALID)
+            worst = max(worst, _VERIFY_EXIT.get(report.outcome, EXIT_INVALID))
             if as_json:
                 print_json(report.as_json())
             else:
