@@ -27,6 +27,9 @@ preservation_commands.register(app, store_app)
 removal_commands.register(aip_app)
 update_command.register(aip_app)
 
+# A store that gives no bytes says nothing about what is kept in it: our side failed.
+_VERIFY_EXIT = {"intact": 0, "unreadable": EXIT_FAILED}
+
 
 @app.callback(invoke_without_command=True)
 def _root(
@@ -258,7 +261,7 @@ def store_verify(
     worst = 0
     with plain_errors(), opened_for_verify(home, subject) as archive:
         for report in verify_subject(subject, archive):
-            worst = max(worst, 0 if report.outcome == "intact" else EXIT_INVALID)
+            worst = max(worst, _VERIFY_EXIT.get(report.outcome, EXIT_INVALID))
             if as_json:
                 print_json(report.as_json())
             else:

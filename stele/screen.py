@@ -43,7 +43,9 @@ _SHOWN = 12
 
 def print_json(record: object) -> None:
     """One JSON object on one line of stdout."""
-    sys.stdout.write(json.dumps(record, ensure_ascii=False) + "\n")
+    line = json.dumps(record, ensure_ascii=False) + "\n"
+    # A name that is no Unicode must not end the run; its bytes are shown as escapes.
+    sys.stdout.write(line.encode("utf-8", "backslashreplace").decode("utf-8"))
     sys.stdout.flush()
 
 

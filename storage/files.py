@@ -38,7 +38,7 @@ class FileStore:
     """
 
     def __init__(self, root: Path, name: str = "files") -> None:
-        self._root = root
+        self._root = root.absolute()
         self._name = name
         self._folders: set[str] = set()
 
@@ -122,7 +122,8 @@ class FileStore:
     @contextmanager
     def open(self, key: str) -> Iterator[BinaryIO]:
         try:
-            stream = open(self._path(key), "rb")  # noqa: SIM115  (closed below; errors are mapped here)
+            # O_NOFOLLOW: a link planted in the store must not lead anywhere else.
+            stream = open(os.open(self._path(key), os.O_RDONLY | os.O_NOFOLLOW), "rb")  # noqa: SIM115
         except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
             raise ObjectMissing(key) from None
         except OSError as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from functools import partial
+from functools import cache, partial
 from typing import Protocol
 
 CONTENT_ALGORITHMS = ("sha512", "sha256")
@@ -69,6 +69,7 @@ def new_hasher(algorithm: str) -> Hasher | None:
         return None
 
 
+@cache
 def hex_length(algorithm: str) -> int | None:
     """Number of hexadecimal characters of a digest; None where digests are not hexadecimal."""
     hasher = new_hasher(algorithm)

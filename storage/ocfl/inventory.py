@@ -162,7 +162,7 @@ class Inventory:
     def state(self, version: str | None = None) -> Iterator[InventoryEntry]:
         """The logical files of a version (default: the newest). Raises KeyError if there is none."""
         for digest, logical_paths in self.versions[version or self.head]["state"].items():
-            content = self.manifest[digest][0]
+            content = self.manifest[digest.lower()][0]
             for logical in logical_paths:
                 yield InventoryEntry(digest.lower(), logical, content)
 
@@ -171,7 +171,7 @@ def parse_inventory(content: bytes, key: str) -> Inventory:
     """Read an inventory. Raises InventoryUnreadable with the OCFL code of the first fatal flaw."""
     try:
         document = json.loads(content)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InventoryUnreadable(key, code="E033", reason=f"not JSON: {error}") from error
     try:
         inventory = Inventory(
@@ -182,8 +182,9 @@ def parse_inventory(content: bytes, key: str) -> Inventory:
             manifest={digest.lower(): paths for digest, paths in document["manifest"].items()},
             versions=document["versions"],
         )
-        for entry in inventory.state():
-            assert isinstance(entry.logical, str)
-    except (KeyError, TypeError, AttributeError, AssertionError) as error:
+        complete = all(isinstance(entry.logical, str) for entry in inventory.state())
+    except (KeyError, TypeError, AttributeError, IndexError) as error:
         raise InventoryUnreadable(key, code="E036", reason=f"incomplete: {error!r}") from error
+    if not complete:
+        raise InventoryUnreadable(key, code="E051", reason="a logical path is no text")
     return inventory
