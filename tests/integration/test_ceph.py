@@ -8,14 +8,17 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from botocore.exceptions import ClientError
 from servers import Ceph, client_of, new_bucket, store_settings, workspace_on
 
 from pipeline.ingest import ingest
 from pipeline.preservation.audit import AuditBudget, audit
+from pipeline.preservation.removal import RemovalRefused, request_removal
 from pipeline.store_check import verify_archive
 from stele.settings import load_settings
 from stele.wiring import build_archive, choose_agreement
 from storage.copies import CopyState
+from storage.errors import StoreRefused
 
 
 @pytest.mark.parametrize("what", ["a.bin", "METS.xml", "inventory.json", "inventory.json.sha512"])
@@ -87,4 +90,44 @@ def test_a_user_who_may_only_read(ceph: Ceph, make_bag, tmp_path: Path) -> None:
     assert keys[1] not in json.dumps(result.as_json())
     assert (sip / "data/b.txt").read_bytes() == b"b"
     assert len(list(archive.catalogue.aips())) == 1
+    archive.catalogue.close()
+
+
+def test_retention_is_kept_by_the_server_and_by_us(ceph: Ceph, make_bag, tmp_path: Path) -> None:
+    """Object Lock until the agreement's day: neither we nor the server remove or shorten it before."""
+    server = ceph.server()
+    bucket = new_bucket(server, ObjectLockEnabledForBucket=True)
+    settings = store_settings(server, bucket, object_lock="GOVERNANCE")
+    home = workspace_on(tmp_path, settings)
+    archive = build_archive(load_settings(home))
+    agreement = choose_agreement(load_settings(home), None)
+    until = (archive.clock() + timedelta(days=3)).date()
+    retention = agreement.retention.model_copy(update={"until": until})
+    locked = agreement.model_copy(update={"retention": retention})
+    content = {"a.txt": b"a", "large.bin": bytes(17 << 20)}
+    result = ingest(make_bag(content, name="locked"), locked, archive)
+    assert result.outcome == "stored", result.reason
+    aip = str(result.aip)
+    client = client_of(server)
+    repository = archive.repositories[0]
+    root = repository.layout.object_root(aip)
+    for key in repository.store.list(f"{root}/"):
+        head = client.head_object(Bucket=bucket, Key=f"aips/{key}")
+        assert head["ObjectLockMode"] == "GOVERNANCE", key
+        assert head["ObjectLockRetainUntilDate"].date() == until
+        version = {"Bucket": bucket, "Key": f"aips/{key}", "VersionId": head["VersionId"]}
+        with pytest.raises(ClientError, match="AccessDenied"):
+            client.delete_object(**version)
+        sooner = {"Mode": "GOVERNANCE", "RetainUntilDate": archive.clock() + timedelta(minutes=1)}
+        with pytest.raises(ClientError, match="AccessDenied"):
+            client.put_object_retention(**version, Retention=sooner)
+    with pytest.raises(RemovalRefused, match=f"until {until}"):
+        request_removal(archive, aip, reason="list 4", person="A. Clerk")
+    archive.catalogue.add_tombstone(replace(archive.catalogue.aip(aip), retain_until=""))  # forgotten
+    with pytest.raises(RemovalRefused, match="has locked it until"):
+        request_removal(archive, aip, reason="list 4", person="A. Clerk")
+    with pytest.raises(StoreRefused):
+        repository.remove(aip)
+    (report,) = verify_archive(archive.catalogue, archive.repositories, None)
+    assert report.outcome == "intact"
     archive.catalogue.close()
