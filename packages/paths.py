@@ -12,7 +12,8 @@ _BAG_UNESCAPE = re.compile("%(25|0[DdAa])")
 # XML 1.0 §2.2 Char, and the non-characters no name should carry.
 _NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 # What may not stand in an AIP's names: BagIt 1.0 escapes (aip.md §3), control characters.
-_RENAMED = re.compile("[%\x00-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
+# U+0085, U+2028 and U+2029 end a line for some readers of manifests.
+_RENAMED = re.compile("[%\x00-\x1f\x7f\x85\u2028\u2029\ud800-\udfff\ufffe\uffff]")
 _WINDOWS_RESERVED = re.compile(r"(?i)^(con|prn|aux|nul|com[1-9]|lpt[1-9])(\..*)?$")
 _WINDOWS_FORBIDDEN = re.compile(r'[<>:"|?*\\]')
 _NAME_MAX = 255

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ from packages.paths import bag_decode
 from packages.premis.reading import PremisDocument, read_premis
 from packages.problem import Problem
 from packages.problem_catalogue import problem
+
+_PREMIS = re.compile(r"(representations/[^/]+/)?metadata/preservation/premis\.xml")
 
 __all__ = ["AipFile", "check_aip"]
 
@@ -141,7 +144,7 @@ class _Checker:
     def _premis(self) -> None:
         documents: list[tuple[str, PremisDocument]] = []
         for path in self._files:
-            if path.endswith("/metadata/preservation/premis.xml"):
+            if _PREMIS.fullmatch(path.removeprefix(f"{self._root}/")):
                 with self._open(path) as stream:
                     documents.append((path, read_premis(stream, self._short(path))))
         known = {i for _, document in documents for i in document.objects}

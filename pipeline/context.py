@@ -12,6 +12,7 @@ from typing import assert_never
 
 from packages.identifiers import IngestId, PackageId
 from packages.package_file import timestamp
+from packages.paths import printable
 from packages.premis import Agent, AgentType, Event, EventOutcome, EventType
 from packages.premis.model import AgentRole
 from packages.problem import Problem
@@ -90,6 +91,11 @@ class IngestContext:
     events: list[Event] = field(default_factory=list)
     agents: dict[str, Agent] = field(default_factory=dict)
     run: str = field(default_factory=lambda: str(uuid.uuid4()))
+
+    @property
+    def subject_name(self) -> str:
+        """The submission's own name, fit for reports; also of ``.``."""
+        return printable(self.subject.name or self.subject.absolute().name)
 
     def add(self, *problems: Problem) -> None:
         """Report problems."""

@@ -4,6 +4,7 @@ PipelineError
 ├── SubmissionUnreadable   the path does not exist or we may not read it
 ├── WorkAreaUnusable       no room or no permission where we work
 ├── ToolFailed             a program we depend on crashed or answered nonsense
+├── DamagedArchive         what the catalogue says is kept is not there
 └── UnknownPackage         no AIP of this id
 """
 
@@ -28,3 +29,7 @@ class ToolFailed(PipelineError):
 
 class UnknownPackage(PipelineError):
     """There is no such AIP."""
+
+
+class DamagedArchive(PipelineError):
+    """The archive itself needs repair before this can go on."""

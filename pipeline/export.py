@@ -16,7 +16,7 @@ from packages.problem import Problem
 from packages.problem_catalogue import problem
 from pipeline.errors import PipelineError, UnknownPackage
 from storage.copying import copy_hashed
-from storage.errors import ObjectMissing, StorageError
+from storage.errors import ObjectMissing, StorageError, StoreUnavailable
 from storage.ocfl.inventory import Inventory, InventoryEntry
 from storage.ocfl.objects import OcflRepository
 
@@ -77,7 +77,7 @@ class AipReader:
             try:
                 with repository.open(self.package.urn, entry) as stream:
                     content = stream.read()
-            except StorageError:
+            except (StorageError, OSError):
                 continue
             if sha512_hex(content) == entry.sha512:
                 return content
@@ -116,8 +116,7 @@ class AipReader:
         descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
         try:
             with repository.open(self.package.urn, entry) as source:
-                read_into: Callable[[memoryview], int] = source.readinto  # type: ignore[attr-defined]
-                copied = copy_hashed(read_into, descriptor, (PREFERRED,))
+                copied = copy_hashed(_reading(source), descriptor, (PREFERRED,))
             whole = copied.digests[PREFERRED] == entry.sha512
         except StorageError:
             whole = False  # another store may still have it
@@ -127,6 +126,18 @@ class AipReader:
             target.unlink()
             return None
         return copied.size
+
+
+def _reading(source: BinaryIO) -> Callable[[memoryview], int]:
+    """Reading, with a medium's errors told apart from those of writing."""
+
+    def read_into(view: memoryview) -> int:
+        try:
+            return int(source.readinto(view))  # type: ignore[attr-defined]
+        except OSError as error:
+            raise StoreUnavailable("store", error.strerror or str(error)) from error
+
+    return read_into
 
 
 def export_aip(

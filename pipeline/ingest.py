@@ -9,13 +9,14 @@ import tempfile
 import time
 import traceback
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from packages.identifiers import IngestId
 from packages.package_file import timestamp
 from packages.paths import printable
+from packages.problem_catalogue import problem
 from pipeline.agreement import Agreement
 from pipeline.context import (
     Clock,
@@ -28,9 +29,10 @@ from pipeline.context import (
     utc_now,
 )
 from pipeline.describe import describe
-from pipeline.errors import PipelineError, WorkAreaUnusable
+from pipeline.errors import DamagedArchive, PipelineError, WorkAreaUnusable
 from pipeline.examine import examine
 from pipeline.identification import Identification, Identifier
+from pipeline.presence import require_present
 from pipeline.receipt import write_receipt
 from pipeline.receive import receive
 from pipeline.register import register
@@ -38,7 +40,7 @@ from pipeline.store import store
 from pipeline.verify import VerifiedSip, verify
 from storage.catalogue import Catalogue
 from storage.copies import ArchivalStore, Role
-from storage.errors import Busy, StorageError, StoreRefused, StoreUnavailable
+from storage.errors import Busy, StorageError, StoreUnavailable
 from storage.ocfl.objects import OcflRepository
 
 __all__ = ["Archive", "check", "failed", "ingest", "run_context", "sweep_work_areas"]
@@ -54,6 +56,7 @@ class Archive:
     stores: tuple[ArchivalStore, ...]
     work: Path
     receipts: Path
+    locks: Path
     software: Software
     identifier: Identifier
     clock: Clock = utc_now
@@ -94,7 +97,9 @@ def failed(subject: Path, agreement: Agreement, archive: Archive, error: Excepti
 def _begin(subject: Path, agreement: Agreement) -> _Run:
     """Until the submission says what it is, its place stands for it."""
     return _Run(
-        IngestId.derive(agreement=agreement.name, external_identifier=str(subject), content_digest="")
+        IngestId.derive(
+            agreement=agreement.name, external_identifier=str(subject.absolute()), content_digest=""
+        )
     )
 
 
@@ -108,31 +113,39 @@ def ingest(
     """
     run = _begin(subject, agreement)
     try:
-        with run_context(subject, agreement, archive, progress) as context:
-            result = _run(context, archive, run)
+        with ExitStack() as stack, run_context(subject, agreement, archive, progress) as context:
+            result = _run(context, archive, run, stack)
     except Busy as error:  # the other process answers for the submission, and records it
         return _failure(subject, agreement, archive, run, error)
     except Exception as error:  # even a bug must not cost the rest of the night its run
         result = _failure(subject, agreement, archive, run, error)
+    try:
+        _record(run, result, agreement, archive)
+    except StorageError as error:
+        if result.aip is None:
+            result = _failure(subject, agreement, archive, run, error)
     moment = f"{result.finished:%Y%m%dT%H%M%SZ}"
     name = f"{printable(subject.name)[:60]}-{moment}-{secrets.token_hex(3)}-{result.outcome}"
     try:
-        result = write_receipt(result, agreement, archive.receipts, name)
-        archive.catalogue.finish_ingest(
-            str(run.ingest_id),
-            subject=result.subject,
-            agreement=agreement.name,
-            outcome=str(result.outcome),
-            aip=result.aip,
-            now=timestamp(result.finished),
-            report=json.dumps(result.as_json(), ensure_ascii=False),
-        )
-    except (OSError, StorageError) as error:
-        return _failure(subject, agreement, archive, run, error)
-    return result
+        return write_receipt(result, agreement, archive.receipts, name)
+    except (OSError, ValueError) as error:  # what is kept is kept, with or without a paper
+        return replace(result, reason=f"{result.reason} The receipt could not be written: {error}".strip())
 
 
-def _run(context: IngestContext, archive: Archive, run: _Run) -> Result:
+def _record(run: _Run, result: Result, agreement: Agreement, archive: Archive) -> None:
+    """How it ended, for whoever asks tomorrow."""
+    archive.catalogue.finish_ingest(
+        str(run.ingest_id),
+        subject=result.subject,
+        agreement=agreement.name,
+        outcome=str(result.outcome),
+        aip=result.aip,
+        now=timestamp(result.finished),
+        report=json.dumps(result.as_json()),
+    )
+
+
+def _run(context: IngestContext, archive: Archive, run: _Run, stack: ExitStack) -> Result:
     _refuse_absent_stores(archive)
     verified = _judge(context, run)
     if verified is None or context.rejected:
@@ -141,6 +154,7 @@ def _run(context: IngestContext, archive: Archive, run: _Run) -> Result:
     run.ingest_id = submission.ingest_id
     urn = submission.package_id.urn
     catalogue = archive.catalogue
+    stack.enter_context(_only_one(archive.locks, str(submission.ingest_id), context.subject))
     context.attempt = catalogue.begin_ingest(
         str(submission.ingest_id),
         printable(str(context.subject)),
@@ -148,7 +162,11 @@ def _run(context: IngestContext, archive: Archive, run: _Run) -> Result:
         timestamp(context.clock()),
     )
     known = catalogue.aip(urn)
-    if known is not None and known.state == "kept" and _held_where_required(urn, archive.stores):
+    if known is not None and known.state != "kept":
+        context.add(problem("AGREE-REMOVED", found=known.state))
+        return _result(context, run, Outcome.HELD, verified)
+    if known is not None:
+        _require_held(urn, archive.stores)
         return _result(context, run, Outcome.DUPLICATE, verified, aip=urn, version=known.version)
     with run.stage("examine"):
         examined = examine(verified, context)
@@ -171,19 +189,24 @@ def _refuse_absent_stores(archive: Archive) -> None:
     """
     for one in archive.stores:
         try:
-            missing = not one.repository.exists()
+            require_present(one, archive.catalogue)
         except StoreUnavailable:
             if one.role is Role.REQUIRED:
-                raise
-            continue  # what it lacks is owed
-        if missing and archive.catalogue.count_copies(one.name):
-            reason = "it has no storage root, but should hold copies; is it mounted, is the name right?"
-            raise StoreRefused(one.name, reason)
+                raise  # what a secondary one lacks is owed
 
 
-def _held_where_required(urn: str, stores: Sequence[ArchivalStore]) -> bool:
-    """Stores out of the catalogue's sight may have been emptied; one small question to each."""
-    return all(one.repository.holds(urn) for one in stores if one.role is Role.REQUIRED)
+def _require_held(urn: str, stores: Sequence[ArchivalStore]) -> None:
+    """What the catalogue says is kept must be there; one small question to each required store.
+
+    Sending records again is no way to mend a copy: a copy may have later versions, and repair
+    knows where good bytes are. Raises DamagedArchive.
+    """
+    for one in stores:
+        if one.role is Role.REQUIRED and not one.repository.holds(urn):
+            raise DamagedArchive(
+                f"store “{one.name}” has lost or never got {urn}, which the archive keeps; "
+                "run “stele audit”, “stele store repair” or “stele store replicate”"
+            )
 
 
 def _judge(context: IngestContext, run: _Run) -> VerifiedSip | None:
@@ -281,6 +304,23 @@ def _failure(subject: Path, agreement: Agreement, archive: Archive, run: _Run, e
         finished=archive.clock(),
         reason=reason,
     )
+
+
+@contextmanager
+def _only_one(folder: Path, name: str, subject: Path) -> Iterator[None]:
+    """One process a submission, also among containers that share the work folder.
+
+    The system gives the lock up when its holder dies. Raises Busy.
+    """
+    import fcntl
+
+    folder.mkdir(exist_ok=True)
+    with (folder / name).open("w") as lock:  # never removed: a lock on a removed file locks nobody out
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise Busy(printable(str(subject)), "another process on this machine") from None
+        yield
 
 
 @contextmanager

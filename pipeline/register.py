@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import date
 
 from packages.package_file import timestamp
-from packages.paths import printable
 from pipeline.context import IngestContext
 from pipeline.store import StoredAip
 from pipeline.stored_record import StoredRecord, read_stored_record
@@ -27,7 +26,7 @@ def register(stored: StoredAip, catalogue: Catalogue, context: IngestContext) ->
         formats=record.formats,
         events=record.events,
         owed=stored.owed,
-        message=f"Ingest of {printable(context.subject.name)}",
+        message=f"Ingest of {context.subject_name}",
     )
     return record.aip
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, time
 
 from packages.package_file import timestamp
-from packages.paths import printable
 from packages.problem_catalogue import problem
 from pipeline.agreement import Agreement
 from pipeline.context import IngestContext
@@ -51,7 +50,7 @@ def store(planned: PlannedAip, stores: Sequence[ArchivalStore], context: IngestC
     """
     info = VersionInfo(
         created=timestamp(context.clock()),
-        message=f"Ingest of {printable(context.subject.name)}",
+        message=f"Ingest of {context.subject_name}",
         user=context.software.name,
         address=f"mailto:{context.agreement.archive.email or 'archive@stele.invalid'}",
     )

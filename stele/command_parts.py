@@ -47,10 +47,11 @@ def plain_errors() -> Iterator[None]:
         fail(str(error), EXIT_USAGE)
     except (PipelineError, StorageError) as error:
         fail(str(error))
+    except BrokenPipeError:  # the reader of our output went away
+        sys.stderr.close()
+        raise typer.Exit(0) from None
     except OSError as error:
         fail(f"{error.strerror or error}: {error.filename or ''}".rstrip(": "))
-    except BrokenPipeError:  # pragma: no cover  (the reader of our output went away)
-        sys.exit(0)
 
 
 def package_id(text: str) -> PackageId:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
+from itertools import islice
 from pathlib import Path
 from typing import Literal
 
@@ -100,10 +102,24 @@ def _catalogue(settings: Settings) -> Iterator[Finding]:
         catalogue = Catalogue(settings.catalogue_url)
         catalogue.migrate()
         aips, files, size = catalogue.totals()
+        if not aips and _stores_hold_objects(settings):
+            lost = "the stores hold objects it does not know; run “stele store rebuild”"
+            yield Finding("catalogue", "broken", lost, "everything but the stores")
+            return
         catalogue.close()
         yield Finding("catalogue", "ok", f"{aips} AIPs, {files} files, {size_text(size)}")
     except StorageError as error:
         yield Finding("catalogue", "broken", str(error))
+
+
+def _stores_hold_objects(settings: Settings) -> bool:
+    """One look into each store, not a listing."""
+    for store in settings.stores:
+        with suppress(StorageError, ValueError):
+            keys = build_store(store, settings).list("")
+            if any("/" in key and not key.startswith("extensions/") for key in islice(keys, 10)):
+                return True
+    return False
 
 
 def _store(name: str, settings: Settings) -> Finding:

@@ -41,7 +41,7 @@ def register(app: typer.Typer, store_app: typer.Typer) -> None:
 
 
 def audit(
-    hours: Annotated[float | None, typer.Option(help="Stop after so many hours.")] = None,
+    hours: Annotated[float | None, typer.Option(min=0, help="Stop after so many hours.")] = None,
     everything: Annotated[bool, typer.Option("--all", help="Every copy now, due or not.")] = False,
     home: Home = None,
     as_json: AsJson = False,
@@ -59,7 +59,7 @@ def audit(
         if hours is not None:
             budget = replace(budget, max_seconds=hours * 3600)
         if everything:
-            budget = replace(budget, ttl=timedelta(days=0))
+            budget = replace(budget, everything=True)
         for result in run(archive, budget):
             state = result.state
             counts[str(state)] += 1
@@ -239,7 +239,7 @@ def store_reconcile(home: Home = None, as_json: AsJson = False) -> None:
 
 
 def store_sweep(
-    days: Annotated[float, typer.Option(help="Untouched for so many days.")] = 2.0,
+    days: Annotated[float, typer.Option(min=0, help="Untouched for so many days.")] = 2.0,
     remove: Annotated[bool, typer.Option("--remove", help="Remove it; otherwise only show it.")] = False,
     home: Home = None,
     as_json: AsJson = False,

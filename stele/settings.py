@@ -150,7 +150,9 @@ def load_settings(home: Path) -> Settings:
     except (OSError, ValueError) as error:
         raise SettingsError(f"{path}: {error}") from error
     try:
-        return Settings(**{"home": home, **data})
+        settings = Settings(**{"home": home, **data})
+        # STELE_HOME has chosen the folder, or --home has; as a setting it would mix two archives.
+        return settings.model_copy(update={"home": home})
     except ValidationError as error:
         mistakes = "\n".join(
             f"  {'.'.join(str(part) for part in e['loc'])}: {e['msg']}" for e in error.errors()

@@ -32,6 +32,7 @@ def build_archive(settings: Settings) -> Archive:
         stores=tuple(_archival_store(store, settings) for store in settings.stores),
         work=settings.place(settings.work),
         receipts=settings.place(settings.receipts),
+        locks=settings.home / "locks",
         software=SOFTWARE,
         identifier=shared_identifier(settings.workers),
         sidecar_limit=settings.sidecar_max_files,
@@ -43,6 +44,7 @@ def _archival_store(store: StoreSettings, settings: Settings) -> ArchivalStore:
         OcflRepository(
             build_store(store, settings),
             lock_mode=store.object_lock if isinstance(store, S3StoreSettings) else None,
+            scratch=settings.place(settings.work),
         ),
         kind=store.kind,
         place=store.place,

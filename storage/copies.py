@@ -24,6 +24,7 @@ class CopyState(StrEnum):
     DAMAGED = "damaged"  # some object is not what it must be, or does not belong there
     MISSING = "missing"  # nothing of it is there
     UNREADABLE = "unreadable"  # the store could not be asked; says nothing about the bytes
+    UNVERIFIED = "unverified"  # it is there, and has not been looked at since the catalogue was rebuilt
     OWED = "owed"  # never written: the store was out of reach, or came later
 
 

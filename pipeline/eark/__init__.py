@@ -29,7 +29,7 @@ def judge_package(context: IngestContext, layout: Layout) -> tuple[int, int]:
         source = open_source(context.subject)
         assert source is not None, "its layout was read a moment ago"
         with closing(source):
-            screening, blocked = screen(source, context, lambda _: None)
+            screening, blocked = screen(source, context, lambda _path, _size: None)
             if not blocked:
                 context.add(*check_top(layout, context.subject.name))
                 files = _contents(source, layout.root, context)

@@ -56,7 +56,7 @@ class Layout:
         if entry.kind is EntryKind.FOLDER:
             self._add_folders(f"{path}/", filled=False)
         elif entry.kind is EntryKind.FILE:
-            self._bag.look(path)
+            self._bag.look(path, entry.size)
             self._add_folders(path, filled=not path.endswith(_PLACEHOLDER))
             if "/" not in path and len(self.loose) < 10:
                 self.loose.append(path)

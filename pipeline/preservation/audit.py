@@ -12,12 +12,13 @@ from pathlib import Path
 from packages.package_file import timestamp
 from packages.premis import EventOutcome, EventType
 from pipeline.ingest import Archive
+from pipeline.presence import absence
 from pipeline.preservation.events import event
 from pipeline.preservation.journal import write_journal
 from pipeline.preservation.repair import Repaired, repair_copy
 from storage.catalogue import AuditRow, CopyRow, DueCopy, EventRow
 from storage.copies import ArchivalStore, CopyState
-from storage.errors import StorageError
+from storage.errors import StorageError, StoreUnavailable
 from storage.fixity import CopyAudit, audit_copy, trusted_inventory
 
 __all__ = ["AuditBudget", "AuditResult", "audit", "audit_one", "plan"]
@@ -35,6 +36,7 @@ class AuditBudget:
     max_seconds: float
     repair: bool
     aside: Path
+    everything: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,9 @@ def plan(archive: Archive, budget: AuditBudget) -> list[DueCopy]:
     nights = max(1, math.ceil(budget.ttl / timedelta(days=1)))
     due: list[DueCopy] = []
     for store in archive.stores:
+        if budget.everything:
+            due += archive.catalogue.due(store.name, limit=budget.max_objects, before="9999")
+            continue
         if not store.audited:
             continue
         counts = archive.catalogue.count_copies(store.name)
@@ -88,6 +93,8 @@ def audit(archive: Archive, budget: AuditBudget) -> Iterator[AuditResult]:
     Every copy's result is recorded before the next one is read.
     """
     planned = plan(archive, budget)
+    if budget.everything:
+        archive.catalogue.close_audits(timestamp(archive.clock()))
     run = archive.catalogue.begin_audit(len(planned), timestamp(archive.clock()))
     planned = planned[: max(run.planned - run.done, 0)] if run.done else planned
     stores = {store.name: store for store in archive.stores}
@@ -114,6 +121,11 @@ def audit_one(archive: Archive, aip: str, store: ArchivalStore, budget: AuditBud
     """Read one copy, record what was found, repair it where the policy says so."""
     row = archive.catalogue.aip(aip)
     assert row is not None, "asked for by the catalogue"
+    reason = _absence(archive, store)
+    if reason:
+        seen = CopyAudit(store.name, aip, CopyState.UNREADABLE, reason=reason)
+        _record(archive, seen, row.version)
+        return AuditResult(seen, None)
     others = [one.repository for one in archive.stores if one is not store]
     trusted = trusted_inventory([store.repository, *others], aip, row.inventory_sha512)
     versions = {v.version: v.inventory_sha512 for v in archive.catalogue.versions(aip)}
@@ -125,8 +137,18 @@ def audit_one(archive: Archive, aip: str, store: ArchivalStore, budget: AuditBud
     _record(archive, seen, row.version)
     repaired = None
     if seen.state in _WRONG and budget.repair:
-        repaired = repair_copy(archive, seen, store, budget.aside)
+        try:
+            repaired = repair_copy(archive, seen, store, budget.aside)
+        except StorageError as error:  # one store that takes nothing must not stop the night
+            seen = replace(seen, reason=f"not repaired: {error}")
     return AuditResult(seen, repaired)
+
+
+def _absence(archive: Archive, store: ArchivalStore) -> str:
+    try:
+        return absence(store, archive.catalogue)
+    except StoreUnavailable as error:
+        return error.reason
 
 
 def _without_inventory(store: ArchivalStore, aip: str) -> CopyState:
@@ -138,11 +160,11 @@ def _without_inventory(store: ArchivalStore, aip: str) -> CopyState:
 
 def _record(archive: Archive, seen: CopyAudit, version: str) -> None:
     whole = seen.state is CopyState.VERIFIED
-    verified = timestamp(archive.clock()) if whole else ""
+    now = timestamp(archive.clock())
     kinds = ", ".join(f"{finding.kind} {finding.key}" for finding in seen.findings[:5])
     detail = seen.reason or kinds
     archive.catalogue.set_copy(
-        CopyRow(seen.object_id, seen.store, version, verified, str(seen.state), detail)
+        CopyRow(seen.object_id, seen.store, version, now if whole else "", str(seen.state), detail, now)
     )
     archive.catalogue.add_events(seen.object_id, _events(archive, seen))
 

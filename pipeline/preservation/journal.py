@@ -9,10 +9,12 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict
 
 from packages.package_file import timestamp
 from pipeline.ingest import Archive
+from pipeline.presence import require_present
 from storage.catalogue import EventRow
 from storage.errors import StorageError
 from storage.protocol import ObjectStore, Upload, read_all
@@ -39,6 +41,7 @@ def write_journal(archive: Archive) -> int:
         complete = True
         for store in archive.stores:
             try:
+                require_present(store, archive.catalogue)
                 store.repository.initialise()
                 store.repository.store.put([Upload.of(name, lines)])
             except StorageError:
@@ -51,8 +54,12 @@ def write_journal(archive: Archive) -> int:
 
 
 def read_journal(store: ObjectStore) -> Iterator[tuple[str, EventRow]]:
-    """(AIP, event) of everything a store's journals tell, oldest first, some perhaps twice."""
+    """(AIP, event) of everything a store's journals tell, oldest first, some perhaps twice.
+
+    A line that cannot be read is left out: the other stores have the same journals.
+    """
     for key in store.list(f"{FOLDER}/"):
-        for line in read_all(store, key).decode("utf-8").splitlines():
-            record = json.loads(line)
-            yield record.pop("aip"), EventRow(**record)
+        for line in read_all(store, key).decode("utf-8", "replace").split("\n"):
+            with suppress(ValueError, TypeError, AttributeError, KeyError):
+                record = json.loads(line)
+                yield record.pop("aip"), EventRow(**record)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from pipeline.ingest import Archive
 from pipeline.preservation.journal import read_journal
-from pipeline.preservation.removal import restore_tombstone
+from pipeline.preservation.removal import restore_hold, restore_tombstone
 from pipeline.stored_record import ForeignObject, StoredRecord, read_stored_record
 from storage.catalogue import AipRow, CopyRow, EventRow, VersionRow
 from storage.copies import ArchivalStore, CopyState
@@ -55,9 +55,9 @@ def _register(archive: Archive, store: ArchivalStore, root: str) -> Rebuilt:
     known = catalogue.aip(object_id)
     if known is None or _number(record.aip) > _number(known):
         _write(archive, record, versions)
-    catalogue.set_copy(
-        CopyRow(object_id, store.name, record.aip.version, record.aip.created, str(CopyState.VERIFIED), "")
-    )
+    if store.name not in {copy.store for copy in catalogue.copy_rows(object_id)}:
+        state = str(CopyState.UNVERIFIED)  # being there says nothing about its bytes
+        catalogue.set_copy(CopyRow(object_id, store.name, record.aip.version, "", state, ""))
     return Rebuilt(store.name, object_id, "")
 
 
@@ -93,13 +93,16 @@ def _history(archive: Archive, store: ArchivalStore) -> None:
             continue
         if not catalogue.known_event(row.id):
             catalogue.add_events(aip, [row], journaled=True)
+            restore_hold(archive, row)
         if row.outcome == "success" and row.type in ("fixity check", "replication", "recovery"):
             key = (aip, row.store)
             verified[key] = max(verified.get(key, ""), row.time)
     for (aip, name), moment in verified.items():
         for copy in catalogue.copy_rows(aip):
-            if copy.store == name and copy.verified < moment:
-                catalogue.set_copy(replace(copy, verified=moment))
+            if copy.store == name and copy.state == CopyState.UNVERIFIED:
+                catalogue.set_copy(
+                    replace(copy, verified=moment, looked=moment, state=str(CopyState.VERIFIED))
+                )
 
 
 def _removed(archive: Archive, aip: str, row: EventRow) -> None:

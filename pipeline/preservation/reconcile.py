@@ -73,10 +73,13 @@ def sweep(archive: Archive, older_than: timedelta, *, remove: bool) -> Iterator[
     """
     limit = archive.clock() - older_than
     for store in archive.stores:
-        target = store.repository.store
+        target, layout = store.repository.store, store.repository.layout
+        known = {layout.object_root(aip.id) for aip in archive.catalogue.aips()}
         for found in scan_objects(target):
-            if found.committed or found.newest > limit:
+            if found.committed or found.newest > limit or found.root in known:
                 continue
+            if store.repository.vouched(found.root):
+                continue  # it lost its root inventory and nothing else; “audit” and “repair” mend it
             yield _difference(DifferenceKind.NOT_COMMITTED, store, found)
             if remove and not store.repository.holds_root(found.root):
                 for key in found.keys:

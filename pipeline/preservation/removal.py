@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from packages.package_file import timestamp
 from packages.premis import EventOutcome, EventType
 from pipeline.errors import PipelineError, UnknownPackage
 from pipeline.ingest import Archive
+from pipeline.presence import require_present
 from pipeline.preservation.events import event
 from pipeline.preservation.journal import write_journal
 from storage.catalogue import AipRow, EventRow, HoldRow, RemovalRow
@@ -21,6 +23,7 @@ __all__ = [
     "lift_hold",
     "place_hold",
     "request_removal",
+    "restore_hold",
     "restore_tombstone",
 ]
 
@@ -42,8 +45,11 @@ def place_hold(archive: Archive, aip: str, *, reason: str, person: str) -> None:
     """Forbid the removal of an AIP until the hold is lifted. Raises UnknownPackage."""
     _known(archive, aip)
     now = timestamp(archive.clock())
-    archive.catalogue.set_hold(HoldRow(aip, _said(reason, "reason"), _said(person, "name"), now))
-    _tell(archive, aip, EventType.POLICY_ASSIGNMENT, f"hold placed by {person}: {reason}")
+    hold = HoldRow(aip, _said(reason, "reason"), _said(person, "name"), now)
+    archive.catalogue.set_hold(hold)
+    note = json.dumps({"hold": asdict(hold)}, ensure_ascii=False)
+    _tell(archive, aip, EventType.POLICY_ASSIGNMENT, f"hold placed by {person}: {reason}", note=note)
+    write_journal(archive)
 
 
 def lift_hold(archive: Archive, aip: str, *, reason: str, person: str) -> None:
@@ -53,7 +59,9 @@ def lift_hold(archive: Archive, aip: str, *, reason: str, person: str) -> None:
         raise RemovalRefused(f"there is no hold on {aip}")
     text = f"hold lifted by {_said(person, 'name')}: {_said(reason, 'reason')}"
     archive.catalogue.lift_hold(aip)
-    _tell(archive, aip, EventType.POLICY_ASSIGNMENT, text)
+    note = json.dumps({"hold": None, "aip": aip})
+    _tell(archive, aip, EventType.POLICY_ASSIGNMENT, text, note=note)
+    write_journal(archive)
 
 
 def request_removal(archive: Archive, aip: str, *, reason: str, person: str) -> RemovalRow:
@@ -80,12 +88,12 @@ def approve_removal(archive: Archive, aip: str, *, person: str) -> Removed:
     request = archive.catalogue.removal(aip)
     if request is None or request.removed:
         raise RemovalRefused(f"nobody asked for the removal of {aip}")
+    if _same_person(_said(person, "name"), request.requested_by):
+        raise RemovalRefused(f"{person} asked for this removal; another person must approve it")
+    _refuse_protected(archive, row)  # also when it is gone on with: a hold may have come since
+    for store in archive.stores:
+        require_present(store, archive.catalogue)  # before anything is gone
     if not request.approved_by:
-        if _said(person, "name").casefold() == request.requested_by.casefold():
-            raise RemovalRefused(f"{person} asked for this removal; another person must approve it")
-        _refuse_protected(archive, row)
-        for store in archive.stores:
-            store.repository.exists()  # raises here, before anything is gone
         request = replace(request, approved_by=person.strip())
         archive.catalogue.set_removal(request)
         archive.catalogue.set_state(aip, "removing")
@@ -138,6 +146,23 @@ def restore_tombstone(archive: Archive, aip: str, row: EventRow) -> None:
     record = json.loads(row.note)
     archive.catalogue.add_tombstone(AipRow(**record["aip"]))
     archive.catalogue.set_removal(RemovalRow(**record["removal"]))
+
+
+def restore_hold(archive: Archive, row: EventRow) -> None:
+    """A hold placed or lifted, from the journal."""
+    if row.type != EventType.POLICY_ASSIGNMENT.label or not row.note.startswith("{"):
+        return
+    record = json.loads(row.note)
+    if record.get("hold"):
+        archive.catalogue.set_hold(HoldRow(**record["hold"]))
+    elif "aip" in record:
+        archive.catalogue.lift_hold(record["aip"])
+
+
+def _same_person(one: str, other: str) -> bool:
+    """Names are compared as people read them: case, width and spaces make no second person."""
+    names = (" ".join(unicodedata.normalize("NFKC", name).casefold().split()) for name in (one, other))
+    return len(set(names)) == 1
 
 
 def _known(archive: Archive, aip: str) -> AipRow:

@@ -14,6 +14,7 @@ from packages.digest import PREFERRED
 from packages.package_file import timestamp
 from packages.premis import EventOutcome, EventType
 from pipeline.ingest import Archive
+from pipeline.presence import require_present
 from pipeline.preservation.events import event
 from pipeline.preservation.replicate import replicate_one
 from storage.catalogue import CopyRow
@@ -54,6 +55,7 @@ def repair_copy(archive: Archive, audit: CopyAudit, target: ArchivalStore, aside
     ``aside``. Raises StoreUnavailable when the damaged store itself cannot be written.
     """
     aip = audit.object_id
+    require_present(target, archive.catalogue)
     if audit.state is CopyState.MISSING:
         made = replicate_one(archive, aip, target)
         state = CopyState.VERIFIED if made.made else CopyState.MISSING
@@ -72,7 +74,7 @@ def repair_copy(archive: Archive, audit: CopyAudit, target: ArchivalStore, aside
     expected = expected_objects(*trusted, versions)
     sources = [one for one in archive.stores if one is not target]
     kept = aside / timestamp(archive.clock()).replace(":", "") / target.name / aip.replace(":", "-")
-    mender = _Mender(target, sources, expected, aip, kept)
+    mender = _Mender(target, sources, expected, aip, kept, archive.work)
     mended = [finding.key for finding in audit.findings if mender.mend(finding)]
     left = tuple(finding.key for finding in audit.findings if finding.key not in mended)
     again = audit_copy(target.repository, aip, trusted, versions)
@@ -90,7 +92,9 @@ class _Mender:
         expected: Expected,
         aip: str,
         aside: Path,
+        scratch: Path,
     ) -> None:
+        self._scratch = scratch
         self._store = target.repository.store
         self._root = target.repository.layout.object_root(aip)
         self._sources = sources
@@ -110,7 +114,7 @@ class _Mender:
             self._keep_aside(finding.key)
             self._store.replace(Upload.of(key, content))
             return True
-        with tempfile.TemporaryDirectory(prefix="stele-") as folder:
+        with tempfile.TemporaryDirectory(prefix="repair-", dir=self._scratch) as folder:
             good = Path(folder, "object")
             size = self._fetch(finding.key, finding.expected, good)
             if size is None:

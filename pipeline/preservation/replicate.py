@@ -9,6 +9,7 @@ from datetime import datetime
 from packages.package_file import timestamp
 from packages.premis import EventOutcome, EventType
 from pipeline.ingest import Archive
+from pipeline.presence import require_present
 from pipeline.preservation.events import event
 from storage.catalogue import AipRow, CopyRow
 from storage.copies import ArchivalStore, CopyState
@@ -16,6 +17,9 @@ from storage.errors import StorageError
 from storage.fixity import audit_copy, trusted_inventory
 
 __all__ = ["Replicated", "replicate", "replicate_one"]
+
+
+_FOR_REPAIR = {CopyState.DAMAGED, CopyState.UNREADABLE, CopyState.UNVERIFIED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +34,15 @@ class Replicated:
 
 
 def replicate(archive: Archive, stores: Sequence[ArchivalStore] | None = None) -> Iterator[Replicated]:
-    """Fill every store (or those given) with what it lacks. Running it again costs little."""
+    """Fill every store (or those given) with what it lacks. Running it again costs little.
+
+    What is damaged is left to repair, which looks at every object before it replaces one.
+    """
     for target in stores or archive.stores:
         for aip in archive.catalogue.lacking(target.name):
-            yield replicate_one(archive, aip, target)
+            copy = next((c for c in archive.catalogue.copy_rows(aip) if c.store == target.name), None)
+            if copy is None or copy.state not in _FOR_REPAIR:
+                yield replicate_one(archive, aip, target)
 
 
 def replicate_one(archive: Archive, aip: str, target: ArchivalStore) -> Replicated:
@@ -48,6 +57,7 @@ def replicate_one(archive: Archive, aip: str, target: ArchivalStore) -> Replicat
         if source is target:
             continue
         try:
+            require_present(target, catalogue)
             target.repository.copy_from(source.repository, aip, retain_until=_retained(row))
         except (StorageError, OSError) as error:
             reason = f"{source.name}: {error}"

@@ -23,18 +23,20 @@ from packages.xml_text import encoded
 from pipeline.agreement import Agreement
 from pipeline.context import IngestContext
 from pipeline.describe.metadata_files import Shelf
-from pipeline.errors import PipelineError, UnknownPackage
+from pipeline.errors import DamagedArchive, PipelineError, UnknownPackage
 from pipeline.export import AipReader
 from pipeline.ingest import Archive, run_context
+from pipeline.presence import require_present
 from pipeline.preservation.added_representation import AddedRepresentation, add_representation
 from pipeline.preservation.premis_update import updated_premis
 from pipeline.store import retained_until
 from pipeline.stored_record import read_stored_record
 from schemas.xml import XmlRefused, parse
+from storage.catalogue import AipRow
 from storage.copies import ArchivalStore, Role
-from storage.errors import StorageError
+from storage.errors import ObjectMissing, StorageError, StoreUnavailable
 from storage.ocfl.inventory import StoredVersion, VersionInfo
-from storage.ocfl.objects import StoredFile
+from storage.ocfl.objects import OcflRepository, StoredFile
 
 __all__ = ["Change", "UpdateRefused", "Updated", "update_aip"]
 
@@ -89,7 +91,7 @@ def update_aip(aip: str, change: Change, archive: Archive) -> Updated:
     archive.catalogue.begin_ingest(str(lock), f"update of {aip}", row.agreement, now)
     outcome = "failed"
     try:
-        reader = AipReader(package, archive.repositories)
+        reader = AipReader(package, _current(archive, row))
         agreement = Agreement.model_validate_json(_read(reader, "documentation/agreement.json"))
         with run_context(change.representation or Path(aip), agreement, archive) as context:
             updated = _Update(reader, change, archive, context).run()
@@ -100,6 +102,30 @@ def update_aip(aip: str, change: Change, archive: Archive) -> Updated:
             str(lock), subject=f"update of {aip}", agreement=row.agreement, outcome=outcome, aip=aip,
             now=timestamp(archive.clock()), report="{}",
         )  # fmt: skip
+
+
+def _current(archive: Archive, row: AipRow) -> tuple[OcflRepository, ...]:
+    """The stores whose copy is of the version the catalogue knows; every required one must be.
+
+    Raises StoreRefused, StoreUnavailable, DamagedArchive: on an older copy two versions would
+    get the same number.
+    """
+    current = []
+    for one in archive.stores:
+        try:
+            require_present(one, archive.catalogue)
+            if one.repository.inventory_digest(row.id) == row.inventory_sha512:
+                current.append(one.repository)
+                continue
+            reason = "holds another version"
+        except (ObjectMissing, StoreUnavailable) as error:
+            reason = str(error)
+        if one.role is Role.REQUIRED:
+            raise DamagedArchive(
+                f"store “{one.name}” has not got {row.version} of {row.id} ({reason}); "
+                "run “stele store repair” or “stele store replicate” first"
+            )
+    return tuple(current)
 
 
 def _check(change: Change) -> None:

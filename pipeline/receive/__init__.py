@@ -46,7 +46,7 @@ def receive(context: IngestContext) -> ReceivedSip | None:
         source = open_source(context.subject)
         if source is None:
             found = _form_of(context.subject)
-            context.add(problem("ARC-UNSUPPORTED", context.subject.name, found=found))
+            context.add(problem("ARC-UNSUPPORTED", context.subject_name, found=found))
             return None
         with closing(source):
             return _receive(source, context)
@@ -59,9 +59,9 @@ def archive_faults(context: IngestContext) -> Iterator[None]:
     try:
         yield
     except EncryptedArchive as error:
-        context.add(problem("ARC-ENCRYPTED", context.subject.name, found=str(error)))
+        context.add(problem("ARC-ENCRYPTED", context.subject_name, found=str(error)))
     except CorruptArchive as error:
-        context.add(problem("ARC-CORRUPT", context.subject.name, found=str(error)))
+        context.add(problem("ARC-CORRUPT", context.subject_name, found=str(error)))
 
 
 def _receive(source: Source, context: IngestContext) -> ReceivedSip | None:
@@ -74,13 +74,13 @@ def _receive(source: Source, context: IngestContext) -> ReceivedSip | None:
         return None
     folder = finder.folder
     if folder is None:
-        context.add(problem("BAG-NOT-A-BAG", context.subject.name, found=_not_a_bag(screening)))
+        context.add(problem("BAG-NOT-A-BAG", context.subject_name, found=_not_a_bag(screening)))
         return None
     worklist = Worklist(context.work, finder.algorithms)
     taken = take_custody(source, folder, worklist, context)
     if taken != finder.fingerprint:
         raise SubmissionUnreadable(f"{context.subject} changed while it was being read")
-    note = f"{taken.files} files from {paths.printable(context.subject.name)}"
+    note = f"{taken.files} files from {context.subject_name}"
     if source.form != "folder":
         context.event(EventType.UNPACKING, f"unpacked a {source.form} archive", note=note)
     algorithms = ", ".join(algorithm.mets_name for algorithm in worklist.algorithms)
@@ -88,13 +88,15 @@ def _receive(source: Source, context: IngestContext) -> ReceivedSip | None:
     return ReceivedSip(source.form, folder, worklist)
 
 
-def screen(source: Source, context: IngestContext, look: Callable[[str], None]) -> tuple[Screening, bool]:
+def screen(
+    source: Source, context: IngestContext, look: Callable[[str, int], None]
+) -> tuple[Screening, bool]:
     """Report on every entry and show ``look`` the files; whether nothing may be written to disk."""
     screening = Screening(context.work, context.agreement.limits, source.packed_size)
     blocked = False
     for entry in source.entries():
         if entry.kind is EntryKind.FILE:
-            look(paths.normalise(entry.path))
+            look(paths.normalise(entry.path), entry.size)
         blocked |= _report(context, screening.look(entry))
     blocked |= _report(context, screening.close())
     return screening, blocked
@@ -119,9 +121,9 @@ class BagFinder:
         self._manifests: list[str] = []
         self.fingerprint = Fingerprint()
 
-    def look(self, path: str) -> None:
+    def look(self, path: str, size: int) -> None:
         """A file of the submission, its path normalised."""
-        self.fingerprint.add(path)
+        self.fingerprint.add(path, size)
         top, slash, rest = path.partition("/")
         self._at_top |= path == "bagit.txt"
         if len(self._tops) < 2:  # more than one is all there is to know

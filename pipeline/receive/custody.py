@@ -34,10 +34,10 @@ class Fingerprint:
     files: int = 0
     names: int = 0
 
-    def add(self, path: str) -> None:
+    def add(self, path: str, size: int) -> None:
         """One file more, in any order."""
         self.files += 1
-        self.names ^= hash(path)
+        self.names ^= hash((path, size))
 
 
 def take_custody(source: Source, folder: str, worklist: Worklist, context: IngestContext) -> Fingerprint:
@@ -50,7 +50,7 @@ def take_custody(source: Source, folder: str, worklist: Worklist, context: Inges
     seen = Fingerprint()
     for entry, opener in source.contents():
         path = paths.normalise(entry.path)
-        seen.add(path)
+        seen.add(path, entry.size)
         if not path.startswith(folder):
             continue
         path = path[len(folder) :]
@@ -88,6 +88,11 @@ def _take_one(
             copied = _copy(stream, descriptor, entry, worklist, context)
         finally:
             os.close(descriptor)
+    if copied.size != entry.size:
+        raise SubmissionUnreadable(
+            f"{paths.printable(entry.path)} is still being written, or was cut short: "
+            f"{entry.size} bytes when it was listed, {copied.size} when it was read"
+        )
     context.progress("receive", 0, 1)
     return ReceivedFile(
         path=path,

@@ -17,6 +17,9 @@ __all__ = ["Screening", "expansion"]
 
 _RATIO_FROM = 1 << 20  # small files may compress as well as they like
 _BATCH = 2000
+# Systems take 4,096 bytes of path; the AIP's own folders, and those of an export, come before it.
+_LONGEST = 3000
+_DEEPEST = 100
 _SEGMENT = r"(?!(?:con|prn|aux|nul|com\d|lpt\d)(?:[./]|$))[a-z0-9_-](?:[a-z0-9._-]{0,98}[a-z0-9_-])?"
 _HARMLESS = re.compile(rf"(?i){_SEGMENT}(?:/{_SEGMENT})*")
 _SCHEMA = """
@@ -54,18 +57,23 @@ class Screening:
                 self.examples.append(paths.printable(entry.path))
         # Most names are harmless and most entries plain files; only the others cost time.
         path = entry.path
-        if not (is_file and _HARMLESS.fullmatch(path)):
+        if not (is_file and len(path) < 500 and _HARMLESS.fullmatch(path)):
             path = paths.normalise(entry.path)
             yield from self._name(entry, path)
         elif entry.encrypted:
             yield from _kind(entry, path)
         if is_file:
             yield from self._ratio(entry)
-        if path:
+        if path and len(path) <= _LONGEST and path.count("/") < _DEEPEST:
             self._remember(path, 0 if entry.kind is not EntryKind.FOLDER else 1)
 
     def _name(self, entry: Entry, path: str) -> Iterator[Problem]:
-        shown = paths.printable(entry.path)
+        shown = paths.printable(entry.path[:500])
+        size, depth = len(entry.path.encode("utf-8", "surrogateescape")), path.count("/") + 1
+        if size > _LONGEST or depth > _DEEPEST:
+            limit = f"{_LONGEST} bytes and {_DEEPEST} levels"
+            yield problem("PATH-TOO-LONG", shown, expected=limit, found=f"{size} bytes, {depth} levels")
+            return
         reason = paths.escape_reason(entry.path)
         if reason:
             yield problem("PATH-ESCAPE", shown, found=reason)

@@ -375,8 +375,11 @@ def open_source(path: Path) -> Source | None:
     Raises SubmissionUnreadable when there is nothing to read, CorruptArchive, EncryptedArchive.
     """
     try:
-        if path.is_dir():
+        mode = path.stat().st_mode
+        if stat.S_ISDIR(mode):
             return FolderSource(path)
+        if not stat.S_ISREG(mode):
+            raise SubmissionUnreadable(f"{path} is neither a file nor a folder")
         with path.open("rb") as stream:
             head = stream.read(512)
     except FileNotFoundError:

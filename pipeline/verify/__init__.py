@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass
 
 from packages.identifiers import IngestId
-from packages.paths import bag_encode, printable
+from packages.paths import bag_encode
 from packages.premis import EventOutcome, EventType
 from packages.problem_catalogue import problem
 from pipeline.context import IngestContext, Submission
@@ -69,7 +69,7 @@ def _identify(received: ReceivedSip, info: bag_info.BagInfo, context: IngestCont
         external_identifier=external,
         content_digest=hasher.hexdigest(),
     )
-    title = info.first("External-Description") or external or printable(context.subject.name)
+    title = info.first("External-Description") or external or context.subject_name
     return Submission(
         ingest_id=ingest_id,
         package_id=ingest_id.package_id(),

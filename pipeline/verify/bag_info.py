@@ -18,6 +18,7 @@ from pipeline.verify.tag_files import Report, TagFiles
 # “Label: value”; the draft versions allowed white space before the colon.
 _LABEL_V1 = re.compile(r"[^\s:][^:]*(?<!\s): ?.*|[^\s:][^:]*(?<!\s):[ \t]+.*|[^\s:][^:]*(?<!\s):")
 _LABEL_DRAFT = re.compile(r"[^\s:][^:]*:.*")
+_ODD_LINE_END = re.compile("[\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
 # Reserved labels of which the RFC says that they SHOULD or MUST NOT be repeated.
 _SINGLE = ("Bagging-Date", "Payload-Oxum", "Bag-Size", "Bag-Count", "Bag-Group-Identifier")
 
@@ -67,7 +68,9 @@ def _check_lines(tags: TagFiles, name: str, declared: Declaration, report: Repor
         if not line.strip():
             continue
         continuation = line[0] in " \t" and not first
-        if not continuation and not pattern.fullmatch(line):
+        # Other line ends than CR and LF: readers of bags disagree on them, so fields would get lost.
+        odd = _ODD_LINE_END.search(line)
+        if odd or (not continuation and not pattern.fullmatch(line)):
             report(problem("BAG-INFO-LABEL", name, found=line[:120]))
             well_formed = False
         first = False

@@ -80,9 +80,9 @@ def _parse(lines: list[str], report: Report) -> Declaration:
             report(problem("BAG-DECLARATION", "bagit.txt", found=f"Illegal white space in “{line}”"))
     try:
         codec = codecs.lookup(encoding.group(1)).name
-        if codec in _NO_TEXT or "".encode(codec) is None:
+        if codec in _NO_TEXT or not "a".encode(codec):
             raise LookupError(codec)
-    except LookupError:
+    except (LookupError, ValueError, TypeError):  # also codecs that are no text encodings
         report(problem("BAG-DECLARATION", "bagit.txt", found=f"Unknown encoding {encoding.group(1)}"))
         codec = "utf-8"
     return Declaration(number[0], number[1], codec)

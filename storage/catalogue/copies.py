@@ -26,10 +26,12 @@ class CopyRecords(Database):
             return tuple(CopyRow(**row._mapping) for row in connection.execute(query))
 
     def set_copy(self, copy: CopyRow) -> None:
-        """Record what is known of one copy now. An empty ``verified`` keeps the earlier moment."""
+        """Record what is known of one copy now. Empty moments keep the earlier ones."""
         values = {"version": copy.version, "state": copy.state, "detail": copy.detail}
         if copy.verified:
             values["verified"] = copy.verified
+        if copy.looked or copy.verified:
+            values["looked"] = copy.looked or copy.verified
         key = (COPY.c.aip == copy.aip) & (COPY.c.store == copy.store)
         with self._transaction() as connection:
             if connection.execute(sql_update(COPY).where(key).values(values)).rowcount == 0:
@@ -37,7 +39,7 @@ class CopyRecords(Database):
                 connection.execute(insert(COPY).values({**values, **fresh}))
 
     def lacking(self, store: str) -> Iterator[str]:
-        """AIPs of which this store has no verified copy of the newest version."""
+        """AIPs of which this store has no verified copy of the newest version, whatever the reason."""
         joined = AIP.outerjoin(COPY, (COPY.c.aip == AIP.c.id) & (COPY.c.store == store))
         query = (
             select(AIP.c.id)
@@ -62,16 +64,17 @@ class CopyRecords(Database):
             return {state: int(number) for state, number in connection.execute(query)}
 
     def due(self, store: str, *, limit: int, before: str) -> list[DueCopy]:
-        """The copies of a store that were verified longest ago, before ``before``.
+        """The copies of a store that were looked at longest ago, before ``before``.
 
-        Owed copies are replication's business and are left out.
+        Longest unseen, not longest unverified: a copy that stays damaged must not stand in the way
+        of the others. Owed copies are replication's business and are left out.
         """
         query = (
             select(COPY.c.aip, COPY.c.store, COPY.c.verified, AIP.c.bytes)
             .join(AIP, AIP.c.id == COPY.c.aip)
-            .where(COPY.c.store == store, COPY.c.verified < before)
+            .where(COPY.c.store == store, COPY.c.looked < before)
             .where(COPY.c.state != "owed", AIP.c.state == "kept")
-            .order_by(COPY.c.verified, COPY.c.aip)
+            .order_by(COPY.c.looked, COPY.c.aip)
             .limit(limit)
         )
         with self._transaction() as connection:
@@ -95,6 +98,12 @@ class CopyRecords(Database):
                 connection.execute(insert(AUDIT).values(values))
                 row = connection.execute(unfinished.limit(1)).one()
         return AuditRow(**row._mapping)
+
+    def close_audits(self, now: str) -> None:
+        """Give up runs that were cut off: a new one is to begin at its beginning."""
+        with self._transaction() as connection:
+            open_ones = sql_update(AUDIT).where(AUDIT.c.finished.is_(None))
+            connection.execute(open_ones.values(finished=now))
 
     def save_audit(self, audit: AuditRow) -> None:
         """Record how far a run has come."""

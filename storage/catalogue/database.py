@@ -11,9 +11,9 @@ from typing import Any
 from sqlalchemy import Connection, create_engine, event
 from sqlalchemy import inspect as inspect_database
 from sqlalchemy import text as sql_text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import ArgumentError, DBAPIError
 
-from storage.errors import StoreUnavailable
+from storage.errors import StoreRefused, StoreUnavailable
 
 _HEAD = "0002"
 
@@ -22,7 +22,10 @@ class Database:
     """A database by SQLAlchemy URL; SQLite files are opened in WAL mode."""
 
     def __init__(self, url: str) -> None:
-        self._engine = create_engine(url)
+        try:
+            self._engine = create_engine(url)
+        except (ArgumentError, ImportError) as error:  # not a URL, or no driver for it
+            raise StoreRefused("catalogue", str(error)) from error
         if self._engine.dialect.name == "sqlite":
             event.listen(self._engine, "connect", _sqlite_pragmas)
 
@@ -33,12 +36,16 @@ class Database:
                 return
             from alembic import command  # a second to import, needed once in a lifetime
             from alembic.config import Config
+            from alembic.util.exc import CommandError
 
             config = Config()
             folder = Path(str(files("storage.catalogue").joinpath("migrations")))
             config.set_main_option("script_location", str(folder))
             config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+            try:
+                command.upgrade(config, "head")
+            except CommandError as error:  # written by a newer Stele
+                raise StoreRefused("catalogue", str(error)) from error
 
     def close(self) -> None:
         """Give back the connections."""

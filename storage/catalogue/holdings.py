@@ -43,7 +43,8 @@ class Holdings(Database):
             _put_aip(connection, aip)
             _put_version(connection, aip, message, version_created or aip.created)
             good = {"aip": aip.id, "version": aip.version, "verified": verified or aip.created}
-            lacking = {"aip": aip.id, "version": "", "verified": "", "state": "owed"}
+            good["looked"] = good["verified"]
+            lacking = {"aip": aip.id, "version": "", "verified": "", "looked": "", "state": "owed"}
             copies = [{**good, "store": s, "state": "verified", "detail": ""} for s in stores]
             copies += [{**lacking, "store": s, "detail": why} for s, why in owed]
             for table, rows in (

@@ -44,9 +44,10 @@ class IngestRecords(Database):
                 return 1
             if row.outcome == RUNNING and row.owner != owner and self._alive(row, now):
                 raise Busy(subject, row.owner)
-            connection.execute(
+            taken = connection.execute(
                 sql_update(INGEST)
                 .where(INGEST.c.id == ingest_id)
+                .where(INGEST.c.owner == row.owner, INGEST.c.attempts == row.attempts)
                 .values(
                     outcome=RUNNING,
                     owner=owner,
@@ -55,6 +56,8 @@ class IngestRecords(Database):
                     started=now,
                 )
             )
+            if taken.rowcount == 0:
+                raise Busy(subject, "another process that began this moment")
             return int(row.attempts) + 1
 
     def _alive(self, row: Any, now: str) -> bool:

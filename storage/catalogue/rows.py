@@ -94,7 +94,10 @@ class VersionRow:
 
 @dataclass(frozen=True, slots=True)
 class CopyRow:
-    """What is known of one copy. ``verified`` is RFC 3339, empty when it never was."""
+    """What is known of one copy. ``verified`` is RFC 3339, empty when it never was.
+
+    ``looked`` is when it was last read, whatever was found then.
+    """
 
     aip: str
     store: str
@@ -102,6 +105,7 @@ class CopyRow:
     verified: str
     state: str
     detail: str
+    looked: str = ""
 
 
 @dataclass(frozen=True, slots=True)

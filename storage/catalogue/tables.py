@@ -74,6 +74,7 @@ COPY = Table(
     Column("verified", String(32), nullable=False),  # when every byte was last seen right; "" = never
     Column("state", String(16), nullable=False, server_default="verified"),
     Column("detail", Text, nullable=False, server_default=""),
+    Column("looked", String(32), nullable=False, server_default=""),  # last read, whatever was found
 )
 FORMAT = Table(
     "format",
@@ -127,6 +128,6 @@ REMOVAL = Table(
     Column("removed", String(32), nullable=False, server_default=""),
 )
 Index("ix_aip_agency", AIP.c.agency)
-Index("ix_copy_due", COPY.c.store, COPY.c.verified)
+Index("ix_copy_due", COPY.c.store, COPY.c.looked)
 Index("ix_event_journaled", EVENT.c.journaled, sqlite_where=EVENT.c.journaled == false())
 Index("ix_ingest_outcome", INGEST.c.outcome)

@@ -54,22 +54,26 @@ class OcflRepository:
         store: ObjectStore,
         layout: HashAndIdLayout | None = None,
         lock_mode: LockMode | None = None,
+        scratch: Path | None = None,
     ) -> None:
-        """``lock_mode`` locks, in a store that can, every object that has a day to be kept until."""
+        """``lock_mode`` locks, in a store that can, every object that has a day to be kept until.
+
+        ``scratch`` is where what must be spooled goes; None = the system's temporary folder.
+        """
+        self._scratch = scratch
         self.store = store
         self._lock_mode = lock_mode
         self.layout = layout or HashAndIdLayout()
         self._initialised = False
 
     def exists(self) -> bool:
-        """Whether there is a storage root; asked until the answer was yes."""
-        if not self._initialised:
-            self._initialised = self.store.size(NAMASTE_ROOT[0]) is not None
-        return self._initialised
+        """Whether there is a storage root. Asked anew each time: disks are unmounted at night."""
+        return self.store.size(NAMASTE_ROOT[0]) is not None
 
     def initialise(self) -> None:
-        """Make the storage root if it is not there yet; asked once a process, before the first write."""
-        if self.exists():
+        """Make the storage root if it is not there yet; looked at once a process, before a write."""
+        if self._initialised or self.exists():
+            self._initialised = True
             return
         for key, content in self.layout.root_files().items():
             if self.store.size(key) is None:
@@ -146,6 +150,19 @@ class OcflRepository:
         before it was written. False when no version can vouch.
         """
         root = self.layout.object_root(object_id)
+        good = self._vouched(root)
+        if good is None:
+            return False
+        sidecar = f"{sha512_hex(good)} {INVENTORY}\n".encode()
+        self.store.replace(Upload.of(f"{root}/{SIDECAR}", sidecar))
+        self.store.replace(Upload.of(f"{root}/{INVENTORY}", good))
+        return True
+
+    def vouched(self, root: str) -> bool:
+        """Whether a version below an object root has an inventory that its sidecar confirms."""
+        return self._vouched(root) is not None
+
+    def _vouched(self, root: str) -> bytes | None:
         good: bytes | None = None
         for number in range(1, 10_000):
             try:
@@ -154,12 +171,7 @@ class OcflRepository:
                     good = content
             except ObjectMissing:
                 break
-        if good is None:
-            return False
-        sidecar = f"{sha512_hex(good)} {INVENTORY}\n".encode()
-        self.store.replace(Upload.of(f"{root}/{SIDECAR}", sidecar))
-        self.store.replace(Upload.of(f"{root}/{INVENTORY}", good))
-        return True
+        return good
 
     def inventory_digest(self, object_id: str) -> str:
         """The SHA-512 of the root inventory's bytes. Raises ObjectMissing."""
@@ -273,7 +285,7 @@ class OcflRepository:
 
     def _commit(self, root: str, inventory: Iterable[bytes], lock: dict[str, Any]) -> str:
         """Write inventories and declaration; the root inventory last, which is the commit."""
-        with tempfile.TemporaryDirectory(prefix="stele-") as folder:
+        with tempfile.TemporaryDirectory(prefix="stele-", dir=self._scratch) as folder:
             path = Path(folder, INVENTORY)
             with path.open("wb") as sink:
                 size, digest = write_hashed(sink, inventory)
@@ -307,11 +319,11 @@ class OcflRepository:
         inventory = source.inventory(object_id)
         here: set[str] = set()
         if self.holds(object_id):
-            manifest = self.inventory(object_id).manifest
+            manifest = self._earlier_version_of(source, object_id).manifest
             here = {content for contents in manifest.values() for content in contents}
         elif not first_attempt:
             self.remove_garbage(object_id)
-        with tempfile.TemporaryDirectory(prefix="stele-") as folder:
+        with tempfile.TemporaryDirectory(prefix="stele-", dir=self._scratch) as folder:
             lock = self._lock(retain_until)
             copier = _Copier(source, self, object_id, Path(folder), lock)
             wanted = (
@@ -326,6 +338,22 @@ class OcflRepository:
         for name in (*small, NAMASTE_OBJECT[0], SIDECAR, INVENTORY):
             content = read_all(source.store, f"{origin}/{name}")
             self.store.replace(replace(Upload.of(f"{root}/{name}", content), **lock))
+
+    def _earlier_version_of(self, source: OcflRepository, object_id: str) -> Inventory:
+        """Our inventory, if the source's object grew out of just this version.
+
+        Raises InventoryUnreadable otherwise: two copies that went different ways are nothing a
+        program may decide about.
+        """
+        ours = self.inventory(object_id)
+        digest = self.inventory_digest(object_id)
+        for version in source.versions(object_id):
+            if version.version == ours.head and version.inventory_sha512 == digest:
+                return ours
+        raise InventoryUnreadable(
+            object_id, code="E066", reason=f"{ours.head} in “{self.store.name}” is not the one "
+            f"that “{source.store.name}” has; compare both before one is replaced",
+        )  # fmt: skip
 
     def remove(self, object_id: str) -> None:
         """Take an object away. Its root inventory goes first, so that no reader sees a part of it;
@@ -355,10 +383,11 @@ class OcflRepository:
     def remove_garbage(self, object_id: str) -> int:
         """Delete what an uncommitted attempt left; the number of objects removed.
 
-        Raises ObjectExists when the object is committed: then nothing of it is garbage.
+        Raises ObjectExists when the object is committed: then nothing of it is garbage. So also
+        when only the root inventory is lost and a version still vouches for itself; it is put back.
         """
         root = self.layout.object_root(object_id)
-        if self.holds(object_id):
+        if self.holds(object_id) or self.finish_commit(object_id):
             raise ObjectExists(object_id)
         keys = list(self.store.list(f"{root}/"))
         for key in keys:

@@ -13,10 +13,12 @@ def upgrade() -> None:
         ("aip", sa.Column("retain_until", sa.String(32), nullable=False, server_default="")),
         ("copy", sa.Column("state", sa.String(16), nullable=False, server_default="verified")),
         ("copy", sa.Column("detail", sa.Text, nullable=False, server_default="")),
+        ("copy", sa.Column("looked", sa.String(32), nullable=False, server_default="")),
         ("event", sa.Column("store", sa.String(64), nullable=False, server_default="")),
         ("event", sa.Column("journaled", sa.Boolean, nullable=False, server_default=sa.true())),
     ):
         op.add_column(table, column)
+    op.execute("UPDATE copy SET looked = verified")
     op.create_table(
         "version",
         sa.Column("aip", sa.String(45), sa.ForeignKey("aip.id"), primary_key=True),
@@ -55,7 +57,7 @@ def upgrade() -> None:
         sa.Column("approved_by", sa.Text, nullable=False, server_default=""),
         sa.Column("removed", sa.String(32), nullable=False, server_default=""),
     )
-    op.create_index("ix_copy_due", "copy", ["store", "verified"])
+    op.create_index("ix_copy_due", "copy", ["store", "looked"])
     op.create_index("ix_event_journaled", "event", ["journaled"], sqlite_where=sa.text("journaled = 0"))
 
 
@@ -67,6 +69,7 @@ def downgrade() -> None:
     for table, column in (
         ("event", "journaled"),
         ("event", "store"),
+        ("copy", "looked"),
         ("copy", "detail"),
         ("copy", "state"),
         ("aip", "retain_until"),
