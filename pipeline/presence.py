@@ -8,7 +8,7 @@ from storage.errors import StoreRefused
 
 __all__ = ["absence", "require_present"]
 
-_HELD = ("verified", "damaged", "unverified")
+_HELD = ("verified", "damaged", "unverified", "unreadable")
 
 
 def absence(store: ArchivalStore, catalogue: Catalogue) -> str:

@@ -66,9 +66,13 @@ class Proof:
         return {**where, "VersionId": version} if version and version != "null" else where
 
     def _read_back(self, upload: Upload, where: dict[str, Any]) -> None:
-        """Hash the stored bytes; a body cut short or a flipped byte is read again before judging."""
+        """Hash the stored bytes; a body cut short or a flipped byte is read again before judging.
+
+        After a reading that was wrong a single right one proves nothing: two must agree.
+        """
         found, cut = "", None
-        for attempt in range(_READINGS):
+        right, needed = 0, 1
+        for attempt in range(_READINGS + 1):
             if attempt:
                 time.sleep(_PAUSE * 2**attempt * random.uniform(0.5, 1.0))
             try:
@@ -78,8 +82,10 @@ class Proof:
             except (BotoCoreError, HTTPError) as error:
                 cut = error
                 continue
-            if found == upload.sha512:
+            right = right + 1 if found == upload.sha512 else 0
+            if right == needed:
                 return
+            needed = needed if right else 2
         if cut is not None:
             raise cut
         raise WriteMismatch(upload.key, expected=upload.sha512, found=found)

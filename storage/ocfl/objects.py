@@ -167,8 +167,9 @@ class OcflRepository:
         for number in range(1, 10_000):
             try:
                 content = read_all(self.store, f"{root}/v{number}/{INVENTORY}")
-                if self._sidecar(f"{root}/v{number}/{SIDECAR}") == sha512_hex(content):
-                    good = content
+                if self._sidecar(f"{root}/v{number}/{SIDECAR}") != sha512_hex(content):
+                    return None  # or it would go back to an earlier version because of one bad reading
+                good = content
             except ObjectMissing:
                 break
         return good
