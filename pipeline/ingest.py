@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 import secrets
-import shutil
-import tempfile
 import time
 import traceback
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -42,10 +40,11 @@ from storage.catalogue import Catalogue
 from storage.copies import ArchivalStore, Role
 from storage.errors import Busy, StorageError, StoreUnavailable
 from storage.ocfl.objects import OcflRepository
+from storage.scratch import scratch_folder, sweep_scratch
 
 __all__ = ["Archive", "check", "failed", "ingest", "run_context", "sweep_work_areas"]
 
-_AREA = "ingest-"
+sweep_work_areas = sweep_scratch
 
 
 @dataclass(frozen=True, slots=True)
@@ -325,40 +324,10 @@ def _only_one(folder: Path, name: str, subject: Path) -> Iterator[None]:
 
 @contextmanager
 def _work_area(parent: Path) -> Iterator[Path]:
-    """A private folder, locked while in use so that a sweep can tell a dead run's from a live one's."""
-    import fcntl
-
-    try:
-        parent.mkdir(parents=True, exist_ok=True)
-        area = Path(tempfile.mkdtemp(prefix=_AREA, dir=parent))
-        lock = (area / "lock").open("w")
-    except OSError as error:
-        raise WorkAreaUnusable(f"cannot work in {parent}: {error.strerror}") from error
-    try:
-        with lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield area
-    finally:
-        shutil.rmtree(area, ignore_errors=True)
-
-
-def sweep_work_areas(parent: Path) -> int:
-    """Remove what killed runs left behind; how many areas were removed."""
-    import fcntl
-
-    removed = 0
-    for area in parent.glob(f"{_AREA}*"):
+    """A private folder for one run."""
+    with ExitStack() as stack:
         try:
-            with (area / "lock").open("r+") as lock:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(area, ignore_errors=True)
-                removed += 1
-        except FileNotFoundError:
-            # No lock yet: either this moment's start or a death in its first instant.
-            with suppress(FileNotFoundError):  # another process may be sweeping too
-                if time.time() - area.stat().st_mtime > 3600:
-                    shutil.rmtree(area, ignore_errors=True)
-                    removed += 1
-        except OSError:
-            continue  # in use
-    return removed
+            area = stack.enter_context(scratch_folder(parent))
+        except OSError as error:
+            raise WorkAreaUnusable(f"cannot work in {parent}: {error.strerror}") from error
+        yield area

@@ -31,6 +31,7 @@ def s3_settings(store: S3StoreSettings) -> S3Settings:
         verify_writes=store.verify_writes,
         sse=store.sse,
         kms_key_id=store.kms_key_id,
+        attempts=store.attempts,
         connect_timeout=store.connect_timeout,
         read_timeout=store.read_timeout,
     )

@@ -60,6 +60,7 @@ class S3StoreSettings(_StoreSettings):
     object_lock: Literal["GOVERNANCE", "COMPLIANCE"] | None = Field(
         default=None, description="Lock objects until the agreement's retention ends (Object Lock)."
     )
+    attempts: int = Field(default=4, ge=1, le=20, description="Tries of a request, with back-off.")
     connect_timeout: float = Field(default=10, gt=0, description="Seconds.")
     read_timeout: float = Field(default=60, gt=0, description="Seconds without a byte.")
 

@@ -63,6 +63,7 @@ class S3Settings:
     part_size: int = 16 << 20
     sse: Literal["AES256", "aws:kms"] | None = None
     kms_key_id: str | None = None
+    attempts: int = 4
     connect_timeout: float = 10
     read_timeout: float = 60
 
@@ -83,7 +84,7 @@ class S3Settings:
         return {name: value for name, value in asked.items() if self.sse and value}
 
 
-def make_client(settings: S3Settings, name: str, *, attempts: int = 4) -> S3Client:
+def make_client(settings: S3Settings, name: str, *, attempts: int | None = None) -> S3Client:
     """A client for the server. Raises StoreRefused when the settings cannot be used at all."""
     try:
         _check_endpoint(settings.endpoint_url)
@@ -102,7 +103,7 @@ def make_client(settings: S3Settings, name: str, *, attempts: int = 4) -> S3Clie
                 response_checksum_validation="when_required",
                 s3={"payload_signing_enabled": True, "addressing_style": "path"},
                 # Back-off with jitter, at most 20 s apart.
-                retries={"mode": "standard", "total_max_attempts": attempts},
+                retries={"mode": "standard", "total_max_attempts": attempts or settings.attempts},
                 max_pool_connections=settings.connections * 2,
                 connect_timeout=settings.connect_timeout,
                 read_timeout=settings.read_timeout,

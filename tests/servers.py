@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 import time
 import uuid
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from typing import Any
 
 import boto3
 from botocore.config import Config
-from requirements import free_port
+from requirements import free_port, wait_for
 
 from stele.workspace import make_workspace
 
@@ -73,6 +74,41 @@ rgw_enable_usage_log = false
 rgw_enable_ops_log = false
 rgw_run_sync_thread = false
 """
+
+
+class Ministack:
+    """An S3 server in Python that keeps its objects on disk, so that it can die and come back."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._port = free_port()
+        self._process: subprocess.Popen[bytes] | None = None
+        self.endpoint = f"http://127.0.0.1:{self._port}"
+
+    def __enter__(self) -> Ministack:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.kill()
+
+    def start(self) -> None:
+        """Serve what is there; returns when it answers."""
+        environment = {
+            **os.environ, "BIND_HOST": "127.0.0.1", "GATEWAY_PORT": str(self._port), "S3_PERSIST": "1",
+            "S3_DATA_DIR": str(self._folder),
+        }  # fmt: skip
+        self._process = subprocess.Popen(
+            [Path(sys.executable).with_name("ministack")], env=environment, cwd=self._folder,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        wait_for(self.endpoint, self._process)
+
+    def kill(self) -> None:
+        """kill -9."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
 
 
 class Ceph:

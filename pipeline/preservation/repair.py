@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -31,6 +30,7 @@ from storage.fixity import (
     trusted_inventory,
 )
 from storage.protocol import Upload
+from storage.scratch import scratch_folder
 
 __all__ = ["Repaired", "repair_copy"]
 
@@ -114,8 +114,8 @@ class _Mender:
             self._keep_aside(finding.key)
             self._store.replace(Upload.of(key, content))
             return True
-        with tempfile.TemporaryDirectory(prefix="repair-", dir=self._scratch) as folder:
-            good = Path(folder, "object")
+        with scratch_folder(self._scratch) as folder:
+            good = folder / "object"
             size = self._fetch(finding.key, finding.expected, good)
             if size is None:
                 return False

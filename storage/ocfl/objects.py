@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
@@ -27,6 +26,7 @@ from storage.ocfl.inventory import (
 )
 from storage.ocfl.layout import NAMASTE_OBJECT, NAMASTE_ROOT, HashAndIdLayout, content_path
 from storage.protocol import LockMode, ObjectStore, Progress, Purges, SupportsRetention, Upload, read_all
+from storage.scratch import scratch_folder
 
 _SMALL = 1 << 20
 
@@ -286,8 +286,8 @@ class OcflRepository:
 
     def _commit(self, root: str, inventory: Iterable[bytes], lock: dict[str, Any]) -> str:
         """Write inventories and declaration; the root inventory last, which is the commit."""
-        with tempfile.TemporaryDirectory(prefix="stele-", dir=self._scratch) as folder:
-            path = Path(folder, INVENTORY)
+        with scratch_folder(self._scratch) as folder:
+            path = folder / INVENTORY
             with path.open("wb") as sink:
                 size, digest = write_hashed(sink, inventory)
             sidecar = f"{digest} {INVENTORY}\n".encode()
@@ -324,9 +324,9 @@ class OcflRepository:
             here = {content for contents in manifest.values() for content in contents}
         elif not first_attempt:
             self.remove_garbage(object_id)
-        with tempfile.TemporaryDirectory(prefix="stele-", dir=self._scratch) as folder:
+        with scratch_folder(self._scratch) as folder:
             lock = self._lock(retain_until)
-            copier = _Copier(source, self, object_id, Path(folder), lock)
+            copier = _Copier(source, self, object_id, folder, lock)
             wanted = (
                 (content, digest)
                 for digest, contents in inventory.manifest.items()
