@@ -96,24 +96,25 @@ def test_a_bad_reading_is_repeated(make: Make, harm: Callable[[bytes], bytes]) -
     store = make()
     server = _Server(store, harm, 2)
     store.put([Upload.of("key", b"the records")])
-    assert server.readings == 3
+    # After a wrong reading two right ones must agree; a short one says nothing about the bytes.
+    assert server.readings == (4 if harm is _flip else 3)
     assert store.size("key") == 11
 
 
 def test_other_bytes_are_deleted_again(make: Make) -> None:
-    """Sent three times, each read three times, always other bytes: WriteMismatch, and it is gone."""
+    """Sent three times, each read four times, always other bytes: WriteMismatch, and it is gone."""
     store = make()
     server = _Server(store, _flip, 99)
     with pytest.raises(WriteMismatch):
         store.put([Upload.of("key", b"the records")])
-    assert server.readings == 9
+    assert server.readings == 12
     assert store.size("key") is None
 
 
 def test_a_body_that_stays_cut_proves_nothing(make: Make) -> None:
     """It is an outage: the object stays, and the next attempt finds it right."""
     store = make()
-    _Server(store, _cut, 3)
+    _Server(store, _cut, 4)
     with pytest.raises(StoreUnavailable):
         store.put([Upload.of("key", b"the records")])
     store.put([Upload.of("key", b"the records")])
@@ -139,7 +140,7 @@ def test_a_wrong_replacement_gives_the_old_version_back(make: Make) -> None:
     """In a bucket with versions only our own version goes."""
     store = make(lock=True)
     store.replace(Upload.of("root", b"old"))
-    _Server(store, _flip, 9)
+    _Server(store, _flip, 12)
     with pytest.raises(WriteMismatch):
         store.replace(Upload.of("root", b"new"))
     assert read_all(store, "root") == b"old"
