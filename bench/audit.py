@@ -84,7 +84,7 @@ def synthetic(archive: Archive, rows: int) -> None:
                 insert(COPY),
                 [
                     {"aip": ids[n], "store": "archive", "version": "v1", "verified": verified[n],
-                     "state": "verified", "detail": ""}
+                     "looked": verified[n], "state": "verified", "detail": ""}
                     for n in batch
                 ],
             )  # fmt: skip
