@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import islice
@@ -16,7 +17,7 @@ from itertools import islice
 from packages.digest import sha512_hex
 from storage.copies import CopyState
 from storage.errors import InventoryUnreadable, ObjectMissing, StorageError, StoreUnavailable
-from storage.ocfl.inventory import INVENTORY, SIDECAR, Inventory, parse_inventory
+from storage.ocfl.inventory import INVENTORY, SIDECAR, Inventory, parse_inventory, sidecar_bytes
 from storage.ocfl.layout import NAMASTE_OBJECT
 from storage.ocfl.objects import OcflRepository
 from storage.protocol import ObjectStore, read_all
@@ -73,7 +74,7 @@ def expected_objects(inventory_bytes: bytes, inventory: Inventory, versions: Map
     """
     digests = {path: digest for digest, paths in inventory.manifest.items() for path in paths}
     head = sha512_hex(inventory_bytes)
-    sidecar = f"{head} {INVENTORY}\n".encode()
+    sidecar = sidecar_bytes(head)
     known = {
         NAMASTE_OBJECT[0]: NAMASTE_OBJECT[1],
         INVENTORY: inventory_bytes,
@@ -84,7 +85,7 @@ def expected_objects(inventory_bytes: bytes, inventory: Inventory, versions: Map
     for version, digest in versions.items():
         if version in inventory.versions and version != inventory.head:
             digests[f"{version}/{INVENTORY}"] = digest
-            known[f"{version}/{SIDECAR}"] = f"{digest} {INVENTORY}\n".encode()
+            known[f"{version}/{SIDECAR}"] = sidecar_bytes(digest)
     digests.update((key, sha512_hex(content)) for key, content in known.items())
     return Expected(digests, known)
 
@@ -95,31 +96,26 @@ def trusted_inventory(
     """The inventory with this digest, from wherever it can still be read; None if nowhere."""
     for repository in repositories:
         root = repository.layout.object_root(object_id)
-        candidates = [INVENTORY]
-        try:
-            candidates += [key for key in _listed(repository.store, root) if key.endswith(f"/{INVENTORY}")]
-        except StorageError:
-            continue
-        for key in candidates:
-            try:
-                content = read_all(repository.store, f"{root}/{key}")
-            except (StorageError, ValueError):
-                continue
+        for content in _inventories(repository.store, root):
             if sha512_hex(content) == sha512:
                 try:
-                    return content, parse_inventory(content, key)
+                    return content, parse_inventory(content, root)
                 except InventoryUnreadable:
                     return None  # it was committed like this; nothing can be judged by it
     return None
 
 
-def _listed(store: ObjectStore, root: str) -> Iterator[str]:
-    """Keys that may be inventories of versions; content is not looked through."""
-    for number in range(1, 100):
-        key = f"v{number}/{INVENTORY}"
-        if store.size(f"{root}/{key}") is None:
-            return
-        yield key
+def _inventories(store: ObjectStore, root: str) -> Iterator[bytes]:
+    """The root inventory, which is nearly always the one; only then those of the versions."""
+    with suppress(StorageError, ValueError):
+        yield read_all(store, f"{root}/{INVENTORY}")
+    with suppress(StorageError):
+        for number in range(1, 100):
+            key = f"{root}/v{number}/{INVENTORY}"
+            if store.size(key) is None:
+                return
+            with suppress(StorageError, ValueError):
+                yield read_all(store, key)
 
 
 def audit_copy(

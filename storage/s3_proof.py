@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
     from mypy_boto3_s3.type_defs import HeadObjectOutputTypeDef
 
-_READINGS = 3
+_READINGS = 4
 _PAUSE = 0.2  # seconds, doubled each time, of which a random share is waited
 _ROUNDING = timedelta(seconds=2)  # servers keep whole seconds
 
@@ -72,7 +72,7 @@ class Proof:
         """
         found, cut = "", None
         right, needed = 0, 1
-        for attempt in range(_READINGS + 1):
+        for attempt in range(_READINGS):
             if attempt:
                 time.sleep(_PAUSE * 2**attempt * random.uniform(0.5, 1.0))
             try:

@@ -72,7 +72,7 @@ def plan(archive: Archive, budget: AuditBudget) -> list[DueCopy]:
         late = archive.catalogue.due(store.name, limit=7 * share, before=overdue)
         turn = archive.catalogue.due(store.name, limit=share, before=timestamp(now))
         due += late if len(late) >= len(turn) else turn
-    due.sort(key=lambda copy: (copy.verified, copy.aip, copy.store))
+    due.sort(key=lambda copy: (copy.looked, copy.aip, copy.store))
     return _within(due, budget.max_bytes)
 
 
@@ -128,7 +128,7 @@ def audit_one(archive: Archive, aip: str, store: ArchivalStore, budget: AuditBud
         return AuditResult(seen, None)
     others = [one.repository for one in archive.stores if one is not store]
     trusted = trusted_inventory([store.repository, *others], aip, row.inventory_sha512)
-    versions = {v.version: v.inventory_sha512 for v in archive.catalogue.versions(aip)}
+    versions = archive.catalogue.version_digests(aip)
     if trusted is None:
         reason = "no store has the inventory that was committed"
         seen = CopyAudit(store.name, aip, _without_inventory(store, aip), reason=reason)

@@ -55,7 +55,7 @@ def _register(archive: Archive, store: ArchivalStore, root: str) -> Rebuilt:
     known = catalogue.aip(object_id)
     if known is None or _number(record.aip) > _number(known):
         _write(archive, record, versions)
-    if store.name not in {copy.store for copy in catalogue.copy_rows(object_id)}:
+    if catalogue.copy(object_id, store.name) is None:
         state = str(CopyState.UNVERIFIED)  # being there says nothing about its bytes
         catalogue.set_copy(CopyRow(object_id, store.name, record.aip.version, "", state, ""))
     return Rebuilt(store.name, object_id, "")
@@ -98,11 +98,9 @@ def _history(archive: Archive, store: ArchivalStore) -> None:
             key = (aip, row.store)
             verified[key] = max(verified.get(key, ""), row.time)
     for (aip, name), moment in verified.items():
-        for copy in catalogue.copy_rows(aip):
-            if copy.store == name and copy.state == CopyState.UNVERIFIED:
-                catalogue.set_copy(
-                    replace(copy, verified=moment, looked=moment, state=str(CopyState.VERIFIED))
-                )
+        copy = catalogue.copy(aip, name)
+        if copy is not None and copy.state == CopyState.UNVERIFIED:
+            catalogue.set_copy(replace(copy, verified=moment, looked=moment, state=str(CopyState.VERIFIED)))
 
 
 def _removed(archive: Archive, aip: str, row: EventRow) -> None:

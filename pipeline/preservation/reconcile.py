@@ -54,7 +54,7 @@ def _promised(archive: Archive, store: ArchivalStore, roots: set[str]) -> Iterat
     layout = store.repository.layout
     for aip in archive.catalogue.aips():
         root = layout.object_root(aip.id)
-        copy = next((c for c in archive.catalogue.copy_rows(aip.id) if c.store == store.name), None)
+        copy = archive.catalogue.copy(aip.id, store.name)
         owed = copy is None or copy.state == CopyState.OWED
         if root in roots:
             roots.discard(root)

@@ -70,7 +70,7 @@ def repair_copy(archive: Archive, audit: CopyAudit, target: ArchivalStore, aside
     if trusted is None:
         left = tuple(finding.key for finding in audit.findings)
         return _recorded(archive, Repaired(aip, target.name, CopyState.DAMAGED, (), left, ""))
-    versions = {v.version: v.inventory_sha512 for v in archive.catalogue.versions(aip)}
+    versions = archive.catalogue.version_digests(aip)
     expected = expected_objects(*trusted, versions)
     sources = [one for one in archive.stores if one is not target]
     kept = aside / timestamp(archive.clock()).replace(":", "") / target.name / aip.replace(":", "-")

@@ -21,7 +21,7 @@ def repair_all(archive: Archive, aside: Path, only: str | None = None) -> Iterat
         for aip in archive.catalogue.lacking(store.name):
             if only is not None and aip != only:
                 continue
-            copy = next((c for c in archive.catalogue.copy_rows(aip) if c.store == store.name), None)
+            copy = archive.catalogue.copy(aip, store.name)
             if copy is None or copy.state == CopyState.OWED:
                 continue  # replication's business
             result = audit_one(archive, aip, store, budget)

@@ -40,7 +40,7 @@ def replicate(archive: Archive, stores: Sequence[ArchivalStore] | None = None) -
     """
     for target in stores or archive.stores:
         for aip in archive.catalogue.lacking(target.name):
-            copy = next((c for c in archive.catalogue.copy_rows(aip) if c.store == target.name), None)
+            copy = archive.catalogue.copy(aip, target.name)
             if copy is None or copy.state not in _FOR_REPAIR:
                 yield replicate_one(archive, aip, target)
 
@@ -75,7 +75,7 @@ def _confirmed(archive: Archive, aip: str, target: ArchivalStore, source: Archiv
         reason = f"{source.name} holds another version than the catalogue says"
         _record(archive, aip, target, CopyState.DAMAGED, reason, "")
         return Replicated(aip, target.name, source.name, False, reason)
-    versions = {v.version: v.inventory_sha512 for v in archive.catalogue.versions(aip)}
+    versions = archive.catalogue.version_digests(aip)
     seen = audit_copy(target.repository, aip, trusted, versions)
     whole = seen.state is CopyState.VERIFIED
     reason = "" if whole else seen.reason or f"{len(seen.findings)} object(s) wrong after copying"

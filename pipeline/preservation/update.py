@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from packages.identifiers import IngestId, PackageId
@@ -363,7 +363,7 @@ class _Update:
     ) -> None:
         record = read_stored_record(first.repository, self._package.urn)
         self._archive.catalogue.register(
-            replace(record.aip),
+            record.aip,
             stores=held,
             formats=record.formats,
             events=record.events,

@@ -25,6 +25,13 @@ class CopyRecords(Database):
         with self._transaction() as connection:
             return tuple(CopyRow(**row._mapping) for row in connection.execute(query))
 
+    def copy(self, aip_id: str, store: str) -> CopyRow | None:
+        """What is known of the copy of an AIP in one store."""
+        query = select(COPY).where(COPY.c.aip == aip_id, COPY.c.store == store)
+        with self._transaction() as connection:
+            row = connection.execute(query).first()
+        return CopyRow(**row._mapping) if row else None
+
     def set_copy(self, copy: CopyRow) -> None:
         """Record what is known of one copy now. Empty moments keep the earlier ones."""
         values = {"version": copy.version, "state": copy.state, "detail": copy.detail}
@@ -70,7 +77,7 @@ class CopyRecords(Database):
         of the others. Owed copies are replication's business and are left out.
         """
         query = (
-            select(COPY.c.aip, COPY.c.store, COPY.c.verified, AIP.c.bytes)
+            select(COPY.c.aip, COPY.c.store, COPY.c.looked, AIP.c.bytes)
             .join(AIP, AIP.c.id == COPY.c.aip)
             .where(COPY.c.store == store, COPY.c.looked < before)
             .where(COPY.c.state != "owed", AIP.c.state == "kept")

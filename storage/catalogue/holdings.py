@@ -86,6 +86,10 @@ class Holdings(Database):
         with self._transaction() as connection:
             return tuple(VersionRow(**row._mapping) for row in connection.execute(query))
 
+    def version_digests(self, aip_id: str) -> dict[str, str]:
+        """The SHA-512 of each version's inventory, by version: the measure of an audit."""
+        return {row.version: row.inventory_sha512 for row in self.versions(aip_id)}
+
     def set_version(self, aip_id: str, version: VersionRow) -> None:
         """Record an earlier version (a rebuilt catalogue learns them one by one)."""
         values = {"aip": aip_id, **asdict(version)}

@@ -114,7 +114,7 @@ class DueCopy:
 
     aip: str
     store: str
-    verified: str
+    looked: str
     bytes: int
 
 

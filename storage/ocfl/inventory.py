@@ -44,6 +44,11 @@ class StoredVersion:
     inventory_sha512: str
 
 
+def sidecar_bytes(sha512: str) -> bytes:
+    """What an inventory's digest file holds (OCFL 1.1 §3.7)."""
+    return f"{sha512} {INVENTORY}\n".encode()
+
+
 class FirstInventory:
     """The inventory of version v1, put together in one pass and in memory that stays flat.
 
@@ -95,16 +100,16 @@ class FirstInventory:
 
 def next_inventory(
     inventory: Inventory,
+    version: str,
     info: VersionInfo,
     state: Mapping[str, str],
     added: Mapping[str, str],
-) -> tuple[str, bytes]:
-    """(name, JSON) of the version after ``inventory``'s newest.
+) -> bytes:
+    """The JSON of ``version``, which comes after ``inventory``'s newest.
 
     ``state`` is every logical path with its SHA-512, ``added`` the content path of each SHA-512
     that no earlier version has. Earlier versions and content paths stay as they are.
     """
-    version = f"v{len(inventory.versions) + 1}"
     by_digest: dict[str, list[str]] = {}
     for logical in sorted(state):
         by_digest.setdefault(state[logical], []).append(logical)
@@ -124,7 +129,7 @@ def next_inventory(
         "type": INVENTORY_TYPE,
         "versions": {**inventory.versions, version: block},
     }
-    return version, json.dumps(document, ensure_ascii=False, indent=1).encode() + b"\n"
+    return json.dumps(document, ensure_ascii=False, indent=1).encode() + b"\n"
 
 
 class _Spool:

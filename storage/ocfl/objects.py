@@ -23,6 +23,7 @@ from storage.ocfl.inventory import (
     VersionInfo,
     next_inventory,
     parse_inventory,
+    sidecar_bytes,
 )
 from storage.ocfl.layout import NAMASTE_OBJECT, NAMASTE_ROOT, HashAndIdLayout, content_path
 from storage.protocol import LockMode, ObjectStore, Progress, Purges, SupportsRetention, Upload, read_all
@@ -82,7 +83,7 @@ class OcflRepository:
 
     def holds(self, object_id: str) -> bool:
         """Whether the object is committed here. One question, whatever its size."""
-        return self.store.size(f"{self.layout.object_root(object_id)}/{INVENTORY}") is not None
+        return self.holds_root(self.layout.object_root(object_id))
 
     def holds_root(self, root: str) -> bool:
         """As ``holds``, for an object root found by listing."""
@@ -153,7 +154,7 @@ class OcflRepository:
         good = self._vouched(root)
         if good is None:
             return False
-        sidecar = f"{sha512_hex(good)} {INVENTORY}\n".encode()
+        sidecar = sidecar_bytes(sha512_hex(good))
         self.store.replace(Upload.of(f"{root}/{SIDECAR}", sidecar))
         self.store.replace(Upload.of(f"{root}/{INVENTORY}", good))
         return True
@@ -266,9 +267,9 @@ class OcflRepository:
                 )
         lock = self._lock(retain_until)
         self.store.put(replace(upload, **lock) for upload in uploads)
-        _, content_bytes = next_inventory(inventory, info, state, added)
+        content_bytes = next_inventory(inventory, version, info, state, added)
         digest = sha512_hex(content_bytes)
-        sidecar = f"{digest} {INVENTORY}\n".encode()
+        sidecar = sidecar_bytes(digest)
         parts = [
             Upload.of(f"{root}/{version}/{INVENTORY}", content_bytes),
             Upload.of(f"{root}/{version}/{SIDECAR}", sidecar),
@@ -290,7 +291,7 @@ class OcflRepository:
             path = folder / INVENTORY
             with path.open("wb") as sink:
                 size, digest = write_hashed(sink, inventory)
-            sidecar = f"{digest} {INVENTORY}\n".encode()
+            sidecar = sidecar_bytes(digest)
             first = Upload(f"{root}/v1/{INVENTORY}", size, digest, path=path)
             small = {
                 f"{root}/v1/{SIDECAR}": sidecar,
