@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import secrets
 import time
@@ -40,11 +41,9 @@ from storage.catalogue import Catalogue
 from storage.copies import ArchivalStore, Role
 from storage.errors import Busy, StorageError, StoreUnavailable
 from storage.ocfl.objects import OcflRepository
-from storage.scratch import scratch_folder, sweep_scratch
+from storage.scratch import scratch_folder
 
-__all__ = ["Archive", "check", "failed", "ingest", "run_context", "sweep_work_areas"]
-
-sweep_work_areas = sweep_scratch
+__all__ = ["Archive", "check", "failed", "ingest", "run_context"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -311,8 +310,6 @@ def _only_one(folder: Path, name: str, subject: Path) -> Iterator[None]:
 
     The system gives the lock up when its holder dies. Raises Busy.
     """
-    import fcntl
-
     folder.mkdir(exist_ok=True)
     with (folder / name).open("w") as lock:  # never removed: a lock on a removed file locks nobody out
         try:

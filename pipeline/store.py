@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, time
 
 from packages.package_file import timestamp
 from packages.problem_catalogue import problem
-from pipeline.agreement import Agreement
 from pipeline.context import IngestContext
 from pipeline.describe import PlannedAip
 from pipeline.errors import PipelineError
+from pipeline.protection import protection_by
 from storage.copies import ArchivalStore, Role
 from storage.errors import InventoryUnreadable, ObjectExists, ObjectMissing, StoreUnavailable
 from storage.ocfl.inventory import VersionInfo
 from storage.ocfl.objects import OcflRepository
+from storage.protocol import Protection
 
-__all__ = ["StoredAip", "retained_until", "store"]
+__all__ = ["StoredAip", "store"]
 
 
 class TooFewStores(PipelineError):
@@ -56,7 +56,7 @@ def store(planned: PlannedAip, stores: Sequence[ArchivalStore], context: IngestC
     )
     urn = planned.package_id.urn
     in_order = sorted(stores, key=lambda one: one.role is not Role.REQUIRED)
-    found_in = holder = _holder(in_order, urn)
+    found_in = holder = _holder(in_order, urn, protection_by(context.agreement))
     held, owed, digest = [], [], ""
     for one in in_order:
         repository = one.repository
@@ -69,7 +69,7 @@ def store(planned: PlannedAip, stores: Sequence[ArchivalStore], context: IngestC
                     holder,
                     urn,
                     first_attempt=context.attempt == 1,
-                    retain_until=retained_until(context.agreement),
+                    protection=protection_by(context.agreement),
                 )
             held.append(one.name)
         except StoreUnavailable as error:
@@ -87,13 +87,7 @@ def store(planned: PlannedAip, stores: Sequence[ArchivalStore], context: IngestC
     return StoredAip(planned, "v1", info.created, digest, tuple(held), tuple(owed), found_in)
 
 
-def retained_until(agreement: Agreement) -> datetime | None:
-    """The moment until which the agreement forbids removal, for stores that can enforce it."""
-    until = agreement.retention.until
-    return datetime.combine(until, time(), UTC) if until else None
-
-
-def _holder(stores: Sequence[ArchivalStore], urn: str) -> OcflRepository | None:
+def _holder(stores: Sequence[ArchivalStore], urn: str, protection: Protection) -> OcflRepository | None:
     """A store that an earlier, interrupted run filled; a commit that it left damaged is finished."""
     for one in stores:
         repository = one.repository
@@ -102,7 +96,7 @@ def _holder(stores: Sequence[ArchivalStore], urn: str) -> OcflRepository | None:
                 try:
                     repository.inventory(urn)
                 except (InventoryUnreadable, ObjectMissing):
-                    if not repository.finish_commit(urn):
+                    if not repository.finish_commit(urn, protection):
                         raise
                 return repository
         except StoreUnavailable:
@@ -125,7 +119,7 @@ def _create(
             info,
             opaque=context.agreement.opaque_paths,
             first_attempt=first_attempt,
-            retain_until=retained_until(context.agreement),
+            protection=protection_by(context.agreement),
             progress=lambda size: context.progress("store", size, 1),
         )
 

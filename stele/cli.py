@@ -98,15 +98,15 @@ def _each(
 ) -> None:
     """Run every path through ``run``, printing as results come."""
     from pipeline.context import Result
-    from pipeline.ingest import sweep_work_areas
     from stele.screen import print_json, print_results, watching
     from stele.wiring import build_archive, choose_agreement
     from stele.workspace import settings_for
+    from storage.scratch import sweep_scratch
 
     with plain_errors(), settings_for(home, need_workspace=need_workspace) as settings:
         agreed = choose_agreement(settings, agreement)
         archive = build_archive(settings)
-        sweep_work_areas(archive.work)
+        sweep_scratch(archive.work)
         results = []
         for path in paths:
             with watching(path.name) as report:

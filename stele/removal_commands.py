@@ -33,8 +33,9 @@ def hold(aip: Aip, by: By, reason: Reason, home: Home = None) -> None:
     from stele.workspace import opened
 
     with plain_errors(), opened(home) as archive:
-        place_hold(archive, package_id(aip).urn, reason=reason, person=by)
-    OUT.print("The hold stands.")
+        enforced = place_hold(archive, package_id(aip).urn, reason=reason, person=by)
+    by_whom = f"; {', '.join(enforced)} enforces it too" if enforced else ""
+    OUT.print(f"The hold stands{by_whom}.", markup=False)
 
 
 def release(aip: Aip, by: By, reason: Reason, home: Home = None) -> None:

@@ -25,6 +25,17 @@ class Retention:
 
 
 @dataclass(frozen=True, slots=True)
+class Protection:
+    """What the archive's own rules have against a removal: a day to be kept until, a hold."""
+
+    until: datetime | None = None
+    held: bool = False
+
+
+UNPROTECTED = Protection()
+
+
+@dataclass(frozen=True, slots=True)
 class Upload:
     """One object to be written.
 
@@ -150,11 +161,26 @@ class SupportsRetention(Protocol):
 
 
 @runtime_checkable
-class SupportsAbandonedUploads(Protocol):
-    """A store in which a killed writer leaves unfinished uploads, unseen but paid for."""
+class SupportsLegalHold(Protocol):
+    """A store that can refuse the removal of an object until it is told otherwise."""
 
-    def abandon_uploads(self, older_than: datetime) -> int:
-        """Abort uploads that were begun before ``older_than``; their number."""
+    @property
+    def keeps_legal_holds(self) -> bool:
+        """Whether this very bucket was seen to keep them."""
+
+    def set_legal_hold(self, key: str, *, held: bool) -> None:
+        """Place or lift a hold, and see that it is so. Raises ObjectMissing, StoreRefused."""
+
+
+@runtime_checkable
+class HasLeftovers(Protocol):
+    """A store in which killed writers leave what no listing of objects shows, but what is paid for."""
+
+    def leftovers(self, older_than: datetime, *, remove: bool) -> Iterator[ObjectEntry]:
+        """Unfinished uploads (of size 0) and a dead probe's scratch, untouched since ``older_than``.
+
+        Each is gone when it is yielded, if ``remove`` says so.
+        """
 
 
 def check_key(key: str) -> str:

@@ -18,6 +18,7 @@ from storage.errors import (
     ObjectExists,
     ObjectMissing,
     StoreDangerous,
+    StoreRefused,
     StoreUnavailable,
     WriteMismatch,
 )
@@ -25,6 +26,7 @@ from storage.protocol import ObjectEntry, Progress, Retention, Upload, check_key
 from storage.s3_body import S3Body
 from storage.s3_client import S3Settings, make_client, s3_errors
 from storage.s3_proof import Proof, retention_of
+from storage.s3_scratch import SCRATCH
 from storage.s3_send import Sender
 
 __all__ = ["S3Settings", "S3Store"]
@@ -172,6 +174,27 @@ class S3Store:
             head = self._client.head_object(Bucket=self._settings.bucket, Key=self._key(key))
         return retention_of(head)
 
+    @property
+    def keeps_legal_holds(self) -> bool:
+        return self._rules.legal_hold
+
+    def set_legal_hold(self, key: str, *, held: bool) -> None:
+        """Never asked of a server on which the probe saw such a call harm the object."""
+        if not self.keeps_legal_holds:
+            raise StoreRefused(self._name, f"a legal hold on {key} would not be kept here")
+        bucket, full = self._settings.bucket, self._key(key)
+        with self.errors(key):
+            if held:
+                self._client.put_object_legal_hold(Bucket=bucket, Key=full, LegalHold={"Status": "ON"})
+            else:  # also from what was replaced: nothing of it could ever be removed
+                for found in self._versions(full):
+                    self._client.put_object_legal_hold(
+                        Bucket=bucket, Key=full, VersionId=found, LegalHold={"Status": "OFF"}
+                    )
+        seen = self.retention(key)
+        if (seen is not None and seen.legal_hold) is not held:
+            raise StoreRefused(self._name, f"the legal hold on {key} was not {'set' if held else 'lifted'}")
+
     def list(self, prefix: str) -> Iterator[str]:
         yield from (entry.key for entry in self.entries(prefix))
 
@@ -193,26 +216,37 @@ class S3Store:
         """Every version and marker of the key, also in a bucket that never versioned anything."""
         bucket, full = self._settings.bucket, self._key(key)
         with self.errors(key):
-            pages = self._client.get_paginator("list_object_versions").paginate(Bucket=bucket, Prefix=full)
-            for page in pages:
-                for found in [*page.get("Versions", ()), *page.get("DeleteMarkers", ())]:
-                    if found["Key"] == full:
-                        self._client.delete_object(Bucket=bucket, Key=full, VersionId=found["VersionId"])
+            for found in self._versions(full, markers=True):
+                self._client.delete_object(Bucket=bucket, Key=full, VersionId=found)
 
-    def abandon_uploads(self, older_than: datetime) -> int:
-        """Abort multipart uploads that were begun before ``older_than``; their number."""
-        bucket, count = self._settings.bucket, 0
+    def _versions(self, full: str, *, markers: bool = False) -> Iterator[str]:
+        """The versions of one key, and the markers of its deletions."""
+        pages = self._client.get_paginator("list_object_versions").paginate(
+            Bucket=self._settings.bucket, Prefix=full
+        )
+        for page in pages:
+            for found in [*page.get("Versions", ()), *(page.get("DeleteMarkers", ()) if markers else ())]:
+                if found["Key"] == full:
+                    yield found["VersionId"]
+
+    def leftovers(self, older_than: datetime, *, remove: bool) -> Iterator[ObjectEntry]:
+        bucket = self._settings.bucket
         with self.errors(self._prefix or bucket):
             pages = self._client.get_paginator("list_multipart_uploads").paginate(
                 Bucket=bucket, Prefix=self._prefix
             )
             for upload in [upload for page in pages for upload in page.get("Uploads", ())]:
                 if upload["Initiated"] < older_than:
-                    self._client.abort_multipart_upload(
-                        Bucket=bucket, Key=upload["Key"], UploadId=upload["UploadId"]
-                    )
-                    count += 1
-        return count
+                    if remove:
+                        self._client.abort_multipart_upload(
+                            Bucket=bucket, Key=upload["Key"], UploadId=upload["UploadId"]
+                        )
+                    yield ObjectEntry(upload["Key"].removeprefix(self._prefix), 0, upload["Initiated"])
+        for entry in list(self.entries(SCRATCH)):
+            if entry.modified < older_than:
+                if remove:
+                    self.purge(entry.key)
+                yield entry
 
     def _key(self, key: str) -> str:
         return self._prefix + check_key(key)

@@ -84,7 +84,7 @@ def send_parts(
         parts = sorted(done, key=lambda part: part["PartNumber"])
         return client.complete_multipart_upload(**where, MultipartUpload={"Parts": parts}, **complete)
     except BaseException:
-        with suppress(Exception):  # what is left of it is found by abandon_uploads
+        with suppress(Exception):  # what is left of it is found by a sweep
             client.abort_multipart_upload(**where)
         raise
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
     from mypy_boto3_s3.type_defs import ObjectIdentifierTypeDef, PutObjectOutputTypeDef
 
+SCRATCH = "stele-probe-"
+"""What every scratch key begins with, after the store's own prefix."""
 RETENTION = timedelta(seconds=60)
 """How long a scratch object may be locked: removal waits for it where a bypass is not permitted."""
 _SLACK = timedelta(seconds=5)
@@ -32,7 +34,7 @@ class Scratch:
         self.settings = settings
         self.name = name
         self.bucket = settings.bucket
-        self.root = f"{settings.folder}stele-probe-{secrets.token_hex(8)}/"
+        self.root = f"{settings.folder}{SCRATCH}{secrets.token_hex(8)}/"
         self.requests = 0
         self.server = ""
         self.clock = timedelta()  # how far the server's clock is ahead of ours

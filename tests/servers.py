@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -103,6 +104,20 @@ class Ministack:
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
         wait_for(self.endpoint, self._process)
+
+    def snapshot(self) -> Path:
+        """A copy of all that is stored, taken while nothing is asked."""
+        kept = self._folder.with_name(f"{self._folder.name}-kept")
+        shutil.rmtree(kept, ignore_errors=True)
+        shutil.copytree(self._folder, kept)
+        return kept
+
+    def restore(self, kept: Path) -> None:
+        """Back to what a snapshot holds."""
+        self.kill()
+        shutil.rmtree(self._folder)
+        shutil.copytree(kept, self._folder)
+        self.start()
 
     def kill(self) -> None:
         """kill -9."""

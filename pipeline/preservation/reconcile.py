@@ -11,6 +11,7 @@ from pipeline.ingest import Archive
 from storage.catalogue import CopyRow
 from storage.copies import ArchivalStore, CopyState
 from storage.ocfl.scan import FoundObject, scan_objects
+from storage.protocol import HasLeftovers
 
 __all__ = ["Difference", "DifferenceKind", "reconcile", "sweep"]
 
@@ -21,6 +22,7 @@ class DifferenceKind(StrEnum):
     NOT_IN_STORE = "not in store"  # the catalogue promises a copy, the store has none
     NOT_IN_CATALOGUE = "not in catalogue"  # the store has an object nobody knows of
     NOT_COMMITTED = "not committed"  # what an interrupted write left; “stele store sweep” removes it
+    LEFT_OVER = "left over"  # an upload that was never finished, or a dead probe's scratch
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,9 @@ def sweep(archive: Archive, older_than: timedelta, *, remove: bool) -> Iterator[
             if remove and not store.repository.holds_root(found.root):
                 for key in found.keys:
                     target.delete(key)
+        if isinstance(target, HasLeftovers):
+            for entry in target.leftovers(limit, remove=remove):
+                yield Difference(DifferenceKind.LEFT_OVER, store.name, entry.key, 1, entry.size)
 
 
 def _difference(kind: DifferenceKind, store: ArchivalStore, found: FoundObject) -> Difference:

@@ -41,8 +41,12 @@ class Removed:
     certificate: Path
 
 
-def place_hold(archive: Archive, aip: str, *, reason: str, person: str) -> None:
-    """Forbid the removal of an AIP until the hold is lifted. Raises UnknownPackage."""
+def place_hold(archive: Archive, aip: str, *, reason: str, person: str) -> tuple[str, ...]:
+    """Forbid the removal of an AIP until the hold is lifted; the stores that enforce it themselves.
+
+    It stands in the catalogue before any store is told. Raises UnknownPackage; StoreUnavailable
+    when a store that should enforce it could not be told: placing it again tells it.
+    """
     _known(archive, aip)
     now = timestamp(archive.clock())
     hold = HoldRow(aip, _said(reason, "reason"), _said(person, "name"), now)
@@ -50,14 +54,20 @@ def place_hold(archive: Archive, aip: str, *, reason: str, person: str) -> None:
     note = json.dumps({"hold": asdict(hold)}, ensure_ascii=False)
     _tell(archive, aip, EventType.POLICY_ASSIGNMENT, f"hold placed by {person}: {reason}", note=note)
     write_journal(archive)
+    return tuple(one.name for one in archive.stores if one.repository.set_hold(aip, held=True))
 
 
 def lift_hold(archive: Archive, aip: str, *, reason: str, person: str) -> None:
-    """Take a hold away; the reason is recorded. Raises UnknownPackage, RemovalRefused."""
+    """Take a hold away; the reason is recorded. Raises UnknownPackage, RemovalRefused.
+
+    It stands until every store has let go: StoreUnavailable leaves it standing.
+    """
     _known(archive, aip)
     if archive.catalogue.hold(aip) is None:
         raise RemovalRefused(f"there is no hold on {aip}")
     text = f"hold lifted by {_said(person, 'name')}: {_said(reason, 'reason')}"
+    for store in archive.stores:
+        store.repository.set_hold(aip, held=False)
     archive.catalogue.lift_hold(aip)
     note = json.dumps({"hold": None, "aip": aip})
     _tell(archive, aip, EventType.POLICY_ASSIGNMENT, text, note=note)
@@ -180,9 +190,11 @@ def _refuse_protected(archive: Archive, row: AipRow) -> None:
     if row.retain_until and today < row.retain_until:
         raise RemovalRefused(f"the agreement “{row.agreement}” keeps it until {row.retain_until}")
     for store in archive.stores:
-        locked = store.repository.retained_until(row.id)
-        if locked is not None and locked > archive.clock():
-            raise RemovalRefused(f"store “{store.name}” has locked it until {timestamp(locked)}")
+        lock = store.repository.retention(row.id)
+        if lock is not None and lock.until is not None and lock.until > archive.clock():
+            raise RemovalRefused(f"store “{store.name}” has locked it until {timestamp(lock.until)}")
+        if lock is not None and lock.legal_hold:
+            raise RemovalRefused(f"store “{store.name}” keeps it under a legal hold")
 
 
 def _said(text: str, what: str) -> str:

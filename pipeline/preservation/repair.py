@@ -16,6 +16,7 @@ from pipeline.ingest import Archive
 from pipeline.presence import require_present
 from pipeline.preservation.events import event
 from pipeline.preservation.replicate import replicate_one
+from pipeline.protection import protection_of
 from storage.catalogue import CopyRow
 from storage.copies import ArchivalStore, CopyState
 from storage.copying import copy_hashed
@@ -29,7 +30,7 @@ from storage.fixity import (
     expected_objects,
     trusted_inventory,
 )
-from storage.protocol import Upload
+from storage.protocol import Protection, Upload
 from storage.scratch import scratch_folder
 
 __all__ = ["Repaired", "repair_copy"]
@@ -74,7 +75,8 @@ def repair_copy(archive: Archive, audit: CopyAudit, target: ArchivalStore, aside
     expected = expected_objects(*trusted, versions)
     sources = [one for one in archive.stores if one is not target]
     kept = aside / timestamp(archive.clock()).replace(":", "") / target.name / aip.replace(":", "-")
-    mender = _Mender(target, sources, expected, aip, kept, archive.work)
+    protection = protection_of(archive.catalogue, row)
+    mender = _Mender(target, sources, expected, aip, kept, archive.work, protection)
     mended = [finding.key for finding in audit.findings if mender.mend(finding)]
     left = tuple(finding.key for finding in audit.findings if finding.key not in mended)
     again = audit_copy(target.repository, aip, trusted, versions)
@@ -93,8 +95,11 @@ class _Mender:
         aip: str,
         aside: Path,
         scratch: Path,
+        protection: Protection,
     ) -> None:
         self._scratch = scratch
+        self._protection = protection
+        self._repository = target.repository
         self._store = target.repository.store
         self._root = target.repository.layout.object_root(aip)
         self._sources = sources
@@ -112,7 +117,7 @@ class _Mender:
         content = self._expected.known.get(finding.key)
         if content is not None:
             self._keep_aside(finding.key)
-            self._store.replace(Upload.of(key, content))
+            self._replace(Upload.of(key, content))
             return True
         with scratch_folder(self._scratch) as folder:
             good = folder / "object"
@@ -120,8 +125,11 @@ class _Mender:
             if size is None:
                 return False
             self._keep_aside(finding.key)
-            self._store.replace(Upload(key, size, finding.expected, path=good))
+            self._replace(Upload(key, size, finding.expected, path=good))
         return True
+
+    def _replace(self, upload: Upload) -> None:
+        self._store.replace(self._repository.locked(upload, self._protection))
 
     def _fetch(self, key: str, sha512: str, to: Path) -> int | None:
         """Good bytes from the first store that has them."""

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
 from packages.package_file import timestamp
 from packages.premis import EventOutcome, EventType
 from pipeline.ingest import Archive
 from pipeline.presence import require_present
 from pipeline.preservation.events import event
+from pipeline.protection import protection_of
 from storage.catalogue import AipRow, CopyRow
 from storage.copies import ArchivalStore, CopyState
-from storage.errors import StorageError
+from storage.errors import StorageError, StoreUnavailable
 from storage.fixity import audit_copy, trusted_inventory
 
 __all__ = ["Replicated", "replicate", "replicate_one"]
@@ -58,29 +58,31 @@ def replicate_one(archive: Archive, aip: str, target: ArchivalStore) -> Replicat
             continue
         try:
             require_present(target, catalogue)
-            target.repository.copy_from(source.repository, aip, retain_until=_retained(row))
+            target.repository.copy_from(source.repository, aip, protection=protection_of(catalogue, row))
+            return _confirmed(archive, row, target, source)
         except (StorageError, OSError) as error:
             reason = f"{source.name}: {error}"
-            continue
-        return _confirmed(archive, aip, target, source)
-    _record(archive, aip, target, CopyState.OWED, reason, "")
+    _record(archive, row, target, CopyState.OWED, reason, "")
     return Replicated(aip, target.name, "", False, reason)
 
 
-def _confirmed(archive: Archive, aip: str, target: ArchivalStore, source: ArchivalStore) -> Replicated:
-    row = archive.catalogue.aip(aip)
-    assert row is not None, "it was there a moment ago"
+def _confirmed(archive: Archive, row: AipRow, target: ArchivalStore, source: ArchivalStore) -> Replicated:
+    aip = row.id
     trusted = trusted_inventory([target.repository], aip, row.inventory_sha512)
+    if trusted is None and target.repository.inventory_digest(aip) == row.inventory_sha512:
+        raise StoreUnavailable(target.name, "its inventory could not be read")
     if trusted is None:
         reason = f"{source.name} holds another version than the catalogue says"
-        _record(archive, aip, target, CopyState.DAMAGED, reason, "")
+        _record(archive, row, target, CopyState.DAMAGED, reason, "")
         return Replicated(aip, target.name, source.name, False, reason)
     versions = archive.catalogue.version_digests(aip)
     seen = audit_copy(target.repository, aip, trusted, versions)
     whole = seen.state is CopyState.VERIFIED
     reason = "" if whole else seen.reason or f"{len(seen.findings)} object(s) wrong after copying"
     verified = timestamp(archive.clock()) if whole else ""
-    _record(archive, aip, target, seen.state, reason, verified)
+    # A store that went away before it could be looked at is still owed the copy: done again then.
+    state = CopyState.OWED if seen.state is CopyState.UNREADABLE else seen.state
+    _record(archive, row, target, state, reason, verified)
     archive.catalogue.add_events(
         aip,
         [
@@ -95,13 +97,8 @@ def _confirmed(archive: Archive, aip: str, target: ArchivalStore, source: Archiv
     return Replicated(aip, target.name, source.name, whole, reason)
 
 
-def _retained(row: AipRow) -> datetime | None:
-    return datetime.fromisoformat(f"{row.retain_until}T00:00:00+00:00") if row.retain_until else None
-
-
 def _record(
-    archive: Archive, aip: str, target: ArchivalStore, state: CopyState, reason: str, verified: str
+    archive: Archive, row: AipRow, target: ArchivalStore, state: CopyState, reason: str, verified: str
 ) -> None:
-    row = archive.catalogue.aip(aip)
-    version = row.version if row and state is not CopyState.OWED else ""
-    archive.catalogue.set_copy(CopyRow(aip, target.name, version, verified, str(state), reason))
+    version = row.version if state is not CopyState.OWED else ""
+    archive.catalogue.set_copy(CopyRow(row.id, target.name, version, verified, str(state), reason))

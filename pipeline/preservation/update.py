@@ -29,7 +29,7 @@ from pipeline.ingest import Archive, run_context
 from pipeline.presence import require_present
 from pipeline.preservation.added_representation import AddedRepresentation, add_representation
 from pipeline.preservation.premis_update import updated_premis
-from pipeline.store import retained_until
+from pipeline.protection import protection_of
 from pipeline.stored_record import read_stored_record
 from schemas.xml import XmlRefused, parse
 from storage.catalogue import AipRow
@@ -37,6 +37,7 @@ from storage.copies import ArchivalStore, Role
 from storage.errors import ObjectMissing, StorageError, StoreUnavailable
 from storage.ocfl.inventory import StoredVersion, VersionInfo
 from storage.ocfl.objects import OcflRepository, StoredFile
+from storage.protocol import Protection
 
 __all__ = ["Change", "UpdateRefused", "Updated", "update_aip"]
 
@@ -93,8 +94,9 @@ def update_aip(aip: str, change: Change, archive: Archive) -> Updated:
     try:
         reader = AipReader(package, _current(archive, row))
         agreement = Agreement.model_validate_json(_read(reader, "documentation/agreement.json"))
+        protection = protection_of(archive.catalogue, row)
         with run_context(change.representation or Path(aip), agreement, archive) as context:
-            updated = _Update(reader, change, archive, context).run()
+            updated = _Update(reader, change, archive, context, protection).run()
         outcome = "stored"
         return updated
     finally:
@@ -152,8 +154,16 @@ def _read(reader: AipReader, path: str) -> bytes:
 
 
 class _Update:
-    def __init__(self, reader: AipReader, change: Change, archive: Archive, context: IngestContext) -> None:
+    def __init__(
+        self,
+        reader: AipReader,
+        change: Change,
+        archive: Archive,
+        context: IngestContext,
+        protection: Protection,
+    ) -> None:
         self._reader = reader
+        self._protection = protection
         self._change = change
         self._archive = archive
         self._context = context
@@ -328,7 +338,7 @@ class _Update:
             removed,
             info,
             opaque=context.agreement.opaque_paths,
-            retain_until=retained_until(context.agreement),
+            protection=self._protection,
         )
         held, owed = self._other_stores(first, in_order)
         self._register(first, version, held, owed)
@@ -347,7 +357,7 @@ class _Update:
                 one.repository.copy_from(
                     first.repository,
                     self._package.urn,
-                    retain_until=retained_until(self._context.agreement),
+                    protection=self._protection,
                 )
                 held.append(one.name)
             except StorageError as error:

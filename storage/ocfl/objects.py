@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, replace
-from datetime import datetime
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from packages.digest import sha512_hex
 from storage.copying import write_hashed
 from storage.errors import InventoryUnreadable, ObjectExists, ObjectMissing
+from storage.ocfl.copier import Copier
 from storage.ocfl.inventory import (
     INVENTORY,
     SIDECAR,
@@ -26,10 +26,20 @@ from storage.ocfl.inventory import (
     sidecar_bytes,
 )
 from storage.ocfl.layout import NAMASTE_OBJECT, NAMASTE_ROOT, HashAndIdLayout, content_path
-from storage.protocol import LockMode, ObjectStore, Progress, Purges, SupportsRetention, Upload, read_all
+from storage.protocol import (
+    UNPROTECTED,
+    LockMode,
+    ObjectStore,
+    Progress,
+    Protection,
+    Purges,
+    Retention,
+    SupportsLegalHold,
+    SupportsRetention,
+    Upload,
+    read_all,
+)
 from storage.scratch import scratch_folder
-
-_SMALL = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +153,7 @@ class OcflRepository:
         words = read_all(self.store, key).split()
         return words[0].decode("ascii", "replace") if words else ""
 
-    def finish_commit(self, object_id: str) -> bool:
+    def finish_commit(self, object_id: str, protection: Protection = UNPROTECTED) -> bool:
         """Bring an unreadable root inventory back from the newest version that vouches for itself.
 
         It is what a commit needs to be finished whose last write arrived damaged, and what heals a
@@ -154,9 +164,10 @@ class OcflRepository:
         good = self._vouched(root)
         if good is None:
             return False
-        sidecar = sidecar_bytes(sha512_hex(good))
-        self.store.replace(Upload.of(f"{root}/{SIDECAR}", sidecar))
-        self.store.replace(Upload.of(f"{root}/{INVENTORY}", good))
+        name, declaration = NAMASTE_OBJECT
+        small = {name: declaration, SIDECAR: sidecar_bytes(sha512_hex(good)), INVENTORY: good}
+        for name, content in small.items():  # the declaration too: a killed commit may lack it
+            self.store.replace(self.locked(Upload.of(f"{root}/{name}", content), protection))
         return True
 
     def vouched(self, root: str) -> bool:
@@ -195,7 +206,7 @@ class OcflRepository:
         *,
         opaque: bool = False,
         first_attempt: bool = False,
-        retain_until: datetime | None = None,
+        protection: Protection = UNPROTECTED,
         progress: Progress | None = None,
     ) -> str:
         """Store version v1 and return the SHA-512 of its inventory.
@@ -208,7 +219,7 @@ class OcflRepository:
         root = self.layout.object_root(object_id)
         if not first_attempt:
             # A killed attempt may have left other metadata under other keys.
-            self.remove_garbage(object_id)
+            self.remove_garbage(object_id, protection)
         inventory = FirstInventory(object_id, info)
 
         def uploads() -> Iterator[Upload]:
@@ -224,10 +235,9 @@ class OcflRepository:
                 elif progress:
                     progress(file.size)
 
-        lock = self._lock(retain_until)
         try:
-            self.store.put((replace(upload, **lock) for upload in uploads()), progress)
-            return self._commit(root, inventory.parts(), lock)
+            self.store.put((self.locked(upload, protection) for upload in uploads()), progress)
+            return self._commit(root, inventory.parts(), protection)
         finally:
             inventory.close()
 
@@ -239,7 +249,7 @@ class OcflRepository:
         info: VersionInfo,
         *,
         opaque: bool = False,
-        retain_until: datetime | None = None,
+        protection: Protection = UNPROTECTED,
     ) -> StoredVersion:
         """Commit a new version that stores only bytes no earlier version has.
 
@@ -265,8 +275,7 @@ class OcflRepository:
                 uploads.append(
                     Upload(f"{root}/{content}", file.size, file.sha512, path=file.path, ours=file.ours)
                 )
-        lock = self._lock(retain_until)
-        self.store.put(replace(upload, **lock) for upload in uploads)
+        self.store.put(self.locked(upload, protection) for upload in uploads)
         content_bytes = next_inventory(inventory, version, info, state, added)
         digest = sha512_hex(content_bytes)
         sidecar = sidecar_bytes(digest)
@@ -274,18 +283,39 @@ class OcflRepository:
             Upload.of(f"{root}/{version}/{INVENTORY}", content_bytes),
             Upload.of(f"{root}/{version}/{SIDECAR}", sidecar),
         ]
-        self.store.put(replace(part, **lock) for part in parts)
-        self.store.replace(replace(Upload.of(f"{root}/{SIDECAR}", sidecar), **lock))
-        self.store.replace(replace(Upload.of(f"{root}/{INVENTORY}", content_bytes), **lock))
+        self.store.put(self.locked(part, protection) for part in parts)
+        self.store.replace(self.locked(Upload.of(f"{root}/{SIDECAR}", sidecar), protection))
+        self.store.replace(self.locked(Upload.of(f"{root}/{INVENTORY}", content_bytes), protection))
         return StoredVersion(version, info.created, info.message, digest)
 
-    def _lock(self, retain_until: datetime | None) -> dict[str, Any]:
-        """What an upload carries so that the store itself keeps it until that day."""
-        if self._lock_mode is None or retain_until is None:
-            return {}
-        return {"retain_until": retain_until, "lock_mode": self._lock_mode}
+    def locked(self, upload: Upload, protection: Protection) -> Upload:
+        """The upload with what makes the store itself keep it, where locks are configured."""
+        if self._lock_mode is None:
+            return upload
+        if protection.until is not None:
+            upload = replace(upload, retain_until=protection.until, lock_mode=self._lock_mode)
+        return replace(upload, legal_hold=True) if protection.held and self._keeps_holds else upload
 
-    def _commit(self, root: str, inventory: Iterable[bytes], lock: dict[str, Any]) -> str:
+    @property
+    def _keeps_holds(self) -> bool:
+        return isinstance(self.store, SupportsLegalHold) and self.store.keeps_legal_holds
+
+    def set_hold(self, object_id: str, *, held: bool) -> bool:
+        """Have the store itself refuse the object's removal, or refuse it no longer.
+
+        False where locks are not configured or not kept. Raises StoreUnavailable: then some of the
+        objects may be held and some not, and calling it again finishes it.
+        """
+        store = self.store
+        if self._lock_mode is None or not isinstance(store, SupportsLegalHold) or not self._keeps_holds:
+            return False
+        keys = list(store.list(f"{self.layout.object_root(object_id)}/"))
+        with ThreadPoolExecutor(store.connections, thread_name_prefix="hold") as pool:
+            for done in [pool.submit(store.set_legal_hold, key, held=held) for key in keys]:
+                done.result()
+        return bool(keys)
+
+    def _commit(self, root: str, inventory: Iterable[bytes], protection: Protection) -> str:
         """Write inventories and declaration; the root inventory last, which is the commit."""
         with scratch_folder(self._scratch) as folder:
             path = folder / INVENTORY
@@ -299,8 +329,8 @@ class OcflRepository:
                 f"{root}/{SIDECAR}": sidecar,
             }
             parts = [first, *(Upload.of(key, content) for key, content in small.items())]
-            self.store.put(replace(part, **lock) for part in parts)
-            self.store.replace(replace(first, key=f"{root}/{INVENTORY}", **lock))
+            self.store.put(self.locked(part, protection) for part in parts)
+            self.store.replace(self.locked(replace(first, key=f"{root}/{INVENTORY}"), protection))
         return digest
 
     def copy_from(
@@ -309,7 +339,7 @@ class OcflRepository:
         object_id: str,
         *,
         first_attempt: bool = False,
-        retain_until: datetime | None = None,
+        protection: Protection = UNPROTECTED,
     ) -> None:
         """Make this copy of an object equal, to the byte, to another repository's.
 
@@ -320,14 +350,15 @@ class OcflRepository:
         self.initialise()
         inventory = source.inventory(object_id)
         here: set[str] = set()
-        if self.holds(object_id):
+        if self._held_after_all(object_id, protection, first_attempt=first_attempt):
             manifest = self._earlier_version_of(source, object_id).manifest
             here = {content for contents in manifest.values() for content in contents}
-        elif not first_attempt:
-            self.remove_garbage(object_id)
+        root, origin = self.layout.object_root(object_id), source.layout.object_root(object_id)
         with scratch_folder(self._scratch) as folder:
-            lock = self._lock(retain_until)
-            copier = _Copier(source, self, object_id, folder, lock)
+            copier = Copier(
+                source.store, origin, self.store, root, folder / "object",
+                lambda upload: self.locked(upload, protection),
+            )  # fmt: skip
             wanted = (
                 (content, digest)
                 for digest, contents in inventory.manifest.items()
@@ -335,11 +366,20 @@ class OcflRepository:
                 if content not in here
             )
             copier.copy(wanted)
-        root, origin = self.layout.object_root(object_id), source.layout.object_root(object_id)
         small = [f"{v}/{name}" for v in inventory.versions for name in (INVENTORY, SIDECAR)]
         for name in (*small, NAMASTE_OBJECT[0], SIDECAR, INVENTORY):
             content = read_all(source.store, f"{origin}/{name}")
-            self.store.replace(replace(Upload.of(f"{root}/{name}", content), **lock))
+            self.store.replace(self.locked(Upload.of(f"{root}/{name}", content), protection))
+
+    def _held_after_all(self, object_id: str, protection: Protection, *, first_attempt: bool) -> bool:
+        """Whether a copy is committed here, or was but for its last writes; else nothing of it is left."""
+        if first_attempt:
+            return self.holds(object_id)
+        try:
+            self.remove_garbage(object_id, protection)
+        except ObjectExists:
+            return True
+        return False
 
     def _earlier_version_of(self, source: OcflRepository, object_id: str) -> Inventory:
         """Our inventory, if the source's object grew out of just this version.
@@ -348,9 +388,9 @@ class OcflRepository:
         program may decide about.
         """
         ours = self.inventory(object_id)
-        digest = self.inventory_digest(object_id)
-        for version in source.versions(object_id):
-            if version.version == ours.head and version.inventory_sha512 == digest:
+        theirs = f"{source.layout.object_root(object_id)}/{ours.head}/{INVENTORY}"
+        with suppress(ObjectMissing):
+            if sha512_hex(read_all(source.store, theirs)) == self.inventory_digest(object_id):
                 return ours
         raise InventoryUnreadable(
             object_id, code="E066", reason=f"{ours.head} in “{self.store.name}” is not the one "
@@ -372,71 +412,25 @@ class OcflRepository:
         else:
             self.store.delete(key)
 
-    def retained_until(self, object_id: str) -> datetime | None:
-        """Until when the store itself refuses to remove the object; None where it does not."""
+    def retention(self, object_id: str) -> Retention | None:
+        """The lock the store itself keeps on the object; None where there is none."""
         if not isinstance(self.store, SupportsRetention):
             return None
         try:
-            lock = self.store.retention(f"{self.layout.object_root(object_id)}/{INVENTORY}")
+            return self.store.retention(f"{self.layout.object_root(object_id)}/{INVENTORY}")
         except ObjectMissing:
             return None
-        return lock.until if lock else None
 
-    def remove_garbage(self, object_id: str) -> int:
+    def remove_garbage(self, object_id: str, protection: Protection = UNPROTECTED) -> int:
         """Delete what an uncommitted attempt left; the number of objects removed.
 
         Raises ObjectExists when the object is committed: then nothing of it is garbage. So also
         when only the root inventory is lost and a version still vouches for itself; it is put back.
         """
         root = self.layout.object_root(object_id)
-        if self.holds(object_id) or self.finish_commit(object_id):
+        if self.holds(object_id) or self.finish_commit(object_id, protection):
             raise ObjectExists(object_id)
         keys = list(self.store.list(f"{root}/"))
         for key in keys:
             self.store.delete(key)
         return len(keys)
-
-
-class _Copier:
-    """Copies content from one repository to another: small objects many at a time, large ones alone."""
-
-    def __init__(
-        self,
-        source: OcflRepository,
-        target: OcflRepository,
-        object_id: str,
-        folder: Path,
-        lock: dict[str, Any],
-    ) -> None:
-        self._lock = lock
-        self._source = source.store
-        self._origin = source.layout.object_root(object_id)
-        self._target = target.store
-        self._root = target.layout.object_root(object_id)
-        self._spool = folder / "object"
-
-    def copy(self, wanted: Iterable[tuple[str, str]]) -> None:
-        """``wanted`` pairs content paths with their SHA-512."""
-        large: list[Upload] = []
-        waiting = iter(wanted)
-        while True:
-            self._target.put(replace(upload, **self._lock) for upload in self._small(waiting, large))
-            if not large:
-                break
-            self._target.put(replace(upload, **self._lock) for upload in large)
-            large.clear()
-
-    def _small(self, wanted: Iterator[tuple[str, str]], large: list[Upload]) -> Iterator[Upload]:
-        """Uploads up to the first large object, which is spooled and left in ``large``."""
-        for content, digest in wanted:
-            key = f"{self._root}/{content}"
-            with self._source.open(f"{self._origin}/{content}") as stream:
-                start = stream.read(_SMALL + 1)
-                if len(start) <= _SMALL:
-                    yield Upload(key, len(start), digest, content=start)
-                    continue
-                with self._spool.open("wb") as sink:
-                    sink.write(start)
-                    shutil.copyfileobj(stream, sink, 1 << 20)
-            large.append(Upload(key, self._spool.stat().st_size, digest, path=self._spool))
-            return

@@ -12,12 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.ingest import Archive, sweep_work_areas
+from pipeline.ingest import Archive
 from pipeline.store_check import verify_archive
 from pipeline.stored_record import read_stored_record
 from stele.settings import load_settings
 from stele.wiring import build_archive, choose_agreement
 from stele.workspace import make_workspace
+from storage.scratch import sweep_scratch
 
 # A child that kills itself when a stage ends, or after so many objects of the store stage.
 _CHILD = """
@@ -79,7 +80,7 @@ def test_killed_there(where: str, tmp_path: Path, make_bag) -> None:
     archive = build_archive(load_settings(home))
     from pipeline.ingest import ingest
 
-    sweep_work_areas(archive.work)
+    sweep_scratch(archive.work)
     again = ingest(sip, choose_agreement(load_settings(home), None), archive)
     assert again.outcome == ("duplicate" if where in ("register", "write_receipt") else "stored"), again
     (report,) = verify_archive(archive.catalogue, tuple(archive.repositories), None)

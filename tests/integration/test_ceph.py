@@ -13,12 +13,20 @@ from servers import Ceph, client_of, new_bucket, store_settings, workspace_on
 
 from pipeline.ingest import ingest
 from pipeline.preservation.audit import AuditBudget, audit
-from pipeline.preservation.removal import RemovalRefused, request_removal
+from pipeline.preservation.removal import (
+    RemovalRefused,
+    approve_removal,
+    lift_hold,
+    place_hold,
+    request_removal,
+)
+from pipeline.preservation.update import Change, update_aip
 from pipeline.store_check import verify_archive
 from stele.settings import load_settings
 from stele.wiring import build_archive, choose_agreement
 from storage.copies import CopyState
 from storage.errors import StoreRefused
+from storage.protocol import ObjectStore, Upload
 
 
 @pytest.mark.parametrize("what", ["a.bin", "METS.xml", "inventory.json", "inventory.json.sha512"])
@@ -91,6 +99,52 @@ def test_a_user_who_may_only_read(ceph: Ceph, make_bag, tmp_path: Path) -> None:
     assert (sip / "data/b.txt").read_bytes() == b"b"
     assert len(list(archive.catalogue.aips())) == 1
     archive.catalogue.close()
+
+
+def test_a_hold_is_kept_by_the_server_too(ceph: Ceph, make_bag, tmp_path: Path) -> None:
+    """Also on what a later version, a repair and a new copy write; lifted, the AIP can be removed."""
+    server = ceph.server()
+    buckets = [new_bucket(server, ObjectLockEnabledForBucket=True) for _ in "ab"]
+    settings = "".join(
+        store_settings(server, bucket, name=name, object_lock="GOVERNANCE")
+        for name, bucket in zip(("one", "two"), buckets, strict=True)
+    )
+    home = workspace_on(tmp_path, settings)
+    archive = build_archive(load_settings(home))
+    agreement = choose_agreement(load_settings(home), None)
+    aip = str(ingest(make_bag({"a.txt": b"a", "b.txt": b"b"}, name="held"), agreement, archive).aip)
+    enforced = place_hold(archive, aip, reason="case 12", person="A. Clerk")
+    assert enforced == ("one", "two")
+    ead = tmp_path / "ead.xml"
+    ead.write_bytes(b'<ead xmlns="urn:isbn:1-931666-22-9"><eadheader/></ead>')
+    update_aip(aip, Change("described", "B. Archivist", metadata=(ead,)), archive)
+    one, two = archive.repositories
+    root = two.layout.object_root(aip)
+    _spoil(two.store, next(key for key in two.store.list(f"{root}/") if key.endswith("/a.txt")))
+    budget = AuditBudget(timedelta(0), 1 << 40, 1 << 40, 1e9, True, tmp_path / "aside", everything=True)
+    assert {result.state for result in audit(archive, budget)} == {CopyState.VERIFIED}
+    client = client_of(server)
+    keys = {key for repository in (one, two) for key in repository.store.list(f"{root}/")}
+    assert len([key for key in keys if "/v2/" in key]) > 3
+    for bucket in buckets:
+        for key in keys:
+            head = client.head_object(Bucket=bucket, Key=f"aips/{key}")
+            assert head.get("ObjectLockLegalHoldStatus") == "ON", (bucket, key)
+            with pytest.raises(ClientError, match="AccessDenied"):
+                client.delete_object(Bucket=bucket, Key=f"aips/{key}", VersionId=head["VersionId"])
+    archive.catalogue.lift_hold(aip)  # a catalogue that has forgotten
+    with pytest.raises(RemovalRefused, match="under a legal hold"):
+        request_removal(archive, aip, reason="list 4", person="A. Clerk")
+    place_hold(archive, aip, reason="case 12", person="A. Clerk")
+    lift_hold(archive, aip, reason="case closed", person="A. Clerk")
+    request_removal(archive, aip, reason="list 4", person="A. Clerk")
+    approve_removal(archive, aip, person="B. Archivist")
+    assert not list(one.store.list(f"{root}/"))
+    archive.catalogue.close()
+
+
+def _spoil(store: ObjectStore, key: str) -> None:
+    store.replace(Upload.of(key, b"rot"))
 
 
 def test_retention_is_kept_by_the_server_and_by_us(ceph: Ceph, make_bag, tmp_path: Path) -> None:

@@ -17,11 +17,12 @@ import pytest
 from faulty_proxy import Asked, FaultyProxy
 from servers import Ministack, Server, client_of, keep_probe, new_bucket, store_settings, workspace_on
 
-from pipeline.ingest import Archive, ingest, sweep_work_areas
+from pipeline.ingest import Archive, ingest
 from pipeline.preservation.reconcile import reconcile
 from pipeline.store_check import verify_archive
 from stele.settings import load_settings
 from stele.wiring import build_archive, choose_agreement
+from storage.scratch import sweep_scratch
 
 _CHILD = """
 import sys
@@ -101,7 +102,7 @@ def _ends_with_one_intact_aip(
 ) -> int:
     """Tried again as an orchestrator would; the number of tries."""
     archive = _archive(folder, server.endpoint, bucket, probed)
-    sweep_work_areas(archive.work)
+    sweep_scratch(archive.work)
     agreement = choose_agreement(load_settings(folder / "home"), None)
     tries = 0
     while tries < _TRIES:

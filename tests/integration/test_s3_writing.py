@@ -25,7 +25,7 @@ from storage.capabilities import Answer, Capabilities, Check, CheckName
 from storage.errors import ObjectExists, StorageError, StoreRefused, StoreUnavailable, WriteMismatch
 from storage.files import FileStore
 from storage.memory import MemoryStore
-from storage.protocol import SupportsAbandonedUploads, SupportsRetention, Upload, read_all
+from storage.protocol import HasLeftovers, SupportsRetention, Upload, read_all
 from storage.s3 import S3Settings, S3Store
 from storage.s3_client import make_client
 
@@ -184,18 +184,23 @@ def test_a_large_file_that_changed_is_never_seen(make: Make, tmp_path: Path) -> 
     with pytest.raises(WriteMismatch):
         store.put([Upload("large", len(content), sha512_hex(b"other"), path=path)])
     assert store.size("large") is None
-    assert store.abandon_uploads(datetime.now(UTC) + timedelta(days=1)) == 0
+    assert not list(store.leftovers(datetime.now(UTC) + timedelta(days=1), remove=False))
 
 
-def test_abandoned_uploads(make: Make) -> None:
-    """Only those begun before the given moment, and only below our prefix, are aborted."""
+def test_leftovers(make: Make) -> None:
+    """Uploads and scratch begun before the given moment, only below our prefix, only when asked."""
     store = make()
     bucket = store._settings.bucket
     for key in ("p/ours", "others/theirs"):
         store._client.create_multipart_upload(Bucket=bucket, Key=key)
-    assert isinstance(store, SupportsAbandonedUploads)
-    assert store.abandon_uploads(datetime.now(UTC) - timedelta(hours=1)) == 0
-    assert store.abandon_uploads(datetime.now(UTC) + timedelta(hours=1)) == 1
+    store._client.put_object(Bucket=bucket, Key="p/stele-probe-12ab/plain", Body=b"x")
+    assert isinstance(store, HasLeftovers)
+    now, soon = datetime.now(UTC), timedelta(hours=1)
+    assert list(store.leftovers(now - soon, remove=True)) == []
+    for remove in (False, True):
+        found = [(entry.key, entry.size) for entry in store.leftovers(now + soon, remove=remove)]
+        assert found == [("ours", 0), ("stele-probe-12ab/plain", 1)]
+    assert list(store.leftovers(now + soon, remove=True)) == []
     left = store._client.list_multipart_uploads(Bucket=bucket)["Uploads"]
     assert [upload["Key"] for upload in left] == ["others/theirs"]
 
