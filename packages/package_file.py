@@ -19,8 +19,13 @@ class FileFormat:
 
     @property
     def is_known(self) -> bool:
-        """Whether PRONOM has an entry for it."""
+        """Whether a registry has an entry for it."""
         return self.puid is not None
+
+    @property
+    def registry(self) -> str:
+        """Whose name the PUID is: PRONOM's, or that of a signature of our own."""
+        return "Stele local signatures" if (self.puid or "").startswith("local/") else "PRONOM"
 
 
 UNKNOWN_FORMAT = FileFormat(None, "unknown", "", "", "", "no match in PRONOM")

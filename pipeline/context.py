@@ -18,7 +18,7 @@ from packages.premis.model import AgentRole
 from packages.problem import Problem
 from pipeline.agreement import Agreement
 from pipeline.findings import Findings
-from pipeline.identification import Identification
+from pipeline.formats.identification import Identification
 
 Clock = Callable[[], datetime]
 Progress = Callable[[str, int, int], None]

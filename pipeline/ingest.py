@@ -30,7 +30,7 @@ from pipeline.context import (
 from pipeline.describe import describe
 from pipeline.errors import DamagedArchive, PipelineError, WorkAreaUnusable
 from pipeline.examine import examine
-from pipeline.identification import Identification, Identifier
+from pipeline.formats.identification import Identification, Identifier
 from pipeline.presence import require_present
 from pipeline.receipt import write_receipt
 from pipeline.receive import receive

@@ -13,7 +13,7 @@ from packages.package_file import FileFormat
 from packages.paths import printable
 from pipeline.errors import SubmissionUnreadable
 from pipeline.examine.containers import inspect_container
-from pipeline.identification import Identifier
+from pipeline.formats.identification import Identifier
 
 
 def inspect_files(paths: Iterable[Path], identifier: Identifier) -> Iterator[dict[str, Any]]:

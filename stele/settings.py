@@ -77,6 +77,21 @@ class AuditSettings(_Part):
     )
 
 
+class IdentifySettings(_Part):
+    """How formats are found out."""
+
+    tools: tuple[Literal["siegfried", "fido"], ...] = Field(
+        default=("siegfried",), description="Add fido for a second opinion (some 7 ms a file)."
+    )
+    signatures: Path = Field(default=Path("signatures"), description="Your own signatures (TOML).")
+
+    @model_validator(mode="after")
+    def _siegfried_is_first(self) -> IdentifySettings:
+        if self.tools[:1] != ("siegfried",):
+            raise ValueError("identify.tools begins with siegfried; fido is a second opinion")
+        return self
+
+
 StoreSettings = Annotated[FilesStoreSettings | S3StoreSettings, Field(discriminator="kind")]
 
 
@@ -97,6 +112,7 @@ class Settings(BaseSettings):
     default_agreement: str = "default"
     stores: tuple[StoreSettings, ...] = Field(default=(FilesStoreSettings(),), min_length=1)
     audit: AuditSettings = AuditSettings()
+    identify: IdentifySettings = IdentifySettings()
     workers: int = Field(default=2, ge=1, le=256, description="Threads of format identification.")
     sidecar_max_files: int = Field(
         default=1000, ge=0, description="Largest package that also gets an Archivematica METS."

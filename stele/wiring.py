@@ -10,10 +10,11 @@ from typing import assert_never
 
 from pipeline.agreement import Agreement, AgreementError, find_agreement
 from pipeline.context import Software
-from pipeline.identification import Identifier
+from pipeline.formats.identification import Identifier
+from pipeline.formats.local_signatures import SignatureError, load_signatures
 from pipeline.ingest import Archive
 from stele import __version__
-from stele.settings import FilesStoreSettings, S3StoreSettings, Settings, StoreSettings
+from stele.settings import FilesStoreSettings, S3StoreSettings, Settings, SettingsError, StoreSettings
 from storage.catalogue import Catalogue
 from storage.copies import ArchivalStore, Role
 from storage.files import FileStore
@@ -34,7 +35,7 @@ def build_archive(settings: Settings) -> Archive:
         receipts=settings.place(settings.receipts),
         locks=settings.home / "locks",
         software=SOFTWARE,
-        identifier=shared_identifier(settings.workers),
+        identifier=build_identifier(settings),
         sidecar_limit=settings.sidecar_max_files,
     )
 
@@ -53,10 +54,20 @@ def _archival_store(store: StoreSettings, settings: Settings) -> ArchivalStore:
     )
 
 
+def build_identifier(settings: Settings) -> Identifier:
+    """The identifier as configured; the same one for the same configuration."""
+    own = settings.place(settings.identify.signatures)
+    try:
+        load_signatures((own,))  # said here: the process that uses them could only die of a mistake
+    except SignatureError as error:
+        raise SettingsError(str(error)) from error
+    return shared_identifier(settings.workers, (own,), second="fido" in settings.identify.tools)
+
+
 @cache
-def shared_identifier(workers: int = 2) -> Identifier:
+def shared_identifier(workers: int = 2, own: tuple[Path, ...] = (), *, second: bool = False) -> Identifier:
     """Siegfried's processes, one set for the life of this program: a night starts them once."""
-    identifier = Identifier(workers)
+    identifier = Identifier(workers, (*own, shipped_config() / "signatures"), second=second)
     atexit.register(identifier.close)
     return identifier
 

@@ -63,7 +63,7 @@ def _format(file: PackageFile) -> str:
     known = file.format
     version = f"<premis:formatVersion>{text(known.version)}</premis:formatVersion>" if known.version else ""
     registry = (
-        "<premis:formatRegistry><premis:formatRegistryName>PRONOM</premis:formatRegistryName>"
+        f"<premis:formatRegistry><premis:formatRegistryName>{known.registry}</premis:formatRegistryName>"
         f"<premis:formatRegistryKey>{text(known.puid)}</premis:formatRegistryKey>"
         "<premis:formatRegistryRole>specification</premis:formatRegistryRole>"
         "</premis:formatRegistry>"

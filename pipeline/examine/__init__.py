@@ -11,6 +11,7 @@ from packages.premis import Agent, AgentType, EventType
 from packages.problem_catalogue import problem
 from pipeline.context import IngestContext
 from pipeline.examine.containers import inspect_container
+from pipeline.formats.identification import DISAGREES
 from pipeline.verify import VerifiedSip
 from pipeline.worklist import Worklist
 
@@ -62,7 +63,8 @@ def examine_files(worklist: Worklist, context: IngestContext) -> None:
     context.event(
         EventType.FORMAT_IDENTIFICATION,
         f"signatures: {identifier.signatures}",
-        note=_summary(worklist.format_totals()),
+        note=_summary(worklist.format_totals())
+        + (f"; second opinion: {identifier.second}" if identifier.second else ""),
         agent=agent,
     )
 
@@ -72,7 +74,11 @@ def _judge(path: str, size: int, known: FileFormat, context: IngestContext) -> N
         context.add(problem("FMT-EMPTY", path, found="0 bytes"))
     elif not known.is_known:
         context.add(problem("FMT-UNKNOWN", path, found=known.warning))
-    elif "extension mismatch" in known.warning:
+    if DISAGREES in known.warning:
+        context.add(
+            problem("FMT-DISAGREE", path, expected=f"{known.puid} {known.name}", found=known.warning)
+        )
+    if size and known.is_known and "extension mismatch" in known.warning:
         context.add(problem("FMT-EXTENSION", path, found=f"{known.puid} {known.name}"))
 
 

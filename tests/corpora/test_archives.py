@@ -20,7 +20,7 @@ resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30))
 from packages.package_file import UNKNOWN_FORMAT
 from pipeline.agreement import Agreement, Party
 from pipeline.context import IngestContext, Software
-from pipeline.identification import Identification, Identifier
+from pipeline.formats.identification import Identification, Identifier
 from pipeline.examine.containers import inspect_container
 from pipeline.receive import receive
 case, work = Path(sys.argv[1]), Path(sys.argv[2])

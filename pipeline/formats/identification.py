@@ -1,79 +1,45 @@
-"""Format identification with Siegfried: worker processes, kept for as long as the program runs."""
+"""Format identification: Siegfried and signatures of our own, fido as a second opinion where asked."""
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
-import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from packages.package_file import UNKNOWN_FORMAT, FileFormat
 from pipeline.errors import ToolFailed
+from pipeline.formats.tool import ToolGaveUp
+from pipeline.formats.worker import Worker, WorkerPool
 
 __all__ = ["Identification", "Identifier"]
 
-_WORKER = Path(__file__).with_name("siegfried_worker.py")
+_SIEGFRIED = "pipeline.formats.siegfried_worker"
+_FIDO = "pipeline.formats.fido_worker"
 _BATCH = 500
 _PATIENCE = 300.0  # seconds for one batch; a 1 GiB file takes a hundredth of one
 
 
-class _WorkerDied(Exception):
-    """The process crashed or had to be stopped; the batch has no answer."""
-
-
-class _Worker:
-    """One Siegfried process; started at its first question, started anew after a crash."""
-
-    def __init__(self) -> None:
-        self._process: subprocess.Popen[str] | None = None
-
-    def ask(self, names: Sequence[str]) -> dict[str, Any]:
-        process = self._process or self._start()
-        assert process.stdin is not None and process.stdout is not None, "started with pipes"
-        alarm = threading.Timer(_PATIENCE, process.kill)
-        alarm.start()
-        try:
-            process.stdin.write(json.dumps(list(names)) + "\n")
-            process.stdin.flush()
-            line = process.stdout.readline()
-        except OSError:
-            line = ""
-        finally:
-            alarm.cancel()
-        if not line.endswith("\n"):
-            self.stop()
-            raise _WorkerDied
-        answer: dict[str, Any] = json.loads(line)
-        return answer
-
-    def _start(self) -> subprocess.Popen[str]:
-        self._process = subprocess.Popen(
-            [sys.executable, "-I", str(_WORKER)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL, text=True, encoding="utf-8", errors="surrogateescape",
-        )  # fmt: skip
-        return self._process
-
-    def stop(self) -> None:
-        process, self._process = self._process, None
-        if process is not None:
-            process.kill()
-            process.communicate()
-
-
 class Identifier:
-    """Siegfried with its built-in signatures, in ``workers`` processes. Thread-safe."""
+    """Siegfried with its built-in signatures and ours, in ``workers`` processes. Thread-safe.
 
-    def __init__(self, workers: int = 2) -> None:
+    ``signatures_in`` are folders with signatures of our own. With ``second`` every file is shown
+    to fido too, which costs some 7 ms a file; where it knows better, the format's warning says so.
+    """
+
+    def __init__(
+        self, workers: int = 2, signatures_in: Sequence[Path] = (), *, second: bool = False
+    ) -> None:
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="identify")
-        self._workers: list[_Worker] = []
-        self._mine = threading.local()
+        folders = [str(folder) for folder in signatures_in]
+        self._siegfried = WorkerPool(lambda: Worker(_SIEGFRIED, folders))
+        self._fido = WorkerPool(lambda: Worker(_FIDO)) if second else None
         self.version = ""
         self.signatures = ""
+        self.second = ""
+        """fido's version and signatures, once it was asked."""
 
     def submit(self, names: Sequence[str]) -> Future[list[FileFormat]]:
         """Ask for the formats of files, in the order given. Names must be valid UTF-8.
@@ -92,22 +58,25 @@ class Identifier:
     def close(self) -> None:
         """Stop the processes; the identifier cannot be used any more."""
         self._pool.shutdown()
-        for worker in self._workers:
-            worker.stop()
+        self._siegfried.close()
+        if self._fido:
+            self._fido.close()
 
     def _identify(self, names: Sequence[str]) -> list[FileFormat]:
-        worker: _Worker | None = getattr(self._mine, "worker", None)
-        if worker is None:
-            worker = self._mine.worker = _Worker()
-            self._workers.append(worker)
+        formats = self._first(names)
+        if self._fido is None:
+            return formats
+        return [_compared(known, *said) for known, said in zip(formats, self._second(names), strict=True)]
+
+    def _first(self, names: Sequence[str]) -> list[FileFormat]:
         try:
-            answer = worker.ask(names)
-        except _WorkerDied:
+            answer = self._siegfried.ask(list(names), seconds=_PATIENCE)
+        except ToolGaveUp:
             if len(names) == 1:
-                self._confirm_alive(worker)
+                self._confirm_alive()
                 return [_CRASHED]
             half = len(names) // 2
-            return self._identify(names[:half]) + self._identify(names[half:])
+            return self._first(names[:half]) + self._first(names[half:])
         if "failure" in answer:
             raise ToolFailed(f"Siegfried failed on {len(names)} files: {answer['failure']}")
         if len(answer["files"]) != len(names):
@@ -116,18 +85,44 @@ class Identifier:
         formats = [_format(*facts) for facts in answer["formats"]]
         return [formats[number] for number in answer["files"]]
 
-    @staticmethod
-    def _confirm_alive(worker: _Worker) -> None:
+    def _confirm_alive(self) -> None:
         """Tell a file that crashes Siegfried from a Siegfried that cannot run here."""
         try:
-            worker.ask([str(_WORKER)])
-        except _WorkerDied:
+            self._siegfried.ask([__file__], seconds=_PATIENCE)
+        except ToolGaveUp:
             raise ToolFailed(
                 "Siegfried (pygfried) cannot be started; run “stele doctor” or install Stele again"
             ) from None
 
+    def _second(self, names: Sequence[str]) -> list[tuple[list[str], str]]:
+        """fido's PUIDs and how it found them. A second opinion that fails is none, and says so."""
+        assert self._fido is not None, "asked for"
+        try:
+            answer: dict[str, Any] = self._fido.ask(list(names), seconds=_PATIENCE)
+        except ToolGaveUp as error:
+            if len(names) == 1:
+                return [([], f"failed: {error}")]
+            half = len(names) // 2
+            return self._second(names[:half]) + self._second(names[half:])
+        self.second = f"fido {answer['version']} ({answer['signatures']})"
+        return [(puids, how) for puids, how in answer["files"]]
+
 
 _CRASHED = FileFormat(None, "unknown", "", "", "", "the identification tool crashed on this file")
+DISAGREES = "fido says"
+"""What a warning holds where the second opinion is another one."""
+
+
+def _compared(known: FileFormat, puids: list[str], how: str) -> FileFormat:
+    """The first opinion, with the second in its warning where that rests on content and differs."""
+    real = [puid for puid in puids if not puid.startswith("fido-fmt/")]
+    if how.startswith("failed"):
+        said = f"no second opinion: fido {how}"
+    elif how not in ("signature", "container") or not real or known.puid in real:
+        return known
+    else:
+        said = f"{DISAGREES} {', '.join(real[:5])} (by {how})"
+    return replace(known, warning="; ".join(part for part in (known.warning, said) if part))
 
 
 @lru_cache(maxsize=4096)

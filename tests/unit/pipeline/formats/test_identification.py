@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-import pipeline.identification as module
+import pipeline.formats.identification as module
 from pipeline.errors import ToolFailed
-from pipeline.identification import Identification, Identifier
+from pipeline.formats.identification import Identification, Identifier
 
 # A stand-in that misbehaves on names that ask for it.
 _FAKE = """
@@ -29,12 +29,17 @@ for line in sys.stdin:
 """
 
 
+def _pose(program: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have this program answer in Siegfried's place."""
+    (folder / "posing_as_siegfried.py").write_text(program)
+    monkeypatch.setenv("PYTHONPATH", str(folder))
+    monkeypatch.setattr(module, "_SIEGFRIED", "posing_as_siegfried")
+
+
 @pytest.fixture
 def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Identifier]:
     """An identifier over the stand-in."""
-    worker = tmp_path / "worker.py"
-    worker.write_text(_FAKE)
-    monkeypatch.setattr(module, "_WORKER", worker)
+    _pose(_FAKE, tmp_path, monkeypatch)
     monkeypatch.setattr(module, "_BATCH", 8)
     monkeypatch.setattr(module, "_PATIENCE", 1.0)
     identifier = Identifier(workers=2)
@@ -68,9 +73,7 @@ def test_a_tool_that_cannot_start_is_our_failure(
     fake: Identifier, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A worker that dies on any question at all says so, and does not blame the files."""
-    broken = tmp_path / "broken.py"
-    broken.write_text("raise SystemExit(1)")
-    monkeypatch.setattr(module, "_WORKER", broken)
+    _pose("raise SystemExit(1)", tmp_path, monkeypatch)
     with pytest.raises(ToolFailed, match="cannot be started"):
         list(fake.identify(["file"]))
 

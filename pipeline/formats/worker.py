@@ -1,0 +1,84 @@
+"""Programs of our own that answer lines of JSON, each in a process that may crash without harm."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from pipeline.formats.tool import ToolGaveUp
+
+__all__ = ["Worker", "WorkerPool"]
+
+
+class Worker:
+    """One process; started at its first question, started anew after a crash."""
+
+    def __init__(self, module: str, arguments: Sequence[str] = ()) -> None:
+        # -P: what lies in the current folder is no part of the program.
+        self._command = [sys.executable, "-P", "-m", module, *arguments]
+        self._process: subprocess.Popen[str] | None = None
+
+    def ask(self, question: object, *, seconds: float) -> Any:
+        """The answer to one question. Raises ToolGaveUp when the process dies or takes too long."""
+        process = self._process or self._start()
+        assert process.stdin is not None and process.stdout is not None, "started with pipes"
+        late = threading.Event()
+
+        def stop_it() -> None:
+            late.set()
+            process.kill()
+
+        alarm = threading.Timer(seconds, stop_it)
+        alarm.start()
+        try:
+            process.stdin.write(json.dumps(question) + "\n")
+            process.stdin.flush()
+            line = process.stdout.readline()
+        except OSError:
+            line = ""
+        finally:
+            alarm.cancel()
+        if not line.endswith("\n"):
+            self.stop()
+            raise ToolGaveUp(f"no answer within {seconds:.0f} seconds" if late.is_set() else "it crashed")
+        return json.loads(line)
+
+    def _start(self) -> subprocess.Popen[str]:
+        self._process = subprocess.Popen(
+            self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL, text=True, encoding="utf-8", errors="surrogateescape",
+        )  # fmt: skip
+        return self._process
+
+    def stop(self) -> None:
+        """Kill the process; the next question starts another."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.kill()
+            process.communicate()
+
+
+class WorkerPool:
+    """One worker for each thread that asks. Thread-safe."""
+
+    def __init__(self, make: Callable[[], Worker]) -> None:
+        self._make = make
+        self._all: list[Worker] = []
+        self._mine = threading.local()
+
+    def ask(self, question: object, *, seconds: float) -> Any:
+        """As Worker.ask, by this thread's own process."""
+        worker: Worker | None = getattr(self._mine, "worker", None)
+        if worker is None:
+            worker = self._mine.worker = self._make()
+            self._all.append(worker)
+        return worker.ask(question, seconds=seconds)
+
+    def close(self) -> None:
+        """Stop all processes."""
+        for worker in self._all:
+            worker.stop()
