@@ -32,8 +32,21 @@ UNKNOWN_FORMAT = FileFormat(None, "unknown", "", "", "", "no match in PRONOM")
 
 
 @dataclass(frozen=True, slots=True)
+class Soundness:
+    """What tools said of a file: ``validity`` in our words, by which tools, and facts they read.
+
+    ``facts`` are pairs such as (``pages``, ``3``): PREMIS calls them significant properties.
+    """
+
+    validity: str
+    tool: str
+    messages: tuple[str, ...]
+    facts: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class PackageFile:
-    """A content file with its fixity and format.
+    """A content file with its fixity and format; ``soundness`` where a tool looked at it.
 
     ``path`` is its name in the representation, ``original`` as the agency sent it,
     ``size`` bytes, ``sha512`` hexadecimal, ``modified`` in UTC, ``id`` a UUID.
@@ -46,6 +59,7 @@ class PackageFile:
     sha512: str
     modified: datetime
     format: FileFormat
+    soundness: Soundness | None = None
 
     @property
     def mime(self) -> str:

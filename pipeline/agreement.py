@@ -50,6 +50,16 @@ class Formats(_Part):
     """Which formats are welcome. PUIDs as PRONOM writes them."""
 
     refused: tuple[str, ...] = Field(default=(), description="PUIDs that reject the package.")
+    held: tuple[str, ...] = Field(
+        default=(), description="PUIDs an archivist decides about; “unknown” for what nobody knows."
+    )
+    accepted: tuple[str, ...] = Field(default=(), description="PUIDs taken whatever the policy says.")
+    not_valid: Literal["reported", "held", "refused"] = Field(
+        default="reported", description="What happens to files that a tool finds to be unsound."
+    )
+    virus_scan: Literal["optional", "required"] = Field(
+        default="optional", description="“required”: a package that was not scanned whole is held."
+    )
     preferred: str = Field(default="", description="What to send instead, for the report.")
 
 

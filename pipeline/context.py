@@ -19,6 +19,7 @@ from packages.problem import Problem
 from pipeline.agreement import Agreement
 from pipeline.findings import Findings
 from pipeline.formats.identification import Identification
+from pipeline.formats.toolbox import Toolbox
 
 Clock = Callable[[], datetime]
 Progress = Callable[[str, int, int], None]
@@ -83,11 +84,14 @@ class IngestContext:
     work: Path
     software: Software
     identification: Identification
+    tools: Toolbox
     clock: Clock = utc_now
     progress: Progress = no_progress
     sidecar_limit: int = 1000
     attempt: int = 1
     findings: Findings = field(default_factory=Findings)
+    holds: list[str] = field(default_factory=list)
+    """Why an archivist must decide before the package can be accepted."""
     events: list[Event] = field(default_factory=list)
     agents: dict[str, Agent] = field(default_factory=dict)
     run: str = field(default_factory=lambda: str(uuid.uuid4()))
@@ -101,6 +105,11 @@ class IngestContext:
         """Report problems."""
         for problem in problems:
             self.findings.add(problem)
+
+    def hold(self, reason: str) -> None:
+        """Leave the decision to an archivist; the same reason twice counts once."""
+        if reason not in self.holds:
+            self.holds.append(reason)
 
     @property
     def rejected(self) -> bool:

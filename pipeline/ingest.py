@@ -30,7 +30,8 @@ from pipeline.context import (
 from pipeline.describe import describe
 from pipeline.errors import DamagedArchive, PipelineError, WorkAreaUnusable
 from pipeline.examine import examine
-from pipeline.formats.identification import Identification, Identifier
+from pipeline.formats.identification import Identification
+from pipeline.formats.toolbox import Toolbox
 from pipeline.presence import require_present
 from pipeline.receipt import write_receipt
 from pipeline.receive import receive
@@ -56,7 +57,7 @@ class Archive:
     receipts: Path
     locks: Path
     software: Software
-    identifier: Identifier
+    tools: Toolbox
     clock: Clock = utc_now
     sidecar_limit: int = 1000
 
@@ -170,6 +171,8 @@ def _run(context: IngestContext, archive: Archive, run: _Run, stack: ExitStack) 
         examined = examine(verified, context)
     if context.rejected:  # a format the agreement refuses
         return _result(context, run, Outcome.REJECTED, verified)
+    if context.holds:
+        return _result(context, run, Outcome.HELD, verified)
     with run.stage("describe"):
         planned = describe(examined, context)
     with run.stage("store"):
@@ -227,8 +230,9 @@ def check(
             if verified is not None:
                 with run.stage("examine"):
                     examine(verified, context)
-            rejected = verified is None or context.rejected
-            outcome = Outcome.REJECTED if rejected else Outcome.ACCEPTABLE
+            outcome = Outcome.HELD if context.holds else Outcome.ACCEPTABLE
+            if verified is None or context.rejected:
+                outcome = Outcome.REJECTED
             return _result(context, run, outcome, verified)
     except Exception as error:  # as in an ingest: one package's surprise must not cost the others
         return _failure(subject, agreement, archive, run, error)
@@ -245,7 +249,8 @@ def run_context(
             agreement=agreement,
             work=work,
             software=archive.software,
-            identification=Identification(archive.identifier, work / "content"),
+            identification=Identification(archive.tools.identifier, work / "content"),
+            tools=archive.tools,
             clock=archive.clock,
             progress=progress,
             sidecar_limit=archive.sidecar_limit,
@@ -277,6 +282,7 @@ def _result(
         seconds=run.seconds,
         agreement=context.agreement.name,
         finished=context.clock(),
+        reason="; ".join(context.holds[:20]) if outcome is Outcome.HELD else "",
     )
 
 

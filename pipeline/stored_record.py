@@ -99,7 +99,7 @@ class _Reader:
 
     def _formats(self, documents: list[str]) -> tuple[tuple[FormatCount, ...], int, int]:
         names: dict[str, str] = {}
-        totals: dict[str, list[int]] = defaultdict(lambda: [0, 0])
+        totals: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0])
         for premis in documents:
             with self._open(premis) as stream:
                 for file in iter_files(stream):
@@ -107,6 +107,7 @@ class _Reader:
                     names[puid] = min(names.get(puid, file.format.name), file.format.name)
                     totals[puid][0] += 1
                     totals[puid][1] += file.size
+                    totals[puid][2] += file.validity == "not-valid"
         counts = (FormatCount(puid, names[puid], *total) for puid, total in totals.items())
         ordered = tuple(sorted(counts, key=lambda count: (-count.files, count.puid)))
         return ordered, sum(c.files for c in ordered), sum(c.bytes for c in ordered)

@@ -6,6 +6,7 @@ and absent, which differ, which collide) are one query.
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from packages.digest import DigestAlgorithm
-from packages.package_file import UNKNOWN_FORMAT, FileFormat, PackageFile
+from packages.package_file import UNKNOWN_FORMAT, FileFormat, PackageFile, Soundness
 
 _SCHEMA = """
 CREATE TABLE file (
@@ -28,6 +29,10 @@ CREATE TABLE listed (
 CREATE TABLE format (
   id INTEGER PRIMARY KEY, puid TEXT, name TEXT NOT NULL, version TEXT NOT NULL,
   mime TEXT NOT NULL, basis TEXT NOT NULL, warning TEXT NOT NULL
+);
+CREATE TABLE soundness (
+  file INTEGER PRIMARY KEY, validity TEXT NOT NULL, tool TEXT NOT NULL, messages TEXT NOT NULL,
+  facts TEXT NOT NULL
 );
 """
 
@@ -192,6 +197,29 @@ class Worklist:
             )  # fmt: skip
         return number
 
+    def set_soundness(self, found: Iterable[tuple[int, Soundness]]) -> None:
+        """Record what tools said of files, by row."""
+        self._db.execute("BEGIN")
+        self._db.executemany(
+            "INSERT OR REPLACE INTO soundness VALUES (?, ?, ?, ?, ?)",
+            (
+                (row, said.validity, said.tool, json.dumps(said.messages), json.dumps(said.facts))
+                for row, said in found
+            ),
+        )
+        self._db.execute("COMMIT")
+
+    def unsound(self) -> Iterator[tuple[str, Soundness]]:
+        """(UUID, what was said) of files that a tool found not valid, in the order of their names."""
+        query = """SELECT f.uuid, s.validity, s.tool, s.messages, s.facts FROM soundness s
+                   JOIN file f ON f.id = s.file WHERE s.validity = 'not-valid' ORDER BY f.name"""
+        for uuid, *said in self._db.execute(query):
+            yield uuid, _soundness(*said)
+
+    def validity_totals(self) -> Iterator[tuple[str, int]]:
+        """(validity, files) of what tools looked at."""
+        yield from self._db.execute("SELECT validity, count(*) FROM soundness GROUP BY 1 ORDER BY 1")
+
     def set_names(self, names: Iterable[tuple[str, str, int]]) -> None:
         """Record (name in the AIP, UUID, row)."""
         self._db.execute("BEGIN")
@@ -202,9 +230,11 @@ class Worklist:
     def package_files(self) -> Iterator[PackageFile]:
         """The content files as they will be in the AIP, in the order of their names."""
         known = {number: fmt for fmt, number in self._formats.items()}
-        query = """SELECT uuid, name, original, size, sha512, modified, format FROM file
-                   WHERE payload = 1 ORDER BY name"""
-        for uuid, name, original, size, sha512, modified, number in self._db.execute(query):
+        query = """SELECT f.uuid, f.name, f.original, f.size, f.sha512, f.modified, f.format,
+                          s.validity, s.tool, s.messages, s.facts
+                   FROM file f LEFT JOIN soundness s ON s.file = f.id
+                   WHERE f.payload = 1 ORDER BY f.name"""
+        for uuid, name, original, size, sha512, modified, number, *said in self._db.execute(query):
             yield PackageFile(
                 id=uuid,
                 path=name,
@@ -213,6 +243,7 @@ class Worklist:
                 sha512=sha512,
                 modified=_moment(modified),
                 format=known.get(number, UNKNOWN_FORMAT),
+                soundness=_soundness(*said) if said[0] is not None else None,
             )
 
     def by_digest(self) -> Iterator[tuple[str, str, int, str]]:
@@ -231,13 +262,19 @@ class Worklist:
         query = "SELECT path, work, size, sha512 FROM file ORDER BY path"
         yield from self._db.execute(query)
 
-    def format_totals(self) -> Iterator[tuple[str, str, int, int]]:
-        """(PUID or ``unknown``, name, files, bytes), most frequent first."""
+    def format_totals(self) -> Iterator[tuple[str, str, int, int, int]]:
+        """(PUID or ``unknown``, name, files, bytes, files not valid), most frequent first."""
         query = """SELECT coalesce(t.puid, 'unknown'), min(coalesce(t.name, 'unknown')), count(*),
-                          sum(f.size)
-                   FROM file f LEFT JOIN format t ON t.id = f.format WHERE f.payload = 1
+                          sum(f.size), coalesce(sum(s.validity = 'not-valid'), 0)
+                   FROM file f LEFT JOIN format t ON t.id = f.format
+                   LEFT JOIN soundness s ON s.file = f.id WHERE f.payload = 1
                    GROUP BY 1 ORDER BY 3 DESC, 1"""
         yield from self._db.execute(query)
+
+
+def _soundness(validity: str, tool: str, messages: str, facts: str) -> Soundness:
+    said = tuple((name, value) for name, value in json.loads(facts))
+    return Soundness(validity, tool, tuple(json.loads(messages)), said)
 
 
 def _moment(seconds: int) -> datetime:

@@ -92,6 +92,15 @@ class IdentifySettings(_Part):
         return self
 
 
+class ValidateSettings(_Part):
+    """Which tools look whether files are sound."""
+
+    enabled: bool = Field(default=True, description="Off: no file is checked, which is said.")
+    tools: Path | None = Field(
+        default=None, description="Where “make tools” put JHOVE and veraPDF; empty = beside Stele."
+    )
+
+
 StoreSettings = Annotated[FilesStoreSettings | S3StoreSettings, Field(discriminator="kind")]
 
 
@@ -113,6 +122,8 @@ class Settings(BaseSettings):
     stores: tuple[StoreSettings, ...] = Field(default=(FilesStoreSettings(),), min_length=1)
     audit: AuditSettings = AuditSettings()
     identify: IdentifySettings = IdentifySettings()
+    validate_files: ValidateSettings = Field(default=ValidateSettings(), alias="validate")
+    format_policy: Path = Field(default=Path("format-policy.toml"), description="Your own rules.")
     workers: int = Field(default=2, ge=1, le=256, description="Threads of format identification.")
     sidecar_max_files: int = Field(
         default=1000, ge=0, description="Largest package that also gets an Archivematica METS."

@@ -10,8 +10,12 @@ from typing import assert_never
 
 from pipeline.agreement import Agreement, AgreementError, find_agreement
 from pipeline.context import Software
+from pipeline.formats.builtin import Builtin
 from pipeline.formats.identification import Identifier
 from pipeline.formats.local_signatures import SignatureError, load_signatures
+from pipeline.formats.policy import load_policy
+from pipeline.formats.toolbox import Toolbox
+from pipeline.formats.validation import Validation
 from pipeline.ingest import Archive
 from stele import __version__
 from stele.settings import FilesStoreSettings, S3StoreSettings, Settings, SettingsError, StoreSettings
@@ -35,7 +39,7 @@ def build_archive(settings: Settings) -> Archive:
         receipts=settings.place(settings.receipts),
         locks=settings.home / "locks",
         software=SOFTWARE,
-        identifier=build_identifier(settings),
+        tools=build_tools(settings),
         sidecar_limit=settings.sidecar_max_files,
     )
 
@@ -52,6 +56,23 @@ def _archival_store(store: StoreSettings, settings: Settings) -> ArchivalStore:
         role=Role(store.role),
         audited=not store.paused,
     )
+
+
+def build_tools(settings: Settings) -> Toolbox:
+    """Everything that looks at files; the processes are shared by all who ask. Raises PolicyError."""
+    policy = load_policy((settings.place(settings.format_policy), shipped_config() / "format-policy.toml"))
+    wanted = settings.validate_files
+    return Toolbox(
+        build_identifier(settings), policy, shared_validation(wanted.tools) if wanted.enabled else None
+    )
+
+
+@cache
+def shared_validation(tools: Path | None = None) -> Validation:
+    """The built-in checks and what else is installed, one set for the life of this program."""
+    validation = Validation(Builtin())
+    atexit.register(validation.close)
+    return validation
 
 
 def build_identifier(settings: Settings) -> Identifier:

@@ -10,7 +10,7 @@ from typing import BinaryIO
 from lxml import etree
 
 from packages.package_file import FileFormat
-from packages.premis.writer import NAMESPACE
+from packages.premis.writer import NAMESPACE, VALIDITY_NOTE
 from packages.problem import Problem
 from packages.problem_catalogue import problem
 
@@ -70,6 +70,8 @@ class PremisFile:
     size: int
     sha512: str
     format: FileFormat
+    validity: str
+    """In our words; empty where no tool looked at it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +101,13 @@ def iter_files(stream: BinaryIO) -> Iterator[PremisFile]:
         )  # fmt: skip
         yield PremisFile(
             first["objectIdentifierValue"], first.get("originalName", ""), int(first["size"]),
-            first["messageDigest"], known,
+            first["messageDigest"], known, _validity(element),
         )  # fmt: skip
+
+
+def _validity(element: etree._Element) -> str:
+    notes = (note for note in _texts(element, "formatNote") if note.startswith(VALIDITY_NOTE))
+    return next(notes, "").removeprefix(VALIDITY_NOTE).partition(",")[0]
 
 
 def iter_events(stream: BinaryIO) -> Iterator[PremisEvent]:

@@ -72,12 +72,35 @@ def _format(file: PackageFile) -> str:
     )
     notes = "".join(
         f"<premis:formatNote>{text(note)}</premis:formatNote>"
-        for note in (known.basis, known.warning)
+        for note in (known.basis, known.warning, _validity(file))
         if note
     )
     return (
         f"<premis:format><premis:formatDesignation><premis:formatName>{text(known.name)}"
         f"</premis:formatName>{version}</premis:formatDesignation>{registry}{notes}</premis:format>"
+    )
+
+
+VALIDITY_NOTE = "validity: "
+"""How the format note begins that says what a validator found."""
+
+
+def _validity(file: PackageFile) -> str:
+    sound = file.soundness
+    if sound is None or not sound.tool:
+        return ""
+    said = f"{VALIDITY_NOTE}{sound.validity}, by {sound.tool}"
+    return f"{said}: {'; '.join(sound.messages[:5])}" if sound.messages else said
+
+
+def _significant(file: PackageFile) -> str:
+    facts = file.soundness.facts if file.soundness else ()
+    return "".join(
+        "<premis:significantProperties>"
+        f"<premis:significantPropertiesType>{text(name)}</premis:significantPropertiesType>"
+        f"<premis:significantPropertiesValue>{text(value)}</premis:significantPropertiesValue>"
+        "</premis:significantProperties>"
+        for name, value in facts
     )
 
 
@@ -88,7 +111,7 @@ def file_object(file: PackageFile, representation: str, *, root: str = "") -> st
     """
     return (
         f'<premis:object xsi:type="premis:file" version="3.0"{root}>'
-        f"{_wrapped_identifier('objectIdentifier', file.id)}"
+        f"{_wrapped_identifier('objectIdentifier', file.id)}{_significant(file)}"
         "<premis:objectCharacteristics><premis:compositionLevel>0</premis:compositionLevel>"
         f"<premis:fixity>{_FIXITY}<premis:messageDigest>{file.sha512}</premis:messageDigest>"
         f"</premis:fixity><premis:size>{file.size}</premis:size>{_format(file)}"

@@ -37,6 +37,7 @@ from pipeline.describe.representation import (
     folders_above,
     identify_representation,
     name_files,
+    unsound_events,
 )
 from pipeline.examine import ExaminedSip
 from pipeline.worklist import Worklist
@@ -80,7 +81,7 @@ def describe(examined: ExaminedSip, context: IngestContext) -> PlannedAip:
     worklist = examined.verified.received.worklist
     package = submission.package_id
     representation = identify_representation(package, FIRST)
-    file_events = name_files(worklist, package, FIRST, context)
+    file_events = name_files(worklist, package, FIRST, context) + unsound_events(worklist, context)
     rights = _rights(context, package, representation)
     shelf = Shelf(context.work / "metadata", f"data/{package.objid}")
     header = _header(submission, context)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 from packages.identifiers import PackageId
 from packages.mets.csip_writer import (
@@ -15,7 +16,7 @@ from packages.mets.csip_writer import (
 )
 from packages.package_file import MetadataFile
 from packages.paths import rename_reason, renamed
-from packages.premis import Event, EventType, Representation, representation_premis
+from packages.premis import Event, EventOutcome, EventType, Representation, representation_premis
 from packages.problem_catalogue import problem
 from packages.xml_text import encoded
 from pipeline.context import IngestContext
@@ -28,9 +29,11 @@ __all__ = [
     "folders_above",
     "identify_representation",
     "name_files",
+    "unsound_events",
 ]
 
 
+_TOLD = 1000  # files with an event of their own; the format notes tell of all
 FIRST = "rep1"
 """The representation the agency sent."""
 
@@ -124,6 +127,20 @@ def name_files(
             )
         )
     return tuple(events)
+
+
+def unsound_events(worklist: Worklist, context: IngestContext) -> tuple[Event, ...]:
+    """An event for each file that a tool found not valid, so that it is told of the file itself."""
+    return tuple(
+        context.event(
+            EventType.VALIDATION,
+            f"by {said.tool}",
+            outcome=EventOutcome.FAILURE,
+            note="; ".join(said.messages[:5]),
+            objects=(uuid,),
+        )
+        for uuid, said in islice(worklist.unsound(), _TOLD)
+    )
 
 
 def _file_id(package: PackageId, representation: str, name: str) -> str:

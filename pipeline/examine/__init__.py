@@ -1,21 +1,24 @@
-"""Stage 3: what is every file? Formats by PRONOM in batches; containers looked into for locks."""
+"""Stage 3: what is every file, is it sound, and does the policy want it?"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
+from pathlib import Path
 
 from packages.package_file import FileFormat
 from packages.premis import Agent, AgentType, EventType
 from packages.problem_catalogue import problem
 from pipeline.context import IngestContext
 from pipeline.examine.containers import inspect_container
+from pipeline.examine.policy import apply_policy
+from pipeline.examine.soundness import SoundnessCheck
 from pipeline.formats.identification import DISAGREES
 from pipeline.verify import VerifiedSip
 from pipeline.worklist import Worklist
 
-__all__ = ["ExaminedSip", "examine", "examine_files"]
+__all__ = ["ExaminedFile", "ExaminedSip", "examine", "examine_files"]
 
 _BATCH = 2000
 
@@ -28,6 +31,17 @@ class ExaminedSip:
     identifier: str
 
 
+@dataclass(frozen=True, slots=True)
+class ExaminedFile:
+    """One file while it is looked at: its row in the worklist, its name, where its bytes are."""
+
+    row: int
+    path: str
+    place: Path
+    size: int
+    known: FileFormat
+
+
 def examine(verified: VerifiedSip, context: IngestContext) -> ExaminedSip:
     """Identify every payload file and report what an archivist should know."""
     examine_files(verified.received.worklist, context)
@@ -35,27 +49,33 @@ def examine(verified: VerifiedSip, context: IngestContext) -> ExaminedSip:
 
 
 def examine_files(worklist: Worklist, context: IngestContext) -> None:
-    """Give every file its format.
+    """Give every file its format, look whether it is sound, and ask the policy.
 
-    The answers were asked for when the files arrived, so that much of the work is done by now.
+    The formats were asked for when the files arrived, so that much of the work is done by now.
     """
-    identifier = context.identification.identifier
     content = context.work / "content"
-    refused = set(context.agreement.formats.refused)
     answers = context.identification.formats()
+    soundness = SoundnessCheck(context)
     rows = worklist.work_files()
     while batch := list(islice(rows, _BATCH)):
         formats = list(islice(answers, len(batch)))
         worklist.set_formats((row, known) for (row, *_), known in zip(batch, formats, strict=True))
-        for (_, path, work, size, container), known in zip(batch, formats, strict=True):
-            _judge(path, size, known, context)
-            if known.puid in refused:
-                preferred = context.agreement.formats.preferred or "another format"
-                found = f"{known.puid} {known.name}"
-                context.add(problem("FMT-REFUSED", path, expected=preferred, found=found))
+        files = []
+        for (row, path, work, size, container), known in zip(batch, formats, strict=True):
+            file = ExaminedFile(row, path, content / work, size, known)
+            files.append(file)
+            _judge(file, context)
+            apply_policy(file, context)
             if container:
-                context.add(*inspect_container(content / work, path, known))
+                context.add(*inspect_container(file.place, path, known))
+        worklist.set_soundness(soundness.check(files))
         context.progress("examine", sum(size for *_, size, _ in batch), len(batch))
+    _identification_event(worklist, context)
+    soundness.close(worklist)
+
+
+def _identification_event(worklist: Worklist, context: IngestContext) -> None:
+    identifier = context.identification.identifier
     agent = Agent(
         f"siegfried-{identifier.version}", "Siegfried (pygfried)", AgentType.SOFTWARE,
         identifier.version,
@@ -63,24 +83,24 @@ def examine_files(worklist: Worklist, context: IngestContext) -> None:
     context.event(
         EventType.FORMAT_IDENTIFICATION,
         f"signatures: {identifier.signatures}",
-        note=_summary(worklist.format_totals())
-        + (f"; second opinion: {identifier.second}" if identifier.second else ""),
+        note="; ".join(filter(None, (_summary(worklist.format_totals()), identifier.second))),
         agent=agent,
     )
 
 
-def _judge(path: str, size: int, known: FileFormat, context: IngestContext) -> None:
-    if size == 0:
-        context.add(problem("FMT-EMPTY", path, found="0 bytes"))
-    elif not known.is_known:
-        context.add(problem("FMT-UNKNOWN", path, found=known.warning))
+def _judge(file: ExaminedFile, context: IngestContext) -> None:
+    known = file.known
+    said = f"{known.puid} {known.name}"
+    if file.size == 0:
+        context.add(problem("FMT-EMPTY", file.path, found="0 bytes"))
+        return
+    if not known.is_known:
+        context.add(problem("FMT-UNKNOWN", file.path, found=known.warning))
+    elif "extension mismatch" in known.warning:
+        context.add(problem("FMT-EXTENSION", file.path, found=said))
     if DISAGREES in known.warning:
-        context.add(
-            problem("FMT-DISAGREE", path, expected=f"{known.puid} {known.name}", found=known.warning)
-        )
-    if size and known.is_known and "extension mismatch" in known.warning:
-        context.add(problem("FMT-EXTENSION", path, found=f"{known.puid} {known.name}"))
+        context.add(problem("FMT-DISAGREE", file.path, expected=said, found=known.warning))
 
 
-def _summary(totals: Iterator[tuple[str, str, int, int]]) -> str:
-    return "; ".join(f"{puid} ×{files}" for puid, _, files, _ in islice(totals, 40))
+def _summary(totals: Iterator[tuple[str, str, int, int, int]]) -> str:
+    return "; ".join(f"{puid} ×{files}" for puid, _, files, *_ in islice(totals, 40))

@@ -9,13 +9,14 @@ from pathlib import Path
 from packages.identifiers import PackageId
 from packages.mets.csip_writer import MetsHeader
 from packages.package_file import MetadataFile
-from packages.premis import EventType, Representation
+from packages.premis import Event, EventType, Representation
 from pipeline.context import IngestContext
 from pipeline.describe.metadata_files import Shelf
 from pipeline.describe.representation import (
     describe_representation,
     identify_representation,
     name_files,
+    unsound_events,
 )
 from pipeline.errors import PipelineError
 from pipeline.examine import examine_files
@@ -40,6 +41,7 @@ class AddedRepresentation:
     mets: MetadataFile
     premis: MetadataFile
     worklist: Worklist
+    file_events: tuple[Event, ...]
     files: tuple[StoredFile, ...]
 
 
@@ -75,7 +77,7 @@ def add_representation(
     )
     examine_files(worklist, context)
     representation = identify_representation(package, name)
-    events = name_files(worklist, package, name, context)
+    events = name_files(worklist, package, name, context) + unsound_events(worklist, context)
     described = describe_representation(shelf, package, representation, worklist, header, events, context)
     prefix = f"data/{package.objid}/representations/{name}/data"
     content = context.work / "content"
@@ -83,4 +85,4 @@ def add_representation(
         StoredFile(f"{prefix}/{path}", size, sha512, content / work)
         for sha512, path, size, work in worklist.by_digest()
     )
-    return AddedRepresentation(representation, described.mets, described.premis, worklist, files)
+    return AddedRepresentation(representation, described.mets, described.premis, worklist, events, files)

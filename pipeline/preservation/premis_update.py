@@ -48,9 +48,9 @@ def updated_premis(
     if added:
         _insert(root, "object", representation_object(added.representation, entity, root=_ROOT))
         _include(root, added.representation.id)
-    of_files = {"filename change"}
+    of_files = {earlier.id for earlier in added.file_events} if added else set()
     for earlier in context.events:
-        if earlier.type.label not in of_files:
+        if earlier.id not in of_files:
             _insert(root, "event", event_element(_about(earlier, subject), root=_ROOT))
     _insert(root, "event", event_element(event, root=_ROOT))
     known = {element.text for element in root.iter(f"{_P}agentIdentifierValue")}

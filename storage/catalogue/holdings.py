@@ -100,10 +100,37 @@ class Holdings(Database):
 
     def formats(self, aip_id: str) -> tuple[FormatCount, ...]:
         """The formats in an AIP, most frequent first."""
-        wanted = [FORMAT.c.puid, FORMAT.c.name, FORMAT.c.files, FORMAT.c.bytes]
+        wanted = [column for column in FORMAT.c if column.name != "aip"]
         query = select(*wanted).where(FORMAT.c.aip == aip_id).order_by(FORMAT.c.files.desc())
         with self._transaction() as connection:
             return tuple(FormatCount(**row._mapping) for row in connection.execute(query))
+
+    def all_formats(self) -> tuple[tuple[FormatCount, int], ...]:
+        """Every format in the archive, most bytes first, each with the number of AIPs that hold it."""
+        sums = [func.sum(column).label(column.name) for column in (FORMAT.c.files, FORMAT.c.bytes)]
+        sums += [func.sum(FORMAT.c.not_valid).label("not_valid")]
+        query = (
+            select(FORMAT.c.puid, func.min(FORMAT.c.name).label("name"), *sums, func.count().label("aips"))
+            .join(AIP, AIP.c.id == FORMAT.c.aip)
+            .where(AIP.c.state == "kept")
+            .group_by(FORMAT.c.puid)
+            .order_by(func.sum(FORMAT.c.bytes).desc(), FORMAT.c.puid)
+        )
+        with self._transaction() as connection:
+            rows = [dict(row._mapping) for row in connection.execute(query)]
+        return tuple((FormatCount(**row), aips) for row in rows for aips in (row.pop("aips"),))
+
+    def with_format(self, puids: Sequence[str]) -> tuple[str, ...]:
+        """The kept AIPs that hold files of any of these formats."""
+        query = (
+            select(FORMAT.c.aip)
+            .join(AIP, AIP.c.id == FORMAT.c.aip)
+            .where(FORMAT.c.puid.in_(puids), AIP.c.state == "kept")
+            .distinct()
+            .order_by(FORMAT.c.aip)
+        )
+        with self._transaction() as connection:
+            return tuple(connection.execute(query).scalars())
 
     def events(self, aip_id: str) -> tuple[EventRow, ...]:
         """What happened to an AIP, oldest first."""

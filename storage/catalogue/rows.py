@@ -42,12 +42,16 @@ class AipRow:
 
 @dataclass(frozen=True, slots=True)
 class FormatCount:
-    """How many files and bytes of one format an AIP holds; ``puid`` may be ``unknown``."""
+    """How many files and bytes of one format an AIP holds; ``puid`` may be ``unknown``.
+
+    ``not_valid`` counts those that a tool found to be unsound.
+    """
 
     puid: str
     name: str
     files: int
     bytes: int
+    not_valid: int = 0
 
 
 @dataclass(frozen=True, slots=True)

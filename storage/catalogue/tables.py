@@ -84,6 +84,7 @@ FORMAT = Table(
     Column("name", Text, nullable=False),
     Column("files", BigInteger, nullable=False),
     Column("bytes", BigInteger, nullable=False),
+    Column("not_valid", BigInteger, nullable=False, server_default="0"),
 )
 EVENT = Table(
     "event",

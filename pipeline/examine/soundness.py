@@ -1,0 +1,96 @@
+"""Are the files what their formats demand? Tools answer; here it is decided what follows."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from packages.package_file import Soundness
+from packages.premis import EventOutcome, EventType
+from packages.problem_catalogue import problem
+from pipeline.context import IngestContext
+from pipeline.formats.tool import Validity, Verdict
+from pipeline.worklist import Worklist
+
+if TYPE_CHECKING:
+    from pipeline.examine import ExaminedFile
+
+__all__ = ["SoundnessCheck"]
+
+_RISK = "risk: "
+_SHOWN = (Validity.VALID, Validity.WELL_FORMED)
+
+
+class SoundnessCheck:
+    """The check of one package's files, batch by batch."""
+
+    def __init__(self, context: IngestContext) -> None:
+        self._context = context
+        self._validation = context.tools.validation
+        self._absent: Counter[str] = Counter()
+        self._tools: Counter[str] = Counter()
+
+    def check(self, files: Sequence[ExaminedFile]) -> Iterator[tuple[int, Soundness]]:
+        """What tools say of these files, by row; nothing for those that no tool looks at."""
+        if self._validation is None:
+            return
+        policy = self._context.tools.policy
+        wanted = [f for f in files if f.size and policy.rule_for(f.known).validator != "off"]
+        verdicts = self._validation.check([(file.place, file.known) for file in wanted])
+        for file, verdict in zip(wanted, verdicts, strict=True):
+            for state in self._validation.absent_for(file.known):
+                self._absent[f"{state.name} ({state.problem})"] += 1
+            self._report(file, verdict)
+            if verdict.tool:
+                self._tools[verdict.tool] += 1
+                messages = tuple(message[:500] for message in verdict.messages[:20])
+                facts = tuple(sorted(verdict.facts.items()))
+                yield file.row, Soundness(verdict.validity, verdict.tool, messages, facts)
+
+    def _report(self, file: ExaminedFile, verdict: Verdict) -> None:
+        context = self._context
+        errors = [message for message in verdict.messages if not message.startswith(_RISK)]
+        for message in verdict.messages:
+            if message.startswith(_RISK):
+                context.add(problem("FMT-FEATURE", file.path, found=message.removeprefix(_RISK)))
+        said = f"{verdict.tool}: {'; '.join(errors[:3])}"
+        if verdict.validity is Validity.NOT_VALID:
+            self._not_valid(file, said)
+        elif verdict.validity is Validity.UNKNOWN:
+            context.add(problem("FMT-NOT-CHECKED", file.path, found=said))
+        rule = context.tools.policy.rule_for(file.known)
+        if rule.validator == "required" and verdict.validity not in _SHOWN:
+            context.add(problem("FMT-HELD", file.path, expected=rule.reason, found=said))
+            context.hold(f"{rule.name}: {file.path} is not shown to be sound")
+
+    def _not_valid(self, file: ExaminedFile, said: str) -> None:
+        context = self._context
+        follows = context.agreement.formats.not_valid
+        code = "FMT-NOT-VALID-REFUSED" if follows == "refused" else "FMT-NOT-VALID"
+        context.add(problem(code, file.path, expected=file.known.name, found=said))
+        if follows == "held":
+            context.hold(f"{file.path} is not valid")
+
+    def close(self, worklist: Worklist) -> None:
+        """Say once a package what was done, and what was not for want of a tool."""
+        context = self._context
+        if self._validation is None:
+            context.event(
+                EventType.VALIDATION, "format validation is switched off",
+                outcome=EventOutcome.WARNING, note="not checked",
+            )  # fmt: skip
+            return
+        for name, files in self._absent.items():
+            context.add(problem("FMT-TOOL-ABSENT", found=name, expected=f"{files:,} file(s)"))
+        totals = dict(worklist.validity_totals())
+        if not totals and not self._absent:
+            return  # nothing in it that any tool could judge
+        by = ", ".join(f"{tool} ×{files}" for tool, files in self._tools.most_common(20))
+        absent = "; ".join(f"not there: {name}" for name in self._absent)
+        note = "; ".join(filter(None, (", ".join(f"{v} ×{n}" for v, n in totals.items()), by, absent)))
+        failed = bool(totals.get(Validity.NOT_VALID))
+        context.event(
+            EventType.VALIDATION, "formats of files checked",
+            outcome=EventOutcome.WARNING if failed or self._absent else EventOutcome.SUCCESS, note=note,
+        )  # fmt: skip

@@ -1,0 +1,39 @@
+"""The checks that need nothing but Stele itself, as one tool."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from pipeline.formats.kinds import Kind
+from pipeline.formats.tool import Validity, Verdict, in_batches
+from pipeline.formats.worker import Worker, WorkerPool
+
+__all__ = ["Builtin"]
+
+_MODULE = "pipeline.formats.builtin_worker"
+_BATCH = 50
+_PATIENCE = 60.0  # seconds for a batch, and more for its bytes
+_SLOWEST = 4 << 20  # bytes a second
+
+
+class Builtin:
+    """Decode tests and soundness of containers, in processes that may crash. Thread-safe."""
+
+    def __init__(self, patience: float = _PATIENCE) -> None:
+        self._workers = WorkerPool(lambda: Worker(_MODULE))
+        self._patience = patience
+
+    def check(self, paths: Sequence[Path], kind: Kind) -> list[Verdict]:
+        """A verdict for every file, in the order given."""
+
+        def ask(batch: Sequence[Path]) -> list[Verdict]:
+            seconds = self._patience + sum(path.stat().st_size for path in batch) / _SLOWEST
+            answer = self._workers.ask([[str(path), kind] for path in batch], seconds=seconds)
+            return [Verdict(Validity(v), tool, tuple(said), facts) for v, tool, said, facts in answer]
+
+        return in_batches(paths, ask, size=_BATCH, tool=f"Stele, {kind}")
+
+    def close(self) -> None:
+        """Stop the processes."""
+        self._workers.close()

@@ -1,0 +1,4 @@
+"""Checks with libraries that come with Stele, run in a process of their own (``builtin_worker``).
+
+Each takes a path and answers a Verdict; what a hostile file does to a library ends in that process.
+"""

@@ -1,0 +1,106 @@
+"""PDF: syntax by pikepdf (qpdf), what it claims to be, and what a reader in fifty years must know."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import Any
+
+import pikepdf
+
+from pipeline.formats.tool import Validity, Verdict
+
+_TOOL = f"pikepdf {version('pikepdf')}"
+_FORBIDDEN = {
+    "copying forbidden": "extract",
+    "text access forbidden": "accessibility",
+    "printing forbidden": "print_highres",
+}
+_FONTS_LOOKED_AT = 2000
+_HINTS = (
+    "hint table",
+    "hints table",
+    "linearized",
+    "first page section",
+    "shared identifier",
+    "linearization",
+)
+"""Words of complaints about hints for faster display over a network: nothing is lost with them."""
+
+
+def check(path: str) -> Verdict:
+    """WELL_FORMED at best: only a validator for the claimed profile can say valid.
+
+    Messages that begin with “risk:” are no errors.
+    """
+    try:
+        with pikepdf.open(path, suppress_warnings=True) as document:
+            said = [str(problem) for problem in document.check_pdf_syntax()]
+            problems = [one for one in said if not any(words in one for words in _HINTS)]
+            facts = {"pages": str(len(document.pages)), "version": document.pdf_version}
+            claim = _claim(document)
+            if claim:
+                facts["claims"] = f"PDF/A-{claim}"
+            risks = tuple(f"risk: {risk}" for risk in _risks(document))
+    except pikepdf.PasswordError:
+        return Verdict(Validity.UNKNOWN, _TOOL, ("risk: encrypted, a password is needed to open it",))
+    except (pikepdf.PdfError, ValueError, RecursionError, OverflowError) as error:
+        return Verdict(Validity.NOT_VALID, _TOOL, (_plain(error, path),))
+    if not facts["pages"].isdigit() or facts["pages"] == "0":
+        problems.append("it has no pages")
+    messages = tuple(problem.replace(path, "file") for problem in problems[:20])
+    validity = Validity.NOT_VALID if problems else Validity.WELL_FORMED
+    return Verdict(validity, _TOOL, messages + risks, facts)
+
+
+def _plain(error: Exception, path: str) -> str:
+    return str(error).replace(path, "file")[:500] or type(error).__name__
+
+
+def _claim(document: pikepdf.Pdf) -> str:
+    try:
+        with document.open_metadata() as metadata:
+            return str(metadata.pdfa_status or "")
+    except Exception:  # broken XMP of any kind is no claim
+        return ""
+
+
+def _risks(document: pikepdf.Pdf) -> list[str]:
+    found = []
+    if document.is_encrypted:
+        allowed = document.allow
+        said = [words for words, name in _FORBIDDEN.items() if not getattr(allowed, name, True)]
+        found.append(", ".join(["encrypted", *said]))
+    found += _features(document)
+    return found
+
+
+def _features(document: pikepdf.Pdf) -> list[str]:
+    found: set[str] = set()
+    missing: set[str] = set()
+    for number, thing in enumerate(document.objects):
+        if number > _FONTS_LOOKED_AT * 50:
+            break
+        if not isinstance(thing, pikepdf.Dictionary | pikepdf.Stream):
+            continue
+        try:
+            kind, action = thing.get("/Type"), thing.get("/S")
+            if action == "/JavaScript" or "/JavaScript" in thing:
+                found.add("embedded JavaScript")
+            if action == "/Launch":
+                found.add("starts other programs (Launch action)")
+            if kind == "/EmbeddedFile":
+                found.add("embedded files")
+            if kind == "/Font" and len(missing) < _FONTS_LOOKED_AT and not _embedded(thing):
+                missing.add(str(thing.get("/BaseFont", "a font without a name")).lstrip("/"))
+        except Exception:  # a broken object is the syntax check's finding
+            continue
+    if missing:
+        found.add(f"fonts not embedded: {', '.join(sorted(missing)[:5])}")
+    return sorted(found)
+
+
+def _embedded(font: Any) -> bool:
+    if font.get("/Subtype") in ("/Type3", "/Type0"):
+        return True  # drawn in the file itself; a composite font's descendants are looked at
+    descriptor = font.get("/FontDescriptor")
+    return descriptor is not None and any(f"/FontFile{n}" in descriptor for n in ("", "2", "3"))

@@ -1,0 +1,49 @@
+"""XML: well-formed from end to end, read as a stream; METS also by its schema."""
+
+from __future__ import annotations
+
+from lxml import etree
+
+from pipeline.formats.tool import Validity, Verdict
+from schemas.xsd import mets_schema
+
+_TOOL = f"lxml {'.'.join(str(part) for part in etree.LXML_VERSION[:3])}"
+_METS = "{http://www.loc.gov/METS/}mets"
+_SCHEMA_LIMIT = 64 << 20
+_SCHEMAS = {_METS: ("METS 1.12", mets_schema)}
+
+
+def check(path: str) -> Verdict:
+    """WELL_FORMED, or VALID where it is of a schema that is here. Nothing is resolved or fetched."""
+    root = ""
+    size = 0
+    try:
+        parser = etree.iterparse(
+            path, events=("start", "end"), resolve_entities=False, no_network=True, load_dtd=False,
+            huge_tree=False,
+        )  # fmt: skip
+        for event, element in parser:
+            if not root:
+                root = str(element.tag)
+            if event == "end" and root not in _SCHEMAS:
+                size += 1
+                element.clear()
+                while element.getprevious() is not None:
+                    del element.getparent()[0]
+    except etree.XMLSyntaxError as error:
+        return Verdict(Validity.NOT_VALID, _TOOL, (str(error.msg)[:300],))
+    except OSError as error:
+        return Verdict(Validity.NOT_VALID, _TOOL, (f"not readable as XML: {error}"[:300],))
+    if not root:
+        return Verdict(Validity.NOT_VALID, _TOOL, ("it holds no element",))
+    if root in _SCHEMAS:
+        return _by_schema(parser.root, *_SCHEMAS[root])
+    return Verdict(Validity.WELL_FORMED, _TOOL, (), {"root": root})
+
+
+def _by_schema(root: etree._Element, name: str, schema: object) -> Verdict:
+    found = schema()  # type: ignore[operator]
+    if found.validate(root):
+        return Verdict(Validity.VALID, f"{_TOOL}, {name}", (), {"root": str(root.tag)})
+    messages = tuple(f"line {one.line}: {one.message}"[:300] for one in list(found.error_log)[:20])
+    return Verdict(Validity.NOT_VALID, f"{_TOOL}, {name}", messages, {"root": str(root.tag)})

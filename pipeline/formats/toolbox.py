@@ -1,0 +1,26 @@
+"""The format tools of one installation, built in one place (``stele.wiring``)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pipeline.formats.identification import Identifier
+from pipeline.formats.policy import FormatPolicy
+from pipeline.formats.validation import Validation
+
+__all__ = ["Toolbox"]
+
+
+@dataclass(frozen=True, slots=True)
+class Toolbox:
+    """What identifies, judges and decides. Without ``validation`` no file is checked, and that is said."""
+
+    identifier: Identifier
+    policy: FormatPolicy
+    validation: Validation | None
+
+    def close(self) -> None:
+        """Stop all processes."""
+        self.identifier.close()
+        if self.validation:
+            self.validation.close()

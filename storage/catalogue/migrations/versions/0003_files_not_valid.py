@@ -1,0 +1,16 @@
+"""How many files of a format were found to be unsound."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0003"
+down_revision = "0002"
+
+
+def upgrade() -> None:
+    op.add_column("format", sa.Column("not_valid", sa.BigInteger, nullable=False, server_default="0"))
+
+
+def downgrade() -> None:
+    with op.batch_alter_table("format") as batch:
+        batch.drop_column("not_valid")
