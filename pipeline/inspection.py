@@ -13,10 +13,12 @@ from packages.package_file import FileFormat
 from packages.paths import printable
 from pipeline.errors import SubmissionUnreadable
 from pipeline.examine.containers import inspect_container
-from pipeline.formats.identification import Identifier
+from pipeline.formats.tool import Verdict
+from pipeline.formats.toolbox import Toolbox
+from pipeline.formats.validation import NOT_CHECKED
 
 
-def inspect_files(paths: Iterable[Path], identifier: Identifier) -> Iterator[dict[str, Any]]:
+def inspect_files(paths: Iterable[Path], tools: Toolbox) -> Iterator[dict[str, Any]]:
     """One record a file, in the form of the ``--json`` contract.
 
     Raises SubmissionUnreadable when a path does not exist or may not be read.
@@ -25,9 +27,11 @@ def inspect_files(paths: Iterable[Path], identifier: Identifier) -> Iterator[dic
         files = (file for path in paths for file in _files(path))
         while batch := list(islice(files, 500)):
             names = [_safe_name(file, Path(folder), n) for n, file in enumerate(batch)]
-            formats = list(identifier.identify(names))
-            for file, known in zip(batch, formats, strict=True):
-                yield _record(file, known, identifier.version)
+            formats = list(tools.identifier.identify(names))
+            looked_at = list(zip((Path(name) for name in names), formats, strict=True))
+            verdicts = tools.validation.check(looked_at) if tools.validation else [NOT_CHECKED] * len(batch)
+            for file, known, verdict in zip(batch, formats, verdicts, strict=True):
+                yield _record(file, known, verdict, tools)
 
 
 def _files(path: Path) -> Iterator[Path]:
@@ -52,7 +56,7 @@ def _safe_name(file: Path, folder: Path, number: int) -> str:
     return name
 
 
-def _record(file: Path, known: FileFormat, version: str) -> dict[str, Any]:
+def _record(file: Path, known: FileFormat, verdict: Verdict, tools: Toolbox) -> dict[str, Any]:
     try:
         with file.open("rb") as stream:
             digest = hashlib.file_digest(stream, "sha512").hexdigest()
@@ -62,6 +66,10 @@ def _record(file: Path, known: FileFormat, version: str) -> dict[str, Any]:
     problems = inspect_container(file, file.name, known)
     messages = [problem.for_depositor for problem in problems]
     messages += [known.warning] if known.warning else []
+    messages += verdict.messages
+    absent = tools.validation.absent_for(known) if tools.validation else ()
+    messages += [f"not checked with {state.name}: {state.problem}" for state in absent]
+    own = known.registry != "PRONOM"
     return {
         "path": printable(str(file)),
         "size": size,
@@ -69,8 +77,10 @@ def _record(file: Path, known: FileFormat, version: str) -> dict[str, Any]:
         "puid": known.puid,
         "format": f"{known.name} {known.version}".strip(),
         "mime": known.mime,
-        "identified_by": f"Siegfried {version}",
-        "validity": "not-checked",
-        "validated_by": None,
+        "identified_by": known.registry if own else f"Siegfried {tools.identifier.version}",
+        "validity": str(verdict.validity),
+        "validated_by": verdict.tool or None,
+        "facts": dict(sorted(verdict.facts.items())),
+        "risk": tools.policy.rule_for(known).risk,
         "messages": messages,
     }

@@ -99,16 +99,21 @@ class _Reader:
 
     def _formats(self, documents: list[str]) -> tuple[tuple[FormatCount, ...], int, int]:
         names: dict[str, str] = {}
+        mimes: dict[str, str] = defaultdict(str)
         totals: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0])
         for premis in documents:
             with self._open(premis) as stream:
                 for file in iter_files(stream):
                     puid = file.format.puid or "unknown"
                     names[puid] = min(names.get(puid, file.format.name), file.format.name)
+                    mimes[puid] = max(mimes[puid], file.format.mime)
                     totals[puid][0] += 1
                     totals[puid][1] += file.size
                     totals[puid][2] += file.validity == "not-valid"
-        counts = (FormatCount(puid, names[puid], *total) for puid, total in totals.items())
+        counts = (
+            FormatCount(puid, names[puid], number, size, bad, mimes[puid])
+            for puid, (number, size, bad) in totals.items()
+        )
         ordered = tuple(sorted(counts, key=lambda count: (-count.files, count.puid)))
         return ordered, sum(c.files for c in ordered), sum(c.bytes for c in ordered)
 

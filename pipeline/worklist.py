@@ -262,10 +262,11 @@ class Worklist:
         query = "SELECT path, work, size, sha512 FROM file ORDER BY path"
         yield from self._db.execute(query)
 
-    def format_totals(self) -> Iterator[tuple[str, str, int, int, int]]:
-        """(PUID or ``unknown``, name, files, bytes, files not valid), most frequent first."""
+    def format_totals(self) -> Iterator[tuple[str, str, int, int, int, str]]:
+        """(PUID or ``unknown``, name, files, bytes, files not valid, media type), most frequent first."""
         query = """SELECT coalesce(t.puid, 'unknown'), min(coalesce(t.name, 'unknown')), count(*),
-                          sum(f.size), coalesce(sum(s.validity = 'not-valid'), 0)
+                          sum(f.size), coalesce(sum(s.validity = 'not-valid'), 0),
+                          max(coalesce(t.mime, ''))
                    FROM file f LEFT JOIN format t ON t.id = f.format
                    LEFT JOIN soundness s ON s.file = f.id WHERE f.payload = 1
                    GROUP BY 1 ORDER BY 3 DESC, 1"""

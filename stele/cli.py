@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from stele import __version__, preservation_commands, removal_commands, update_command
+from stele import __version__, format_commands, preservation_commands, removal_commands, update_command
 from stele.command_parts import EXIT_FAILED, EXIT_INVALID, AsJson, Home, package_id, plain_errors
 
 app = typer.Typer(
@@ -23,6 +23,7 @@ aip_app = typer.Typer(no_args_is_help=True, help="What is kept: list it, look at
 store_app = typer.Typer(no_args_is_help=True, help="The archival storage.")
 app.add_typer(aip_app, name="aip")
 app.add_typer(store_app, name="store")
+app.add_typer(format_commands.formats_app, name="formats")
 preservation_commands.register(app, store_app)
 removal_commands.register(aip_app)
 update_command.register(aip_app)
@@ -124,27 +125,30 @@ def _each(
 @app.command(epilog="Example: stele inspect report.pdf scans/")
 def inspect(
     paths: Annotated[list[Path], typer.Argument(help="Files or folders.")],
+    home: Home = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show what files are: format, size, SHA-512, and what to know about them."""
+    """Show what files are: format, size, SHA-512, whether they are sound, what to know about them."""
     from rich.markup import escape
     from rich.table import Table
 
     from pipeline.inspection import inspect_files
     from stele.screen import OUT, print_json, size_text
-    from stele.wiring import shared_identifier
+    from stele.wiring import build_tools
+    from stele.workspace import settings_or_defaults
 
     table = Table()
-    for column in ("File", "Size", "PUID", "Format", "Notes"):
-        table.add_column(column, overflow="fold")
+    for column in ("File", "Size", "PUID", "Format", "Sound", "Notes"):
+        table.add_column(column, overflow="fold", no_wrap=column in ("Size", "PUID", "Sound"))
     with plain_errors():
-        for record in inspect_files(paths, shared_identifier()):
+        for record in inspect_files(paths, build_tools(settings_or_defaults(home))):
             if as_json:
                 print_json(record)
                 continue
             notes = "; ".join(str(m) for m in record["messages"])
             size = size_text(record["size"])
-            cells = (record["path"], size, record["puid"] or "unknown", record["format"], notes)
+            sound = record["validity"]
+            cells = (record["path"], size, record["puid"] or "unknown", record["format"], sound, notes)
             table.add_row(*(escape(str(cell)) for cell in cells))
     if not as_json:
         OUT.print(table)

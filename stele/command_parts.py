@@ -38,12 +38,13 @@ def plain_errors() -> Iterator[None]:
     from pipeline.agreement import AgreementError
     from pipeline.errors import PipelineError
     from pipeline.export import ExportRefused
+    from pipeline.formats.policy import PolicyError
     from stele.settings import SettingsError
     from storage.errors import StorageError
 
     try:
         yield
-    except (SettingsError, AgreementError, ExportRefused) as error:
+    except (SettingsError, AgreementError, ExportRefused, PolicyError) as error:
         fail(str(error), EXIT_USAGE)
     except (PipelineError, StorageError) as error:
         fail(str(error))

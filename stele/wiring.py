@@ -13,7 +13,7 @@ from pipeline.context import Software
 from pipeline.formats.builtin import Builtin
 from pipeline.formats.identification import Identifier
 from pipeline.formats.local_signatures import SignatureError, load_signatures
-from pipeline.formats.policy import load_policy
+from pipeline.formats.policy import FormatPolicy, load_policy
 from pipeline.formats.toolbox import Toolbox
 from pipeline.formats.validation import Validation
 from pipeline.ingest import Archive
@@ -60,11 +60,14 @@ def _archival_store(store: StoreSettings, settings: Settings) -> ArchivalStore:
 
 def build_tools(settings: Settings) -> Toolbox:
     """Everything that looks at files; the processes are shared by all who ask. Raises PolicyError."""
-    policy = load_policy((settings.place(settings.format_policy), shipped_config() / "format-policy.toml"))
     wanted = settings.validate_files
-    return Toolbox(
-        build_identifier(settings), policy, shared_validation(wanted.tools) if wanted.enabled else None
-    )
+    validation = shared_validation(wanted.tools) if wanted.enabled else None
+    return Toolbox(build_identifier(settings), build_policy(settings), validation)
+
+
+def build_policy(settings: Settings) -> FormatPolicy:
+    """The workspace's own rules, then the shipped ones. Raises PolicyError."""
+    return load_policy((settings.place(settings.format_policy), shipped_config() / "format-policy.toml"))
 
 
 @cache

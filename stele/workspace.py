@@ -48,6 +48,14 @@ def settings_for(home: Path | None, *, need_workspace: bool) -> Iterator[Setting
         yield load_settings(Path(scratch, "workspace"))
 
 
+def settings_or_defaults(home: Path | None) -> Settings:
+    """The workspace's settings, or the defaults where nobody named one. Raises SettingsError."""
+    folder = find_home(home)
+    if home is not None or (folder / FILE_NAME).exists():
+        return load_settings(folder)
+    return Settings(home=folder)
+
+
 @contextmanager
 def opened_with_settings(home: Path | None) -> Iterator[tuple[Archive, Settings]]:
     """The workspace's archive and settings; the archive is closed at the end."""

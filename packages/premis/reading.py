@@ -10,7 +10,7 @@ from typing import BinaryIO
 from lxml import etree
 
 from packages.package_file import FileFormat
-from packages.premis.writer import NAMESPACE, VALIDITY_NOTE
+from packages.premis.writer import MIME_NOTE, NAMESPACE, VALIDITY_NOTE
 from packages.problem import Problem
 from packages.problem_catalogue import problem
 
@@ -97,17 +97,18 @@ def iter_files(stream: BinaryIO) -> Iterator[PremisFile]:
         first = _first_texts(element)
         known = FileFormat(
             first.get("formatRegistryKey") or None, first.get("formatName", "unknown"),
-            first.get("formatVersion", ""), "", "", "",
+            first.get("formatVersion", ""), _note(element, MIME_NOTE), "", "",
         )  # fmt: skip
         yield PremisFile(
             first["objectIdentifierValue"], first.get("originalName", ""), int(first["size"]),
-            first["messageDigest"], known, _validity(element),
+            first["messageDigest"], known, _note(element, VALIDITY_NOTE).partition(",")[0],
         )  # fmt: skip
 
 
-def _validity(element: etree._Element) -> str:
-    notes = (note for note in _texts(element, "formatNote") if note.startswith(VALIDITY_NOTE))
-    return next(notes, "").removeprefix(VALIDITY_NOTE).partition(",")[0]
+def _note(element: etree._Element, start: str) -> str:
+    """What stands behind these words in a format note; nothing where no note begins with them."""
+    notes = (note for note in _texts(element, "formatNote") if note.startswith(start))
+    return next(notes, "").removeprefix(start)
 
 
 def iter_events(stream: BinaryIO) -> Iterator[PremisEvent]:

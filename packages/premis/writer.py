@@ -72,7 +72,7 @@ def _format(file: PackageFile) -> str:
     )
     notes = "".join(
         f"<premis:formatNote>{text(note)}</premis:formatNote>"
-        for note in (known.basis, known.warning, _validity(file))
+        for note in (_media_type(file), known.basis, known.warning, _validity(file))
         if note
     )
     return (
@@ -83,6 +83,14 @@ def _format(file: PackageFile) -> str:
 
 VALIDITY_NOTE = "validity: "
 """How the format note begins that says what a validator found."""
+
+
+MIME_NOTE = "media type: "
+"""How the format note begins that gives the media type, for which PREMIS has no element."""
+
+
+def _media_type(file: PackageFile) -> str:
+    return f"{MIME_NOTE}{file.format.mime}" if file.format.mime else ""
 
 
 def _validity(file: PackageFile) -> str:

@@ -102,5 +102,5 @@ def _judge(file: ExaminedFile, context: IngestContext) -> None:
         context.add(problem("FMT-DISAGREE", file.path, expected=said, found=known.warning))
 
 
-def _summary(totals: Iterator[tuple[str, str, int, int, int]]) -> str:
+def _summary(totals: Iterator[tuple[str, str, int, int, int, str]]) -> str:
     return "; ".join(f"{puid} ×{files}" for puid, _, files, *_ in islice(totals, 40))

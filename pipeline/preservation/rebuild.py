@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from pipeline.ingest import Archive
+from pipeline.preservation.formats import apply_changes
 from pipeline.preservation.journal import read_journal
 from pipeline.preservation.removal import restore_hold, restore_tombstone
 from pipeline.stored_record import ForeignObject, StoredRecord, read_stored_record
@@ -94,6 +95,7 @@ def _history(archive: Archive, store: ArchivalStore) -> None:
         if not catalogue.known_event(row.id):
             catalogue.add_events(aip, [row], journaled=True)
             restore_hold(archive, row)
+            apply_changes(archive, aip, row)
         if row.outcome == "success" and row.type in ("fixity check", "replication", "recovery"):
             key = (aip, row.store)
             verified[key] = max(verified.get(key, ""), row.time)

@@ -105,12 +105,30 @@ class Holdings(Database):
         with self._transaction() as connection:
             return tuple(FormatCount(**row._mapping) for row in connection.execute(query))
 
+    def move_format(self, aip_id: str, before: str, to: FormatCount) -> None:
+        """Count the files of ``to`` under its format and no longer under ``before``."""
+        mine = FORMAT.c.aip == aip_id
+        with self._transaction() as connection:
+            less = {"files": FORMAT.c.files - to.files, "bytes": FORMAT.c.bytes - to.bytes}
+            connection.execute(sql_update(FORMAT).where(mine, FORMAT.c.puid == before).values(less))
+            connection.execute(delete(FORMAT).where(mine, FORMAT.c.puid == before, FORMAT.c.files <= 0))
+            more = {"files": FORMAT.c.files + to.files, "bytes": FORMAT.c.bytes + to.bytes}
+            there = sql_update(FORMAT).where(mine, FORMAT.c.puid == to.puid).values(more)
+            if connection.execute(there).rowcount == 0:
+                connection.execute(insert(FORMAT).values({"aip": aip_id, **asdict(to)}))
+
     def all_formats(self) -> tuple[tuple[FormatCount, int], ...]:
         """Every format in the archive, most bytes first, each with the number of AIPs that hold it."""
         sums = [func.sum(column).label(column.name) for column in (FORMAT.c.files, FORMAT.c.bytes)]
         sums += [func.sum(FORMAT.c.not_valid).label("not_valid")]
         query = (
-            select(FORMAT.c.puid, func.min(FORMAT.c.name).label("name"), *sums, func.count().label("aips"))
+            select(
+                FORMAT.c.puid,
+                func.min(FORMAT.c.name).label("name"),
+                func.max(FORMAT.c.mime).label("mime"),
+                *sums,
+                func.count().label("aips"),
+            )
             .join(AIP, AIP.c.id == FORMAT.c.aip)
             .where(AIP.c.state == "kept")
             .group_by(FORMAT.c.puid)

@@ -52,6 +52,7 @@ class FormatCount:
     files: int
     bytes: int
     not_valid: int = 0
+    mime: str = ""
 
 
 @dataclass(frozen=True, slots=True)

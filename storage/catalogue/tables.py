@@ -85,6 +85,7 @@ FORMAT = Table(
     Column("files", BigInteger, nullable=False),
     Column("bytes", BigInteger, nullable=False),
     Column("not_valid", BigInteger, nullable=False, server_default="0"),
+    Column("mime", Text, nullable=False, server_default=""),
 )
 EVENT = Table(
     "event",

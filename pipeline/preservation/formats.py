@@ -1,0 +1,169 @@
+"""Formats of what is kept, looked at again: signatures grow, and archivists know better.
+
+What was found at the ingest stays in the AIP; a new finding is an event, never a silent edit.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from itertools import islice
+from pathlib import Path
+
+from packages.identifiers import PackageId
+from packages.premis import EventOutcome, EventType
+from packages.premis.reading import iter_files
+from pipeline.errors import PipelineError, UnknownPackage
+from pipeline.export import AipReader
+from pipeline.ingest import Archive
+from pipeline.preservation.events import event
+from pipeline.preservation.journal import write_journal
+from storage.catalogue import EventRow, FormatCount
+from storage.errors import StorageError
+from storage.ocfl.inventory import InventoryEntry
+from storage.scratch import scratch_folder
+
+__all__ = ["Changed", "OverrideRefused", "apply_changes", "changes_in", "override_format", "reidentify"]
+
+_BATCH = 200
+_TOLD = 500
+_PREFIX = re.compile(r"data/[^/]+/representations/[^/]+/data/")
+_PUID = re.compile(r"(x-)?fmt/\d+|local/[\w.-]+")
+
+
+class OverrideRefused(PipelineError):
+    """A format cannot be set like this; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """One file whose format is another one now; ``before`` and ``puid`` may be ``unknown``."""
+
+    path: str
+    sha512: str
+    bytes: int
+    before: str
+    puid: str
+    name: str
+    mime: str
+
+
+def reidentify(archive: Archive, aips: Iterable[str]) -> Iterator[tuple[str, Changed]]:
+    """Identify the content of AIPs again; each AIP gets an event that says what is different.
+
+    Yields (AIP, change). Raises ToolFailed. An AIP that cannot be read gets a failed event.
+    """
+    for aip in aips:
+        changed: list[Changed] = []
+        files, problem = 0, ""
+        try:
+            for before, file in _again(archive, aip):
+                files += 1
+                if file.puid != before:
+                    changed.append(replace(file, before=before))
+        except (StorageError, UnknownPackage) as error:
+            problem = str(error)
+        yield from ((aip, one) for one in changed)
+        identifier = archive.tools.identifier
+        said = f"{files} file(s) identified again, {len(changed)} differ; "
+        said += f"Siegfried {identifier.version}, {identifier.signatures}"
+        _record(archive, aip, changed, said, problem)
+    write_journal(archive)
+
+
+def _again(archive: Archive, aip: str) -> Iterator[tuple[str, Changed]]:
+    """Every content file as it would be identified today, with the PUID that is on record."""
+    reader = AipReader(PackageId.parse(aip), archive.repositories)
+    recorded = _recorded(archive, reader)
+    entries = (entry for entry in reader.inventory.state() if entry.sha512 in recorded)
+    content = (entry for entry in entries if _PREFIX.match(entry.logical))
+    while batch := list(islice(content, _BATCH)):
+        with scratch_folder(archive.work) as folder:
+            places = [folder / f"{number}{_extension(entry)}" for number, entry in enumerate(batch)]
+            sizes = [reader.fetch(entry, place) or 0 for entry, place in zip(batch, places, strict=True)]
+            formats = archive.tools.identifier.identify([str(place) for place in places])
+            for entry, size, known in zip(batch, sizes, formats, strict=True):
+                puid = known.puid or "unknown"
+                name = _name(entry)
+                yield (
+                    recorded[entry.sha512],
+                    Changed(name, entry.sha512, size, "", puid, known.name, known.mime),
+                )
+
+
+def _recorded(archive: Archive, reader: AipReader) -> dict[str, str]:
+    """PUIDs by digest: as the AIP's own PREMIS gives them, or as a later event does."""
+    found: dict[str, str] = {}
+    for entry in reader.inventory.state():
+        if entry.logical.endswith("/metadata/preservation/premis.xml"):
+            with reader.open(entry.logical) as stream:
+                found.update((file.sha512, file.format.puid or "unknown") for file in iter_files(stream))
+    for row in archive.catalogue.events(reader.package.urn):
+        found.update((one.sha512, one.puid) for one in changes_in(row))
+    return found
+
+
+def _extension(entry: InventoryEntry) -> str:
+    suffix = Path(entry.logical).suffix
+    return suffix if suffix.isascii() and len(suffix) < 20 else ""
+
+
+def _name(entry: InventoryEntry) -> str:
+    return _PREFIX.sub("", entry.logical)
+
+
+def override_format(
+    archive: Archive, aip: str, path: str, puid: str, *, person: str, reason: str
+) -> Changed:
+    """An archivist says what a file is. Recorded as that person's event; the AIP stays as it is.
+
+    Raises UnknownPackage, OverrideRefused.
+    """
+    row = archive.catalogue.aip(aip)
+    if row is None or row.state != "kept":
+        raise UnknownPackage(f"the archive has no AIP {aip}")
+    if not person.strip() or not reason.strip():
+        raise OverrideRefused("a format needs the name of who says so, and a reason")
+    if not _PUID.fullmatch(puid):
+        raise OverrideRefused(f"“{puid}” is no PUID (fmt/18, x-fmt/111, local/name)")
+    reader = AipReader(PackageId.parse(aip), archive.repositories)
+    entries = (entry for entry in reader.inventory.state() if _PREFIX.match(entry.logical))
+    found = next((entry for entry in entries if _name(entry) == path), None)
+    if found is None:
+        raise OverrideRefused(f"{aip} has no file “{path}”")
+    before = _recorded(archive, reader).get(found.sha512, "unknown")
+    changed = Changed(path, found.sha512, reader.size(found.logical), before, puid, puid, "")
+    _record(archive, aip, [changed], f"“{path}” is {puid}, says {person.strip()}: {reason.strip()}", "")
+    write_journal(archive)
+    return changed
+
+
+def _record(archive: Archive, aip: str, changed: Sequence[Changed], detail: str, problem: str) -> None:
+    """Events of at most so many files each, and the catalogue's counts with them."""
+    for at in range(0, max(1, len(changed)), _TOLD):
+        part = changed[at : at + _TOLD]
+        note = (
+            json.dumps({"formats": [asdict(one) for one in part]}, ensure_ascii=False) if part else problem
+        )
+        row = event(
+            EventType.FORMAT_IDENTIFICATION, archive.clock(), store="*", detail=detail, note=note,
+            outcome=EventOutcome.FAILURE if problem else EventOutcome.SUCCESS,
+        )  # fmt: skip
+        archive.catalogue.add_events(aip, [row])
+        apply_changes(archive, aip, row)
+
+
+def changes_in(row: EventRow) -> tuple[Changed, ...]:
+    """The changes of format that an event after the ingest tells of; none in any other event."""
+    if row.type != EventType.FORMAT_IDENTIFICATION.label or not row.note.startswith('{"formats"'):
+        return ()
+    return tuple(Changed(**one) for one in json.loads(row.note)["formats"])
+
+
+def apply_changes(archive: Archive, aip: str, row: EventRow) -> None:
+    """Bring the catalogue's counts up to what an event says."""
+    for one in changes_in(row):
+        to = FormatCount(one.puid, one.name, 1, one.bytes, 0, one.mime)
+        archive.catalogue.move_format(aip, one.before, to)
