@@ -59,6 +59,9 @@ def check_epub(path: str) -> Verdict:
 def check_gzip(path: str) -> Verdict:
     """Unpacked whole; the checksum at its end compared."""
     try:
+        with open(path, "rb") as raw:
+            if raw.read(2) != b"\x1f\x8b":
+                return Verdict(Validity.NOT_VALID, "gzip", ("it does not begin as gzip does",))
         with gzip.open(path) as stream:
             size = _drain(stream)
     except _BROKEN as error:
@@ -77,6 +80,11 @@ def check_tar(path: str) -> Verdict:
                     size = _drain(stream)
                     if size != member.size:
                         raise tarfile.ReadError(f"{member.name} is cut short")
+            end = archive.offset
+        with open(path, "rb") as raw:
+            raw.seek(end)
+            if not members or raw.read(1024) != bytes(1024):
+                raise tarfile.ReadError("the two empty blocks at its end are missing")
     except (tarfile.TarError, *_BROKEN) as error:
         return Verdict(Validity.NOT_VALID, "tarfile", (str(error)[:300] or type(error).__name__,))
     return Verdict(Validity.VALID, "tarfile", (), {"members": str(members)})
