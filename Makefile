@@ -1,6 +1,6 @@
 # make demo   install, ingest the samples, build a DIP          make test    the tests
 # make check  all that CI checks                                make bench   us beside the usual chain
-# make tools  the foreign judges and servers the full test run uses
+# make tools  JHOVE and veraPDF, and the foreign judges and servers the full test run uses
 PYTHON ?= python3
 BIN := .venv/bin
 export UV_LINK_MODE ?= copy
@@ -30,6 +30,7 @@ bench: .venv/installed
 
 tools: .venv/installed
 	sh tests/judges/make.sh .tools/judges
+	sh scripts/tools .tools
 
 clean:
 	rm -rf .venv .venv.uv .tools demo bench/work .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -60,6 +60,8 @@ class PackageFile:
     modified: datetime
     format: FileFormat
     soundness: Soundness | None = None
+    source: str = ""
+    """The UUID of the file it was made from; empty for what the agency sent."""
 
     @property
     def mime(self) -> str:

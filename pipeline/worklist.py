@@ -20,7 +20,7 @@ _SCHEMA = """
 CREATE TABLE file (
   id INTEGER PRIMARY KEY, path TEXT NOT NULL UNIQUE, original TEXT NOT NULL,
   size INTEGER NOT NULL, modified INTEGER NOT NULL, work TEXT NOT NULL, sha512 TEXT NOT NULL,
-  payload INTEGER NOT NULL, container INTEGER NOT NULL, name TEXT, uuid TEXT,
+  payload INTEGER NOT NULL, container INTEGER NOT NULL, name TEXT, uuid TEXT, source TEXT,
   format INTEGER NOT NULL DEFAULT 0 {extra}
 );
 CREATE TABLE listed (
@@ -227,14 +227,20 @@ class Worklist:
         self._db.execute("COMMIT")
         self._db.execute("CREATE INDEX IF NOT EXISTS by_sha512 ON file (sha512, path)")
 
+    def set_source(self, path: str, source: str) -> str:
+        """Say which file (its UUID) the one at ``path`` was made from; the UUID it has itself."""
+        self._db.execute("UPDATE file SET source = ? WHERE path = ?", (source, path))
+        row = self._db.execute("SELECT uuid FROM file WHERE path = ?", (path,)).fetchone()
+        return str(row[0])
+
     def package_files(self) -> Iterator[PackageFile]:
         """The content files as they will be in the AIP, in the order of their names."""
         known = {number: fmt for fmt, number in self._formats.items()}
         query = """SELECT f.uuid, f.name, f.original, f.size, f.sha512, f.modified, f.format,
-                          s.validity, s.tool, s.messages, s.facts
+                          coalesce(f.source, ''), s.validity, s.tool, s.messages, s.facts
                    FROM file f LEFT JOIN soundness s ON s.file = f.id
                    WHERE f.payload = 1 ORDER BY f.name"""
-        for uuid, name, original, size, sha512, modified, number, *said in self._db.execute(query):
+        for uuid, name, original, size, sha512, modified, number, source, *said in self._db.execute(query):
             yield PackageFile(
                 id=uuid,
                 path=name,
@@ -244,6 +250,7 @@ class Worklist:
                 modified=_moment(modified),
                 format=known.get(number, UNKNOWN_FORMAT),
                 soundness=_soundness(*said) if said[0] is not None else None,
+                source=source,
             )
 
     def by_digest(self) -> Iterator[tuple[str, str, int, str]]:

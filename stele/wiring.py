@@ -11,11 +11,15 @@ from typing import assert_never
 from pipeline.agreement import Agreement, AgreementError, find_agreement
 from pipeline.context import Software
 from pipeline.formats.builtin import Builtin
+from pipeline.formats.ffmpeg import FfmpegDecode
 from pipeline.formats.identification import Identifier
+from pipeline.formats.jhove import Jhove, module_for
 from pipeline.formats.local_signatures import SignatureError, load_signatures
+from pipeline.formats.mediaconch import MediaConch
 from pipeline.formats.policy import FormatPolicy, load_policy
 from pipeline.formats.toolbox import Toolbox
 from pipeline.formats.validation import Validation
+from pipeline.formats.verapdf import VeraPdf, flavour_for
 from pipeline.ingest import Archive
 from stele import __version__
 from stele.settings import FilesStoreSettings, S3StoreSettings, Settings, SettingsError, StoreSettings
@@ -25,6 +29,8 @@ from storage.files import FileStore
 from storage.ocfl.objects import OcflRepository
 from storage.protocol import ObjectStore
 
+_MATROSKA = {"fmt/569", "fmt/2095"}
+_DECODED = {*_MATROSKA, "fmt/279"}  # FLAC
 SOFTWARE = Software("Stele", __version__)
 
 
@@ -73,7 +79,16 @@ def build_policy(settings: Settings) -> FormatPolicy:
 @cache
 def shared_validation(tools: Path | None = None) -> Validation:
     """The built-in checks and what else is installed, one set for the life of this program."""
-    validation = Validation(Builtin())
+    folder = tools or Path(__file__).parent.parent / ".tools"
+    validation = Validation(
+        Builtin(),
+        (
+            (Jhove(folder / "jhove"), module_for),
+            (VeraPdf(folder / "verapdf"), flavour_for),
+            (MediaConch(), lambda known: known.puid if known.puid in _MATROSKA else None),
+            (FfmpegDecode(), lambda known: known.puid if known.puid in _DECODED else None),
+        ),
+    )
     atexit.register(validation.close)
     return validation
 

@@ -45,6 +45,7 @@ class EventType(Term):
     REPLICATION = "replication", "rep"
     RECOVERY = "recovery", "rec"
     DELETION = "deletion", "del"
+    NORMALIZATION = "normalization", "nor"
     MODIFICATION = "modification", "mod"
     METADATA_MODIFICATION = "metadata modification", "mem"
     EXPORTING = "exporting", "exp"

@@ -10,6 +10,7 @@ from typing import BinaryIO
 from lxml import etree
 
 from packages.package_file import FileFormat
+from packages.premis.model import RelationshipSubType
 from packages.premis.writer import MIME_NOTE, NAMESPACE, VALIDITY_NOTE
 from packages.problem import Problem
 from packages.problem_catalogue import problem
@@ -72,6 +73,8 @@ class PremisFile:
     format: FileFormat
     validity: str
     """In our words; empty where no tool looked at it."""
+    source: str
+    """The UUID of the file it was made from; empty for what the agency sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +105,15 @@ def iter_files(stream: BinaryIO) -> Iterator[PremisFile]:
         yield PremisFile(
             first["objectIdentifierValue"], first.get("originalName", ""), int(first["size"]),
             first["messageDigest"], known, _note(element, VALIDITY_NOTE).partition(",")[0],
+            _source(element),
         )  # fmt: skip
+
+
+def _source(element: etree._Element) -> str:
+    for relationship in element.iter(f"{_P}relationship"):
+        if relationship.findtext(f"{_P}relationshipSubType") == RelationshipSubType.HAS_SOURCE.label:
+            return _texts(relationship, "relatedObjectIdentifierValue")[0]
+    return ""
 
 
 def _note(element: etree._Element, start: str) -> str:

@@ -41,11 +41,15 @@ def _wrapped_identifier(kind: str, value: str, id_type: str = "UUID") -> str:
     return f"<premis:{kind}>{_identifier(kind, value, id_type)}</premis:{kind}>"
 
 
-def _relationship(sub_type: RelationshipSubType, targets: Iterable[str]) -> str:
+def _relationship(
+    sub_type: RelationshipSubType,
+    targets: Iterable[str],
+    kind: RelationshipType = RelationshipType.STRUCTURAL,
+) -> str:
     related = "".join(_wrapped_identifier("relatedObjectIdentifier", t) for t in targets)
     return (
         "<premis:relationship>"
-        f"{_term('relationshipType', RelationshipType.STRUCTURAL)}"
+        f"{_term('relationshipType', kind)}"
         f"{_term('relationshipSubType', sub_type)}{related}</premis:relationship>"
     )
 
@@ -125,8 +129,15 @@ def file_object(file: PackageFile, representation: str, *, root: str = "") -> st
         f"</premis:fixity><premis:size>{file.size}</premis:size>{_format(file)}"
         "</premis:objectCharacteristics>"
         f"<premis:originalName>{text(file.original)}</premis:originalName>"
-        f"{_relationship(RelationshipSubType.IS_INCLUDED_IN, (representation,))}</premis:object>\n"
+        f"{_relationship(RelationshipSubType.IS_INCLUDED_IN, (representation,))}"
+        f"{_derivation(file)}</premis:object>\n"
     )
+
+
+def _derivation(file: PackageFile) -> str:
+    if not file.source:
+        return ""
+    return _relationship(RelationshipSubType.HAS_SOURCE, (file.source,), RelationshipType.DERIVATION)
 
 
 def representation_object(representation: Representation, entity: str, *, root: str = "") -> str:

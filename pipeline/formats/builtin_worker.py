@@ -29,6 +29,7 @@ _CHECKS = {
     Kind.GZIP: ("container", "check_gzip"),
     Kind.TAR: ("container", "check_tar"),
     Kind.MEDIA: ("media", "check"),
+    Kind.TEXT: ("plain_text", "check"),
 }
 _MEMORY = 6 << 30  # of address space: a file that asks for more fails alone
 

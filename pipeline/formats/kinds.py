@@ -25,6 +25,7 @@ class Kind(StrEnum):
     GZIP = "gzip"
     TAR = "tar"
     MEDIA = "media"  # sound and moving images
+    TEXT = "text"
 
 
 _BY_PUID = {
@@ -40,6 +41,7 @@ _BY_PUID = {
     "fmt/414": Kind.MEDIA,  # AIFF, which PRONOM gives no media type
     "fmt/712": Kind.MEDIA,  # RF64
     "fmt/875": Kind.XML,
+    "x-fmt/111": Kind.TEXT,
 }
 _BY_MIME = {
     "application/pdf": Kind.PDF,

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from packages.identifiers import PackageId
 from packages.mets.csip_writer import MetsHeader
 from packages.package_file import MetadataFile
-from packages.premis import Event, EventType, Representation
+from packages.premis import Agent, AgentType, Event, EventType, Representation
 from pipeline.context import IngestContext
 from pipeline.describe.metadata_files import Shelf
 from pipeline.describe.representation import (
@@ -26,7 +26,7 @@ from pipeline.receive.sources import Entry, FolderSource, Opener
 from pipeline.worklist import Worklist
 from storage.ocfl.objects import StoredFile
 
-__all__ = ["AddedRepresentation", "RepresentationRefused", "add_representation"]
+__all__ = ["AddedRepresentation", "Derived", "RepresentationRefused", "add_representation"]
 
 
 class RepresentationRefused(PipelineError):
@@ -45,6 +45,16 @@ class AddedRepresentation:
     files: tuple[StoredFile, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Derived:
+    """How a file of the new representation came to be: from which one, by what, shown by what."""
+
+    source: str
+    """The name, in the first representation, of the file it was made from."""
+    tool: str
+    note: str
+
+
 class _AsPayload(FolderSource):
     """A folder read as if it were the payload of a bag."""
 
@@ -60,8 +70,12 @@ def add_representation(
     header: MetsHeader,
     shelf: Shelf,
     context: IngestContext,
+    derived: Mapping[str, Derived],
 ) -> AddedRepresentation:
-    """Take the files in, identify and describe them. Raises RepresentationRefused."""
+    """Take the files in, identify and describe them; ``derived`` by their path in ``folder``.
+
+    Raises RepresentationRefused.
+    """
     source = _AsPayload(folder)
     screening = Screening(context.work, context.agreement.limits, None)
     for entry in source.entries():
@@ -78,6 +92,7 @@ def add_representation(
     examine_files(worklist, context)
     representation = identify_representation(package, name)
     events = name_files(worklist, package, name, context) + unsound_events(worklist, context)
+    events += tuple(_derivation(path, how, worklist, package, context) for path, how in derived.items())
     described = describe_representation(shelf, package, representation, worklist, header, events, context)
     prefix = f"data/{package.objid}/representations/{name}/data"
     content = context.work / "content"
@@ -86,3 +101,15 @@ def add_representation(
         for sha512, path, size, work in worklist.by_digest()
     )
     return AddedRepresentation(representation, described.mets, described.premis, worklist, events, files)
+
+
+def _derivation(
+    path: str, how: Derived, worklist: Worklist, package: PackageId, context: IngestContext
+) -> Event:
+    source = package.child("file", how.source)
+    made = worklist.set_source(f"data/{path}", source)
+    agent = Agent(how.tool.replace(" ", "-"), how.tool, AgentType.SOFTWARE, "")
+    return context.event(
+        EventType.NORMALIZATION, f"“{path}” made from “{how.source}”", note=how.note,
+        objects=(made, source), agent=agent,
+    )  # fmt: skip

@@ -6,8 +6,8 @@ The identifier stays (AIPM1), earlier versions stay as they are, and only new by
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from packages.identifiers import IngestId, PackageId
@@ -27,7 +27,7 @@ from pipeline.errors import DamagedArchive, PipelineError, UnknownPackage
 from pipeline.export import AipReader
 from pipeline.ingest import Archive, run_context
 from pipeline.presence import require_present
-from pipeline.preservation.added_representation import AddedRepresentation, add_representation
+from pipeline.preservation.added_representation import AddedRepresentation, Derived, add_representation
 from pipeline.preservation.premis_update import updated_premis
 from pipeline.protection import protection_of
 from pipeline.stored_record import read_stored_record
@@ -62,6 +62,8 @@ class Change:
     metadata: tuple[Path, ...] = ()
     representation: Path | None = None
     name: str = "rep2"
+    derived: Mapping[str, Derived] = field(default_factory=dict)
+    """Where files of the representation were made from others, by their path in the folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,7 +216,9 @@ class _Update:
             return None
         if any(path.startswith(f"{self._root}/representations/{name}/") for path in self._state):
             raise UpdateRefused(f"there is a representation “{name}” already; choose another --name")
-        return add_representation(folder, name, self._package, self._header(), self._shelf, self._context)
+        return add_representation(
+            folder, name, self._package, self._header(), self._shelf, self._context, self._change.derived
+        )
 
     def _descriptive(self) -> tuple[Reference, ...]:
         references = {reference.file.path: reference for reference in self._mets.descriptive}
