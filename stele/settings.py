@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -92,6 +101,24 @@ class IdentifySettings(_Part):
         return self
 
 
+class VirusSettings(_Part):
+    """Where the virus scanner is."""
+
+    clamd: str = Field(
+        default="", description="unix:/run/clamav/clamd.ctl or tcp:host:port; empty = no scan."
+    )
+    stream_limit: int = Field(
+        default=100 << 20, ge=1, description="StreamMaxLength of a distant clamd, in bytes."
+    )
+
+    @field_validator("clamd")
+    @classmethod
+    def _an_address(cls, value: str) -> str:
+        if value and not re.fullmatch(r"(unix:)?/.+|tcp:[^:]+:\d+", value):
+            raise ValueError("give unix:/path/to/socket or tcp:host:port")
+        return value
+
+
 class ValidateSettings(_Part):
     """Which tools look whether files are sound."""
 
@@ -123,6 +150,7 @@ class Settings(BaseSettings):
     audit: AuditSettings = AuditSettings()
     identify: IdentifySettings = IdentifySettings()
     validate_files: ValidateSettings = Field(default=ValidateSettings(), alias="validate")
+    virus: VirusSettings = VirusSettings()
     format_policy: Path = Field(default=Path("format-policy.toml"), description="Your own rules.")
     workers: int = Field(default=2, ge=1, le=256, description="Threads of format identification.")
     sidecar_max_files: int = Field(

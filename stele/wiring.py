@@ -21,6 +21,7 @@ from pipeline.formats.toolbox import Toolbox
 from pipeline.formats.validation import Validation
 from pipeline.formats.verapdf import VeraPdf, flavour_for
 from pipeline.ingest import Archive
+from pipeline.virus import Clamd
 from stele import __version__
 from stele.settings import FilesStoreSettings, S3StoreSettings, Settings, SettingsError, StoreSettings
 from storage.catalogue import Catalogue
@@ -68,7 +69,9 @@ def build_tools(settings: Settings) -> Toolbox:
     """Everything that looks at files; the processes are shared by all who ask. Raises PolicyError."""
     wanted = settings.validate_files
     validation = shared_validation(wanted.tools) if wanted.enabled else None
-    return Toolbox(build_identifier(settings), build_policy(settings), validation)
+    virus = settings.virus
+    scanner = Clamd(virus.clamd, stream_limit=virus.stream_limit) if virus.clamd else None
+    return Toolbox(build_identifier(settings), build_policy(settings), validation, scanner)
 
 
 def build_policy(settings: Settings) -> FormatPolicy:

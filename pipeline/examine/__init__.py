@@ -14,6 +14,7 @@ from pipeline.context import IngestContext
 from pipeline.examine.containers import inspect_container
 from pipeline.examine.policy import apply_policy
 from pipeline.examine.soundness import SoundnessCheck
+from pipeline.examine.virus import VirusScan
 from pipeline.formats.identification import DISAGREES
 from pipeline.verify import VerifiedSip
 from pipeline.worklist import Worklist
@@ -55,7 +56,7 @@ def examine_files(worklist: Worklist, context: IngestContext) -> None:
     """
     content = context.work / "content"
     answers = context.identification.formats()
-    soundness = SoundnessCheck(context)
+    soundness, virus = SoundnessCheck(context), VirusScan(context)
     rows = worklist.work_files()
     while batch := list(islice(rows, _BATCH)):
         formats = list(islice(answers, len(batch)))
@@ -68,9 +69,11 @@ def examine_files(worklist: Worklist, context: IngestContext) -> None:
             apply_policy(file, context)
             if container:
                 context.add(*inspect_container(file.place, path, known))
+        virus.scan(files)
         worklist.set_soundness(soundness.check(files))
         context.progress("examine", sum(size for *_, size, _ in batch), len(batch))
     _identification_event(worklist, context)
+    virus.close()
     soundness.close(worklist)
 
 

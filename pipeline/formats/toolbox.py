@@ -7,17 +7,19 @@ from dataclasses import dataclass
 from pipeline.formats.identification import Identifier
 from pipeline.formats.policy import FormatPolicy
 from pipeline.formats.validation import Validation
+from pipeline.virus import Clamd
 
 __all__ = ["Toolbox"]
 
 
 @dataclass(frozen=True, slots=True)
 class Toolbox:
-    """What identifies, judges and decides. Without ``validation`` no file is checked, and that is said."""
+    """What identifies, judges and decides. What is None is not done, and that is said."""
 
     identifier: Identifier
     policy: FormatPolicy
     validation: Validation | None
+    scanner: Clamd | None = None
 
     def close(self) -> None:
         """Stop all processes."""

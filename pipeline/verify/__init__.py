@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from packages.identifiers import IngestId
 from packages.paths import bag_encode
 from packages.premis import EventOutcome, EventType
-from packages.problem_catalogue import problem
 from pipeline.context import IngestContext, Submission
 from pipeline.receive import ReceivedSip
 from pipeline.verify import agreement, bag_info, declaration, fetch, manifests, payload
@@ -47,13 +46,6 @@ def verify(received: ReceivedSip, context: IngestContext) -> VerifiedSip:
         EventType.FIXITY_CHECK,
         "digests of the payload compared with " + ", ".join(sorted(listing.checked)),
         outcome=EventOutcome.FAILURE if rejected else EventOutcome.SUCCESS,
-    )
-    context.add(problem("VIRUS-NOT-SCANNED"))
-    context.event(
-        EventType.VIRUS_CHECK,
-        "no scanner configured",
-        outcome=EventOutcome.WARNING,
-        note="not scanned",
     )
     return VerifiedSip(received, submission)
 

@@ -13,7 +13,7 @@ from pipeline.formats.tool import ToolState, Validity, Verdict
 from pipeline.formats.validation import Validation, combined
 
 _XML = FileFormat("fmt/101", "XML", "1.0", "application/xml", "", "")
-_TEXT = FileFormat("x-fmt/111", "Text", "", "text/plain", "", "")
+_TEXT = FileFormat("fmt/817", "JSON", "", "application/json", "", "")
 
 
 class _Tool:
