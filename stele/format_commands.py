@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from stele.command_parts import EXIT_INVALID, AsJson, Home, package_id, plain_errors
+
+if TYPE_CHECKING:
+    from pipeline.ingest import Archive
 
 formats_app = typer.Typer(no_args_is_help=True, help="The formats of what is kept, and the policy.")
 _RISK = {"low": "green", "medium": "yellow", "high": "red"}
@@ -129,3 +132,92 @@ def override(
         except OverrideRefused as error:
             fail(str(error), EXIT_INVALID)
     OUT.print("Recorded.")
+
+
+@formats_app.command(epilog="Example: stele formats normalise --preview   then with --by and --reason")
+def normalise(
+    aips: Annotated[list[str] | None, typer.Argument(help="AIPs; default: all that need it.")] = None,
+    preview: Annotated[
+        bool, typer.Option("--preview", help="Only show what it would touch, with a sample of each.")
+    ] = False,
+    by: Annotated[str, typer.Option("--by", help="Who orders it; it is recorded.")] = "",
+    reason: Annotated[str, typer.Option(help="Why; it is recorded.")] = "",
+    samples: Annotated[int, typer.Option(min=0, help="Files tried of each format in a preview.")] = 1,
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make the preservation copies the policy asks for, each in a new version; originals stay."""
+    from stele.command_parts import EXIT_USAGE, fail
+    from stele.workspace import opened
+
+    if not preview and not (by.strip() and reason.strip()):
+        fail("give --by and --reason, or look first with --preview", EXIT_USAGE)
+    with plain_errors(), opened(home) as archive:
+        if preview:
+            _show_preview(archive, samples, as_json=as_json)
+            return
+        chosen = [package_id(aip).urn for aip in aips] if aips else _needing(archive)
+        failed = _normalise(archive, chosen, by, reason, as_json=as_json)
+    raise typer.Exit(EXIT_INVALID if failed else 0)
+
+
+def _needing(archive: Archive) -> list[str]:
+    """The AIPs that hold formats the policy wants converted."""
+    from pipeline.formats.report import rule_for_count
+
+    formats = archive.catalogue.all_formats()
+    wanted = [count.puid for count, _ in formats if rule_for_count(count, archive.tools.policy).preserve]
+    return list(archive.catalogue.with_format(wanted))
+
+
+def _normalise(archive: Archive, aips: list[str], by: str, reason: str, *, as_json: bool) -> int:
+    from dataclasses import asdict
+
+    from rich.markup import escape
+
+    from pipeline.preservation.normalise import normalise as run
+    from stele.screen import OUT, print_json
+
+    failed = 0
+    for done in run(archive, aips, person=by, reason=reason):
+        failed += len(done.failed)
+        if as_json:
+            print_json(asdict(done))
+            continue
+        version = done.version or "unchanged"
+        OUT.print(f"{done.aip}: {version}, {len(done.made)} made, {len(done.failed)} failed")
+        for line in done.failed[:20]:
+            OUT.print(f"  [yellow]failed[/] {escape(line)}", soft_wrap=True)
+    if not aips and not as_json:
+        OUT.print("The policy asks for nothing that is not there.")
+    return failed
+
+
+def _show_preview(archive: Archive, samples: int, *, as_json: bool) -> None:
+    from dataclasses import asdict
+
+    from rich.markup import escape
+    from rich.table import Table
+
+    from pipeline.preservation.normalise import preview as run
+    from stele.screen import OUT, print_json, size_text
+
+    table = Table()
+    for column in ("Format", "AIPs", "Files", "Size", "Becomes by", "Takes about", "Sample"):
+        table.add_column(column, overflow="fold")
+    for line in run(archive, samples):
+        if as_json:
+            print_json(asdict(line))
+            continue
+        tried = "; ".join(
+            f"{sample.path}: {'; '.join(sample.compared or sample.problems)}" for sample in line.samples
+        )
+        takes = "unknown" if line.seconds is None else f"{line.seconds:,.0f} s"
+        table.add_row(
+            f"{line.puid} {escape(line.name)}", f"{line.aips:,}", f"{line.files:,}", size_text(line.bytes),
+            line.converter if not line.missing else f"[red]{line.converter}: {escape(line.missing)}[/]",
+            takes, escape(tried),
+        )  # fmt: skip
+    if not as_json:
+        OUT.print(table)
+        OUT.print("Nothing was changed. To do it: stele formats normalise --by NAME --reason TEXT")

@@ -16,7 +16,7 @@ _KEPT = {
 
 
 def check(path: str) -> Verdict:
-    """NOT_CHECKED, with facts; UNKNOWN when it finds no stream at all."""
+    """NOT_CHECKED, with facts; NOT_VALID when it is cut short; UNKNOWN when it holds no stream."""
     found = MediaInfo.parse(path)
     facts: dict[str, str] = {}
     for track in found.tracks:
@@ -26,6 +26,8 @@ def check(path: str) -> Verdict:
             value = getattr(track, name, None)
             if value not in (None, ""):
                 facts.setdefault(f"{track.track_type.lower()} {name.replace('_', ' ')}", str(value))
+    if any(str(getattr(track, "istruncated", "")) == "Yes" for track in found.tracks):
+        return Verdict(Validity.NOT_VALID, _TOOL, ("it is cut short",), facts)
     streams = sum(track.track_type in _KEPT for track in found.tracks)
     if not streams:
         return Verdict(Validity.UNKNOWN, _TOOL, ("no sound or picture is found in it",), facts)

@@ -1,0 +1,116 @@
+"""PDF to PDF/A-2b by Ghostscript. The claim is proved by veraPDF where that is installed, not here.
+
+Ghostscript drops document information that it cannot map, silently: what was there is named.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import pikepdf
+
+from pipeline.formats.java import safely_named
+from pipeline.formats.normalise.converter import Converted, failed, fresh
+from pipeline.formats.tool import ToolGaveUp, ToolState, run_tool
+
+_PATIENCE = 120.0
+_SLOWEST = 100_000  # bytes a second
+
+
+class PdfToPdfA:
+    """The ``gs`` program; one process a file."""
+
+    def __init__(self) -> None:
+        self._state: ToolState | None = None
+
+    @property
+    def name(self) -> str:
+        return "pdf-pdfa"
+
+    @property
+    def makes(self) -> str:
+        return "PDF/A-2b"
+
+    def state(self) -> ToolState:
+        if self._state is None:
+            self._state = _look()
+        return self._state
+
+    def convert(self, sources: Sequence[Path], folder: Path) -> list[Converted]:
+        folder.mkdir(parents=True)
+        tool = f"Ghostscript {self.state().version}"
+        return [self._one(source, folder / f"{n}.pdf", tool) for n, source in enumerate(sources)]
+
+    def _one(self, source: Path, result: Path, tool: str) -> Converted:
+        try:
+            with pikepdf.open(source) as document:
+                pages, boxes = len(document.pages), [list(map(float, p.mediabox)) for p in document.pages]
+                info = sorted(str(key).lstrip("/") for key in document.docinfo) if document.docinfo else []
+        except (pikepdf.PdfError, ValueError, RecursionError) as error:
+            return failed(
+                source, tool, f"the source cannot be opened: {error}".replace(str(source), "file")
+            )
+        seconds = _PATIENCE + source.stat().st_size / _SLOWEST
+        try:
+            with safely_named([source]) as (link,):
+                ran = run_tool(
+                    ["nice", "-n", "10", "gs", "-dSAFER", "-dPDFA=2", "-dBATCH", "-dNOPAUSE", "-dQUIET",
+                     "-sColorConversionStrategy=RGB", "-sDEVICE=pdfwrite", "-dPDFACompatibilityPolicy=1",
+                     f"-sOutputFile={result}", link],
+                    seconds=seconds,
+                )  # fmt: skip
+        except ToolGaveUp as error:
+            return failed(source, tool, f"the tool gave up: {error}")
+        said = (ran.stdout.decode("utf-8", "replace") + ran.stderr).strip()[:300]
+        if ran.code or not fresh(result):
+            return failed(source, tool, said or f"nothing was written (exit code {ran.code})")
+        return _judged(source, result, tool, (pages, boxes, info), said)
+
+
+def _judged(
+    source: Path, result: Path, tool: str, before: tuple[int, list[list[float]], list[str]], said: str
+) -> Converted:
+    pages, boxes, info = before
+    try:
+        with pikepdf.open(result) as document:
+            now, new_boxes = len(document.pages), [list(map(float, p.mediabox)) for p in document.pages]
+            with document.open_metadata() as metadata:
+                claim = str(metadata.pdfa_status or "")
+            kept = {str(key).lstrip("/") for key in document.docinfo} if document.docinfo else set()
+    except (pikepdf.PdfError, ValueError) as error:
+        return failed(source, tool, f"the result cannot be opened: {error}")
+    if claim != "2B":
+        return failed(source, tool, f"the result does not claim PDF/A-2b ({claim or 'no claim'})")
+    if now != pages:
+        return failed(source, tool, f"{pages} page(s) became {now}")
+    moved = sum(_size(one) != _size(two) for one, two in zip(boxes, new_boxes, strict=True))
+    if moved:
+        return failed(source, tool, f"{moved} page(s) have another size")
+    lost = [name for name in info if name not in kept]
+    problems: tuple[str, ...] = (f"document information lost: {', '.join(lost)}",) if lost else ()
+    if said:
+        problems += (f"Ghostscript: {said}",)
+    return Converted(source, result, tool, (f"{pages} page(s) = {now} page(s), same sizes",), problems)
+
+
+def _size(box: list[float]) -> tuple[int, int]:
+    return round(abs(box[2] - box[0])), round(abs(box[3] - box[1]))
+
+
+def _look() -> ToolState:
+    if shutil.which("gs") is None:
+        return ToolState("Ghostscript", problem="not installed")
+    try:
+        ran = run_tool(["gs", "--version"], seconds=20)
+    except ToolGaveUp as error:
+        return ToolState("Ghostscript", problem=f"it does not start: {error}")
+    found = re.match(r"(\d+)\.(\d+)", ran.stdout.decode("utf-8", "replace"))
+    if not found:
+        return ToolState("Ghostscript", problem="it does not say its version")
+    version = ran.stdout.decode("utf-8", "replace").strip()
+    if (int(found.group(1)), int(found.group(2))) < (9, 50):
+        return ToolState("Ghostscript", version, f"version {version} is too old; 9.50 or newer is needed")
+    return ToolState("Ghostscript", version)

@@ -1,0 +1,231 @@
+"""Normalisation of what is kept: the policy names converters, results count only when proved.
+
+The original always stays. What was made becomes a representation of its own in a new version, each
+file with a derivation link to its source and an event that says by what and how it was compared.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+
+from packages.identifiers import PackageId
+from packages.premis.reading import iter_files
+from pipeline.describe.representation import FIRST
+from pipeline.export import AipReader
+from pipeline.formats.normalise import CONVERTERS
+from pipeline.formats.normalise.converter import Converted, Converter
+from pipeline.formats.report import rule_for_count
+from pipeline.ingest import Archive
+from pipeline.preservation.added_representation import Derived
+from pipeline.preservation.update import Change, update_aip
+from storage.catalogue import FormatCount
+from storage.ocfl.inventory import InventoryEntry
+from storage.scratch import scratch_folder
+
+__all__ = ["Normalised", "Preview", "Sample", "normalise", "preview"]
+
+_BATCH = 20
+_NAME = "preservation"
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One file converted on trial; nothing of it is kept. ``seconds`` it took."""
+
+    aip: str
+    path: str
+    result: str
+    seconds: float
+    compared: tuple[str, ...]
+    problems: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What normalisation would do with one format: how much, and (from samples) how long."""
+
+    puid: str
+    name: str
+    converter: str
+    missing: str
+    """Why the converter cannot be used here; empty when it can."""
+    aips: int
+    files: int
+    bytes: int
+    seconds: float | None
+    samples: tuple[Sample, ...] = field(default=())
+
+
+@dataclass(frozen=True, slots=True)
+class Normalised:
+    """What became of one AIP; ``version`` is empty when nothing was made."""
+
+    aip: str
+    version: str
+    made: tuple[str, ...]
+    failed: tuple[str, ...]
+
+
+def preview(archive: Archive, samples: int = 1) -> Iterator[Preview]:
+    """For every format that the policy wants converted: what is kept of it, and some trials.
+
+    Counts come from the catalogue; only the samples are read from storage.
+    """
+    for count, aips in archive.catalogue.all_formats():
+        name = rule_for_count(count, archive.tools.policy).preserve
+        if name:
+            yield _preview(archive, count, aips, name, samples)
+
+
+def _preview(archive: Archive, count: FormatCount, aips: int, name: str, samples: int) -> Preview:
+    converter = CONVERTERS.get(name)
+    state = converter.state() if converter else None
+    missing = state.problem if state else f"there is no converter “{name}”"
+    tried: tuple[Sample, ...] = ()
+    if converter is not None and not missing:
+        tried = tuple(islice(_samples(archive, count.puid, converter), samples))
+    seconds = count.files * sum(s.seconds for s in tried) / len(tried) if tried else None
+    return Preview(count.puid, count.name, name, missing, aips, count.files, count.bytes, seconds, tried)
+
+
+def _samples(archive: Archive, puid: str, converter: Converter) -> Iterator[Sample]:
+    for aip in archive.catalogue.with_format([puid]):
+        reader = AipReader(PackageId.parse(aip), archive.repositories)
+        for entry in _wanted(archive, reader, {converter.name}, puid).get(converter.name, [])[:3]:
+            with scratch_folder(archive.work) as folder:
+                source = _fetched(reader, entry, folder)
+                if source is None:
+                    continue
+                began = time.perf_counter()
+                (done,) = converter.convert([source], folder / "out")
+                seconds = time.perf_counter() - began
+                result = f"{done.result.stat().st_size} bytes" if done.result else "nothing"
+                yield Sample(aip, _path(entry), result, seconds, done.compared, done.problems)
+
+
+def normalise(archive: Archive, aips: Sequence[str], *, person: str, reason: str) -> Iterator[Normalised]:
+    """Make what the policy asks for and these AIPs do not have yet, AIP by AIP.
+
+    Raises as ``update_aip``. A file that cannot be converted is named and stays as it is.
+    """
+    for aip in aips:
+        yield _normalise_one(archive, aip, person=person, reason=reason)
+
+
+def _normalise_one(archive: Archive, aip: str, *, person: str, reason: str) -> Normalised:
+    reader = AipReader(PackageId.parse(aip), archive.repositories)
+    wanted = _wanted(archive, reader, CONVERTERS.keys())
+    failed: list[str] = []
+    derived: dict[str, Derived] = {}
+    with scratch_folder(archive.work) as folder:
+        target = folder / "representation"
+        target.mkdir()
+        for name, entries in wanted.items():
+            converter = CONVERTERS[name]
+            problem = converter.state().problem
+            if problem:
+                failed += [
+                    f"{_path(entry)}: {converter.name} cannot be used: {problem}" for entry in entries
+                ]
+                continue
+            for at in range(0, len(entries), _BATCH):
+                batch = entries[at : at + _BATCH]
+                failed += _convert(reader, batch, converter, folder / f"{name}-{at}", target, derived)
+        if not derived:
+            return Normalised(aip, "", (), tuple(failed))
+        change = Change(reason, person, representation=target, name=_free_name(reader), derived=derived)
+        done = update_aip(aip, change, archive)
+    return Normalised(aip, done.version, tuple(derived), tuple(failed))
+
+
+def _convert(
+    reader: AipReader,
+    entries: Sequence[InventoryEntry],
+    converter: Converter,
+    folder: Path,
+    target: Path,
+    derived: dict[str, Derived],
+) -> list[str]:
+    """Convert some files into the new representation; what failed, with the reason."""
+    failed: list[str] = []
+    sources: dict[Path, InventoryEntry] = {}
+    for entry in entries:
+        source = _fetched(reader, entry, folder / str(len(sources)))
+        if source is None:
+            failed.append(f"{_path(entry)}: damaged in every store")
+        else:
+            sources[source] = entry
+    for done in converter.convert(list(sources), folder / "out"):
+        path = _path(sources[done.source])
+        if done.result is None:
+            failed.append(f"{path}: {'; '.join(done.problems)}")
+            continue
+        place = target / f"{path}{done.result.suffix}"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        done.result.rename(place)
+        derived[place.relative_to(target).as_posix()] = Derived(path, done.tool, _note(converter, done))
+    return failed
+
+
+def _note(converter: Converter, done: Converted) -> str:
+    kind = "lossless" if done.lossless else "not lossless"
+    said = [f"{converter.name}, {kind}", *done.compared, *done.problems]
+    return "; ".join(said)
+
+
+def _wanted(
+    archive: Archive, reader: AipReader, names: Collection[str], puid: str = ""
+) -> dict[str, list[InventoryEntry]]:
+    """Files of the first representation by the converter the policy names, where none was made yet.
+
+    ``puid`` restricts it to one format.
+    """
+    policy = archive.tools.policy
+    prefix = f"data/{reader.package.objid}/representations/"
+    by_digest = {}
+    have = set()
+    for entry in reader.inventory.state():
+        if entry.logical.startswith(prefix) and entry.logical.endswith("/metadata/preservation/premis.xml"):
+            with reader.open(entry.logical) as stream:
+                for file in iter_files(stream):
+                    have.add(file.source)
+                    if entry.logical.startswith(f"{prefix}{FIRST}/"):
+                        by_digest[file.sha512] = file.format
+    found: dict[str, list[InventoryEntry]] = defaultdict(list)
+    for entry in reader.inventory.state():
+        known = by_digest.get(entry.sha512)
+        if (
+            known is None
+            or (puid and known.puid != puid)
+            or not entry.logical.startswith(f"{prefix}{FIRST}/data/")
+        ):
+            continue
+        name = policy.rule_for(known).preserve
+        if name in names and reader.package.child("file", _path(entry)) not in have:
+            found[name].append(entry)
+    return found
+
+
+def _path(entry: InventoryEntry) -> str:
+    return entry.logical.split(f"/representations/{FIRST}/data/", 1)[1]
+
+
+def _fetched(reader: AipReader, entry: InventoryEntry, folder: Path) -> Path | None:
+    """A file's bytes under a name of our own, with its extension; None when no copy is whole."""
+    suffix = Path(entry.logical).suffix
+    place = folder / f"source{suffix if suffix.isascii() else ''}"
+    return place if reader.fetch(entry, place) is not None else None
+
+
+def _free_name(reader: AipReader) -> str:
+    prefix = f"data/{reader.package.objid}/representations/"
+    taken = {e.logical.removeprefix(prefix).split("/")[0] for e in reader.inventory.state()}
+    number = 1
+    while f"{_NAME}-{number}" in taken:
+        number += 1
+    return f"{_NAME}-{number}"
