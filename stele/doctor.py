@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from importlib.metadata import PackageNotFoundError, version
 from itertools import islice
 from pathlib import Path
@@ -17,23 +17,33 @@ from rich.markup import escape
 from rich.table import Table
 
 from pipeline.agreement import AgreementError
+from pipeline.formats.normalise import CONVERTERS
+from pipeline.formats.policy import PolicyError
+from pipeline.formats.tool import ToolState
+from pipeline.virus import Clamd
 from stele.probes import age_text, kept, summary
 from stele.screen import OUT, size_text
 from stele.settings import S3StoreSettings, Settings, SettingsError, find_home, load_settings
-from stele.wiring import agreement_names, build_store, choose_agreement
+from stele.wiring import agreement_names, build_store, build_tools, choose_agreement
 from storage.catalogue import Catalogue
 from storage.errors import StorageError
 from storage.ocfl.layout import NAMASTE_ROOT
 
 State = Literal["ok", "missing", "broken"]
 _MARKS = {"ok": "[green]✔ ok[/]", "missing": "[yellow]– missing[/]", "broken": "[red]✘ broken[/]"}
-_LIBRARIES = ("bagit", "boto3", "lxml", "metsrw", "opf-fido", "prefect", "pygfried", "rarfile")
-_PROGRAMS = {
-    "clamd": "virus scan",
-    "java": "JHOVE and veraPDF: format validation",
-    "exiftool": "embedded metadata",
-    "soffice": "office documents to PDF/A",
-    "ffmpeg": "audio and video to FLAC, FFV1",
+_LIBRARIES = (
+    "bagit", "boto3", "jpylyzer", "lxml", "metsrw", "opf-fido", "pikepdf", "pillow", "prefect", "pygfried",
+    "pymediainfo", "rarfile",
+)  # fmt: skip
+_LOST = {
+    "JHOVE": "PDF, TIFF, JPEG, GIF, PNG, WAVE, AIFF and EPUB are only decoded, not validated",
+    "veraPDF": "claims of PDF/A stay unproved",
+    "MediaConch": "Matroska and FFV1 are not held against their specifications",
+    "ffmpeg": "no decode test of FFV1 and FLAC, no copies of sound and video",
+    "LibreOffice": "no PDF/A of office documents",
+    "libvips": "no copies of images",
+    "Ghostscript": "no PDF/A of PDF",
+    "ClamAV": "packages are not scanned, which each receipt says",
 }
 
 
@@ -69,10 +79,6 @@ def _software() -> Iterator[Finding]:
             yield Finding(name, "ok", version(name))
         except PackageNotFoundError:
             yield Finding(name, "broken", "not installed", "install Stele again")
-    for name, use in _PROGRAMS.items():
-        where = shutil.which(name)
-        detail = where or "not on the PATH"
-        yield Finding(name, "ok" if where else "missing", detail, "" if where else use)
 
 
 def _workspace(home: Path) -> Iterator[Finding]:
@@ -82,6 +88,7 @@ def _workspace(home: Path) -> Iterator[Finding]:
         yield Finding("workspace", "broken", str(error))
         return
     yield Finding("workspace", "ok", str(home))
+    yield from _tools(settings)
     yield from _catalogue(settings)
     for store in settings.stores:
         yield _store(store.name, settings)
@@ -95,6 +102,45 @@ def _workspace(home: Path) -> Iterator[Finding]:
             yield Finding(f"agreement {name}", "ok", "readable")
         except AgreementError as error:
             yield Finding(f"agreement {name}", "broken", str(error))
+
+
+def _tools(settings: Settings) -> Iterator[Finding]:
+    """What looks at files and converts them, as this workspace configures it."""
+    try:
+        tools = build_tools(settings)
+    except (SettingsError, PolicyError) as error:
+        yield Finding("format tools", "broken", str(error), "every ingest")
+        return
+    states = {state.name: state for state in (tools.validation.states if tools.validation else ())}
+    states.update((state.name, state) for state in (one.state() for one in CONVERTERS.values()))
+    for name, state in states.items():
+        yield Finding(name, *_state(state), "" if state.usable else _LOST.get(name, ""))
+    if tools.validation is None:
+        yield Finding("format validation", "missing", "switched off in stele.toml", "no file is checked")
+    yield _scanner(tools.scanner)
+    yield Finding("format policy", "ok", f"{len(tools.policy.rules)} rules")
+
+
+def _state(state: ToolState) -> tuple[State, str]:
+    if state.usable:
+        return "ok", state.version
+    return ("missing" if not state.version else "broken"), state.problem
+
+
+def _scanner(scanner: Clamd | None) -> Finding:
+    if scanner is None:
+        return Finding("ClamAV", "missing", "no clamd is configured ([virus] clamd)", _LOST["ClamAV"])
+    state = scanner.state()
+    if not state.usable:
+        return Finding("ClamAV", "broken", state.problem, _LOST["ClamAV"])
+    made = scanner.signature_date
+    age = f", signatures of {made:%Y-%m-%d}" if made else ", signatures without a date"
+    if not scanner.detects:
+        return Finding("ClamAV", "broken", f"{state.version}{age}; it does not find the test file")
+    old = made is not None and datetime.now(UTC) - made > timedelta(days=7)
+    return Finding(
+        "ClamAV", "broken" if old else "ok", f"{state.version}{age}", "new viruses" if old else ""
+    )
 
 
 def _catalogue(settings: Settings) -> Iterator[Finding]:
