@@ -9,9 +9,8 @@ from prefect import flow, get_run_logger, task
 from pydantic import BaseModel, ConfigDict, Field
 
 from pipeline.context import Outcome, Result
-from pipeline.ingest import ingest as ingest_submission
 from stele.settings import load_settings
-from stele.wiring import build_archive, choose_agreement
+from stele.wiring import build_archive, choose_agreement, ingest_function
 
 
 class IngestRequest(BaseModel):
@@ -35,7 +34,7 @@ def ingest_one(request: IngestRequest, path: Path) -> dict[str, Any]:
     archive = build_archive(settings)
     try:
         agreed = choose_agreement(settings, request.agreement)
-        result: Result = ingest_submission(path, agreed, archive)
+        result: Result = ingest_function(settings)(path, agreed, archive)
     finally:
         archive.catalogue.close()
     if result.outcome is Outcome.FAILED:

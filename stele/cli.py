@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from stele import __version__, format_commands, preservation_commands, removal_commands, update_command
 from stele.command_parts import EXIT_FAILED, EXIT_INVALID, AsJson, Home, package_id, plain_errors
+
+if TYPE_CHECKING:
+    from stele.settings import Settings
 
 app = typer.Typer(
     name="stele",
@@ -69,9 +72,9 @@ def ingest(
     as_json: AsJson = False,
 ) -> None:
     """Ingest submissions now. Each ends as stored, duplicate, rejected, held or failed."""
-    from pipeline.ingest import ingest as run
+    from stele.wiring import ingest_function
 
-    _each(paths, agreement, home, as_json, run, "Ingest")
+    _each(paths, agreement, home, as_json, ingest_function, "Ingest")
 
 
 @app.command(epilog="Example: stele check delivery.zip --json")
@@ -84,7 +87,7 @@ def check(
     """Judge submissions, bags, E-ARK packages or METS files; store nothing."""
     from pipeline.check import check as run
 
-    _each(paths, agreement, home, as_json, run, "Check", need_workspace=False)
+    _each(paths, agreement, home, as_json, lambda _: run, "Check", need_workspace=False)
 
 
 def _each(
@@ -92,12 +95,12 @@ def _each(
     agreement: str | None,
     home: Path | None,
     as_json: bool,
-    run: Callable[..., object],
+    choose: Callable[[Settings], Callable[..., object]],
     title: str,
     *,
     need_workspace: bool = True,
 ) -> None:
-    """Run every path through ``run``, printing as results come."""
+    """Run every path through what ``choose`` names, printing as results come."""
     from pipeline.context import Result
     from stele.screen import print_json, print_results, watching
     from stele.wiring import build_archive, choose_agreement
@@ -108,6 +111,7 @@ def _each(
         agreed = choose_agreement(settings, agreement)
         archive = build_archive(settings)
         sweep_scratch(archive.work)
+        run = choose(settings)
         results = []
         for path in paths:
             with watching(path.name) as report:

@@ -38,6 +38,7 @@ _LIBRARIES = (
 _LOST = {
     "JHOVE": "PDF, TIFF, JPEG, GIF, PNG, WAVE, AIFF and EPUB are only decoded, not validated",
     "veraPDF": "claims of PDF/A stay unproved",
+    "ExifTool": "what files say of their own making is not read",
     "MediaConch": "Matroska and FFV1 are not held against their specifications",
     "ffmpeg": "no decode test of FFV1 and FLAC, no copies of sound and video",
     "LibreOffice": "no PDF/A of office documents",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -221,3 +222,22 @@ def _show_preview(archive: Archive, samples: int, *, as_json: bool) -> None:
     if not as_json:
         OUT.print(table)
         OUT.print("Nothing was changed. To do it: stele formats normalise --by NAME --reason TEXT")
+
+
+@formats_app.command(
+    "import-par", epilog="Example: stele formats import-par rules.json --preserve image-tiff"
+)
+def import_par(
+    file: Annotated[Path, typer.Argument(help="Business rules of PAR (JSON).")],
+    preserve: Annotated[str, typer.Option(help="Our converter for rules that ask for copies.")] = "",
+) -> None:
+    """Turn business rules of PAR into rules for format-policy.toml, to be looked at and pasted."""
+    from pipeline.formats.normalise import CONVERTERS
+    from pipeline.formats.par import as_toml, read_par
+    from stele.command_parts import EXIT_USAGE, fail
+
+    if preserve and preserve not in CONVERTERS:
+        fail(f"there is no converter “{preserve}”; there are: {', '.join(CONVERTERS)}", EXIT_USAGE)
+    with plain_errors():
+        rules = read_par(file)
+    typer.echo("\n".join(as_toml(rule, preserve) for rule in rules))

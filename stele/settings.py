@@ -151,6 +151,9 @@ class Settings(BaseSettings):
     identify: IdentifySettings = IdentifySettings()
     validate_files: ValidateSettings = Field(default=ValidateSettings(), alias="validate")
     virus: VirusSettings = VirusSettings()
+    normalise_after_ingest: bool = Field(
+        default=False, description="Make the policy's preservation copies right after each ingest."
+    )
     format_policy: Path = Field(default=Path("format-policy.toml"), description="Your own rules.")
     workers: int = Field(default=2, ge=1, le=256, description="Threads of format identification.")
     sidecar_max_files: int = Field(

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import atexit
+from collections.abc import Callable
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import assert_never
 
 from pipeline.agreement import Agreement, AgreementError, find_agreement
-from pipeline.context import Software
+from pipeline.context import Result, Software
 from pipeline.formats.builtin import Builtin
+from pipeline.formats.exiftool import ExifTool, described_by
 from pipeline.formats.ffmpeg import FfmpegDecode
 from pipeline.formats.identification import Identifier
 from pipeline.formats.jhove import Jhove, module_for
@@ -20,7 +22,7 @@ from pipeline.formats.policy import FormatPolicy, load_policy
 from pipeline.formats.toolbox import Toolbox
 from pipeline.formats.validation import Validation
 from pipeline.formats.verapdf import VeraPdf, flavour_for
-from pipeline.ingest import Archive
+from pipeline.ingest import Archive, ingest
 from pipeline.virus import Clamd
 from stele import __version__
 from stele.settings import FilesStoreSettings, S3StoreSettings, Settings, SettingsError, StoreSettings
@@ -65,6 +67,15 @@ def _archival_store(store: StoreSettings, settings: Settings) -> ArchivalStore:
     )
 
 
+def ingest_function(settings: Settings) -> Callable[..., Result]:
+    """How this workspace takes submissions in: (path, agreement, archive, progress) to a result."""
+    if not settings.normalise_after_ingest:
+        return ingest
+    from pipeline.preservation.normalise import ingest_and_normalise
+
+    return ingest_and_normalise
+
+
 def build_tools(settings: Settings) -> Toolbox:
     """Everything that looks at files; the processes are shared by all who ask. Raises PolicyError."""
     wanted = settings.validate_files
@@ -88,6 +99,7 @@ def shared_validation(tools: Path | None = None) -> Validation:
         (
             (Jhove(folder / "jhove"), module_for),
             (VeraPdf(folder / "verapdf"), flavour_for),
+            (ExifTool(), described_by),
             (MediaConch(), lambda known: known.puid if known.puid in _MATROSKA else None),
             (FfmpegDecode(), lambda known: known.puid if known.puid in _DECODED else None),
         ),
@@ -100,10 +112,11 @@ def build_identifier(settings: Settings) -> Identifier:
     """The identifier as configured; the same one for the same configuration."""
     own = settings.place(settings.identify.signatures)
     try:
-        load_signatures((own,))  # said here: the process that uses them could only die of a mistake
+        found = load_signatures((own,))  # said here: the process that uses them could only die of it
     except SignatureError as error:
         raise SettingsError(str(error)) from error
-    return shared_identifier(settings.workers, (own,), second="fido" in settings.identify.tools)
+    folders = (own,) if found else ()
+    return shared_identifier(settings.workers, folders, second="fido" in settings.identify.tools)
 
 
 @cache

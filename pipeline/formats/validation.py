@@ -28,16 +28,14 @@ class Validation:
 
     def __init__(self, builtin: Builtin, tools: Sequence[tuple[Validator, Choice]] = (), threads: int = 2):
         self._builtin = builtin
-        self.states: tuple[ToolState, ...] = tuple(tool.state() for tool, _ in tools)
-        self._tools = [
-            (tool, choice) for (tool, choice), state in zip(tools, self.states, strict=True) if state.usable
-        ]
-        self._absent = [
-            (state, choice)
-            for (_, choice), state in zip(tools, self.states, strict=True)
-            if not state.usable
-        ]
+        self._tools = tuple(tools)
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="validate")
+
+    @property
+    def states(self) -> tuple[ToolState, ...]:
+        """All tools, asked at once. A run asks only those it has files for: each costs a start."""
+        with ThreadPoolExecutor(len(self._tools) or 1) as pool:
+            return tuple(pool.map(lambda tool: tool[0].state(), self._tools))
 
     def close(self) -> None:
         """Stop the processes."""
@@ -46,7 +44,8 @@ class Validation:
 
     def absent_for(self, known: FileFormat) -> tuple[ToolState, ...]:
         """The tools that would have looked at this format if they were here."""
-        return tuple(state for state, choice in self._absent if choice(known) is not None)
+        wanted = (tool.state() for tool, choice in self._tools if choice(known) is not None)
+        return tuple(state for state in wanted if not state.usable)
 
     def check(self, files: Sequence[tuple[Path, FileFormat]]) -> list[Verdict]:
         """One verdict for every file, in the order given; all tools at work at once."""
@@ -56,6 +55,8 @@ class Validation:
             jobs.append((rows, self._pool.submit(self._builtin.check, paths, Kind(kind))))
         for tool, choice in self._tools:
             for puid, rows in _grouped(files, _by_format(choice)):
+                if not tool.state().usable:
+                    break
                 paths = [files[row][0] for row in rows]
                 jobs.append((rows, self._pool.submit(tool.check, paths, puid)))
         said: dict[int, list[Verdict]] = defaultdict(list)

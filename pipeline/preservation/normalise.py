@@ -9,25 +9,31 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 
 from packages.identifiers import PackageId
 from packages.premis.reading import iter_files
+from pipeline.agreement import Agreement
+from pipeline.context import Outcome, Progress, Result, no_progress
 from pipeline.describe.representation import FIRST
+from pipeline.errors import PipelineError
 from pipeline.export import AipReader
 from pipeline.formats.normalise import CONVERTERS
 from pipeline.formats.normalise.converter import Converted, Converter
 from pipeline.formats.report import rule_for_count
-from pipeline.ingest import Archive
+from pipeline.formats.tool import Validity
+from pipeline.formats.toolbox import Toolbox
+from pipeline.ingest import Archive, ingest
 from pipeline.preservation.added_representation import Derived
 from pipeline.preservation.update import Change, update_aip
 from storage.catalogue import FormatCount
+from storage.errors import StorageError
 from storage.ocfl.inventory import InventoryEntry
 from storage.scratch import scratch_folder
 
-__all__ = ["Normalised", "Preview", "Sample", "normalise", "preview"]
+__all__ = ["Normalised", "Preview", "Sample", "ingest_and_normalise", "normalise", "preview"]
 
 _BATCH = 20
 _NAME = "preservation"
@@ -117,6 +123,26 @@ def normalise(archive: Archive, aips: Sequence[str], *, person: str, reason: str
         yield _normalise_one(archive, aip, person=person, reason=reason)
 
 
+def ingest_and_normalise(
+    subject: Path, agreement: Agreement, archive: Archive, progress: Progress = no_progress
+) -> Result:
+    """An ingest, and for what was stored the copies the policy asks for, as the next version.
+
+    Custody never waits for copies: where they cannot be made the result says so and stays stored.
+    """
+    result = ingest(subject, agreement, archive, progress)
+    if result.outcome is not Outcome.STORED or result.aip is None:
+        return result
+    try:
+        (done,) = normalise(archive, [result.aip], person="format policy", reason="after the ingest")
+    except (PipelineError, StorageError, OSError) as error:
+        return replace(result, reason=f"stored, but without preservation copies: {error}")
+    said = f"{len(done.made)} preservation copies made" if done.made else ""
+    lost = f"{len(done.failed)} could not be made: {'; '.join(done.failed[:5])}" if done.failed else ""
+    reason = "; ".join(part for part in (result.reason, said, lost) if part)
+    return replace(result, version=done.version or result.version, reason=reason)
+
+
 def _normalise_one(archive: Archive, aip: str, *, person: str, reason: str) -> Normalised:
     reader = AipReader(PackageId.parse(aip), archive.repositories)
     wanted = _wanted(archive, reader, CONVERTERS.keys())
@@ -135,7 +161,8 @@ def _normalise_one(archive: Archive, aip: str, *, person: str, reason: str) -> N
                 continue
             for at in range(0, len(entries), _BATCH):
                 batch = entries[at : at + _BATCH]
-                failed += _convert(reader, batch, converter, folder / f"{name}-{at}", target, derived)
+                place = folder / f"{name}-{at}"
+                failed += _convert(archive.tools, reader, batch, converter, place, target, derived)
         if not derived:
             return Normalised(aip, "", (), tuple(failed))
         change = Change(reason, person, representation=target, name=_free_name(reader), derived=derived)
@@ -144,6 +171,7 @@ def _normalise_one(archive: Archive, aip: str, *, person: str, reason: str) -> N
 
 
 def _convert(
+    tools: Toolbox,
     reader: AipReader,
     entries: Sequence[InventoryEntry],
     converter: Converter,
@@ -160,7 +188,7 @@ def _convert(
             failed.append(f"{_path(entry)}: damaged in every store")
         else:
             sources[source] = entry
-    for done in converter.convert(list(sources), folder / "out"):
+    for done in _validated(tools, converter.convert(list(sources), folder / "out")):
         path = _path(sources[done.source])
         if done.result is None:
             failed.append(f"{path}: {'; '.join(done.problems)}")
@@ -170,6 +198,24 @@ def _convert(
         done.result.rename(place)
         derived[place.relative_to(target).as_posix()] = Derived(path, done.tool, _note(converter, done))
     return failed
+
+
+def _validated(tools: Toolbox, made: Sequence[Converted]) -> Iterator[Converted]:
+    """The results as the validators see them: one that is not valid is none."""
+    results = [one.result for one in made if one.result is not None]
+    known = list(tools.identifier.identify([str(result) for result in results]))
+    looked_at = list(zip(results, known, strict=True))
+    verdicts = iter(tools.validation.check(looked_at) if tools.validation else ())
+    for one in made:
+        verdict = next(verdicts, None) if one.result is not None else None
+        if verdict is None:
+            yield one
+        elif verdict.validity is Validity.NOT_VALID:
+            said = f"the result is not valid, says {verdict.tool}: {'; '.join(verdict.messages[:3])}"
+            yield replace(one, result=None, problems=(*one.problems, said))
+        else:
+            said = f"{verdict.validity}, by {verdict.tool}" if verdict.tool else "not validated"
+            yield replace(one, compared=(*one.compared, said))
 
 
 def _note(converter: Converter, done: Converted) -> str:

@@ -15,7 +15,7 @@ from packages.premis.reading import iter_events, iter_files
 from pipeline.export import export_aip
 from pipeline.formats.normalise import CONVERTERS
 from pipeline.ingest import Archive, ingest
-from pipeline.preservation.normalise import normalise, preview
+from pipeline.preservation.normalise import ingest_and_normalise, normalise, preview
 from pipeline.preservation.rebuild import rebuild
 from pipeline.store_check import verify_archive
 
@@ -93,3 +93,14 @@ def test_a_new_version(archive: Archive, kept: str, judges: Path, tmp_path: Path
     assert not [one for one in rebuild(archive) if one.problem]
     assert archive.catalogue.formats(kept) == formats
     assert archive.catalogue.events(kept) == events
+
+
+def test_right_after_the_ingest(archive: Archive, agreement, make_bag, tmp_path: Path) -> None:
+    """Stored first, copies as the next version; without the program it is stored all the same."""
+    if not CONVERTERS["image-tiff"].state().usable:
+        unavailable("no libvips here")
+    sip = make_bag({"1.gif": _gif(0), "cut.bmp": _cut()})
+    result = ingest_and_normalise(sip, agreement, archive)
+    assert (result.outcome, result.version) == ("stored", "v2")
+    assert "1 preservation copies made" in result.reason
+    assert "cut.bmp" in result.reason

@@ -1,0 +1,118 @@
+"""ExifTool: what a file says of its own making. It judges nothing; one process for a batch."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from packages.package_file import FileFormat
+from pipeline.formats.java import safely_named
+from pipeline.formats.tool import ToolGaveUp, ToolState, Validity, Verdict, in_batches, run_tool
+
+__all__ = ["ExifTool", "described_by"]
+
+_BATCH = 200
+_PATIENCE = 60.0
+_SLOWEST = 8 << 20
+_KEPT = {
+    "CreateDate": "made on",
+    "DateTimeOriginal": "taken on",
+    "ModifyDate": "changed on",
+    "CreatorTool": "made with",
+    "Producer": "written by",
+    "Software": "software",
+    "Application": "application",
+    "Author": "author",
+    "Creator": "creator",
+    "Title": "title inside",
+    "Make": "camera maker",
+    "Model": "camera model",
+    "ICCProfileName": "colour profile",
+    "ProfileDescription": "colour profile",
+    "XResolution": "resolution",
+    "GPSPosition": "place",
+}
+_MIME = (
+    "image/",
+    "audio/",
+    "video/",
+    "application/pdf",
+    "application/msword",
+    "application/vnd.ms-",
+    "application/vnd.openxmlformats-officedocument.",
+)
+
+
+def described_by(known: FileFormat) -> str | None:
+    """One batch for all formats that carry such metadata; None for the others."""
+    return "metadata" if known.mime.startswith(_MIME) else None
+
+
+class ExifTool:
+    """The ``exiftool`` program."""
+
+    def __init__(self, patience: float = _PATIENCE) -> None:
+        self._patience = patience
+        self._state: ToolState | None = None
+
+    @property
+    def name(self) -> str:
+        return "ExifTool"
+
+    def state(self) -> ToolState:
+        if self._state is None:
+            self._state = _look()
+        return self._state
+
+    def check(self, paths: Sequence[Path], puid: str) -> list[Verdict]:
+        """NOT_CHECKED with facts for every file; nothing here says that a file is sound."""
+        tool = f"ExifTool {self.state().version}"
+        names = [f"-{name}" for name in _KEPT]
+
+        def ask(batch: Sequence[Path]) -> list[Verdict]:
+            seconds = self._patience + sum(path.stat().st_size for path in batch) / _SLOWEST
+            with safely_named(batch) as links:
+                words = ["nice", "-n", "10", "exiftool", "-json", "-fast2", "-charset", "utf8", *names]
+                ran = run_tool([*words, *links], seconds=seconds)
+                return _verdicts(ran.stdout, links, tool)
+
+        return in_batches(paths, ask, size=_BATCH, tool=tool)
+
+
+def _look() -> ToolState:
+    if shutil.which("exiftool") is None:
+        return ToolState("ExifTool", problem="not installed")
+    try:
+        ran = run_tool(["exiftool", "-ver"], seconds=20)
+    except ToolGaveUp as error:
+        return ToolState("ExifTool", problem=f"it does not start: {error}")
+    found = re.fullmatch(r"(\d+)\.\d+", ran.stdout.decode("utf-8", "replace").strip())
+    if not found:
+        return ToolState("ExifTool", problem="it does not say its version")
+    if int(found.group(1)) < 12:
+        return ToolState("ExifTool", found.group(0), f"version {found.group(0)} is too old; 12 or newer")
+    return ToolState("ExifTool", found.group(0))
+
+
+def _verdicts(output: bytes, links: Sequence[Path], tool: str) -> list[Verdict]:
+    """Raises ToolGaveUp for output that is cut short or lacks a file."""
+    try:
+        found = {Path(one["SourceFile"]).name: one for one in json.loads(output or b"[]")}
+    except (ValueError, KeyError, TypeError) as error:
+        raise ToolGaveUp(f"its answer is no whole JSON ({error})") from None
+    missing = [link.name for link in links if link.name not in found]
+    if missing:
+        raise ToolGaveUp(f"no answer about {len(missing)} of {len(links)} files")
+    return [_verdict(found[link.name], tool) for link in links]
+
+
+def _verdict(record: dict[str, object], tool: str) -> Verdict:
+    facts: dict[str, str] = {}
+    for name, words in _KEPT.items():
+        value = str(record.get(name, "")).strip()
+        if value and not value.startswith("0000:00:00"):
+            facts.setdefault(words, "".join(c if c.isprintable() else " " for c in value)[:200])
+    return Verdict(Validity.NOT_CHECKED, tool, (), facts)
