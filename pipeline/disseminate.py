@@ -20,14 +20,17 @@ from packages.mets.csip_writer import (
     root_mets,
 )
 from packages.package_file import MetadataFile, PackageFile, timestamp
+from packages.premis import Representation, representation_premis
 from packages.premis.reading import iter_files
-from packages.xml_text import attribute, text
+from packages.xml_text import attribute, encoded, text
+from pipeline.access_copies import REPRESENTATION, AccessCopies, make_access_copies
 from pipeline.describe.representation import FIRST
 from pipeline.errors import PipelineError
 from pipeline.export import AipReader, written_folder
 from pipeline.ingest import Archive
 from schemas.xsd import PACKAGE_SCHEMAS
 from storage.copying import write_hashed
+from storage.scratch import scratch_folder
 
 __all__ = ["Disseminated", "disseminate"]
 
@@ -40,12 +43,16 @@ class DamagedAip(PipelineError):
 
 @dataclass(frozen=True, slots=True)
 class Disseminated:
-    """A finished DIP. ``files`` and ``bytes`` count its content."""
+    """A finished DIP. ``files`` and ``bytes`` count its content, access copies included.
+
+    ``failed`` names files of which an access copy was wanted and could not be made.
+    """
 
     dip: str
     folder: Path
     files: int
     bytes: int
+    failed: tuple[str, ...] = ()
 
 
 def disseminate(
@@ -53,9 +60,10 @@ def disseminate(
     archive: Archive,
     target: Path,
     *,
+    access_copies: bool = False,
     progress: Callable[[int], None] | None = None,
 ) -> Disseminated:
-    """Build a DIP of the AIP's newest version below ``target``.
+    """Build a DIP of the AIP's newest version below ``target``, on demand with copies to read.
 
     Every byte is compared with the AIP's digest on the way. Names that the AIP had to change are
     given back as the agency sent them. Raises UnknownPackage, ExportRefused, DamagedAip.
@@ -66,8 +74,10 @@ def disseminate(
     with written_folder(final) as folder:
         builder = _Builder(reader, folder, archive)
         files = builder.content(progress)
-        builder.metadata(dip, files)
-    return Disseminated(dip.urn, final, len(files), sum(file.size for file in files))
+        copies = builder.access(files) if access_copies else AccessCopies()
+        builder.metadata(dip, files, copies)
+    every = [*files, *copies.files.values()]
+    return Disseminated(dip.urn, final, len(every), sum(file.size for file in every), tuple(copies.failed))
 
 
 class _Builder:
@@ -118,8 +128,13 @@ class _Builder:
                 progress(size)
         return sorted(files, key=lambda file: file.path)
 
-    def metadata(self, dip: PackageId, files: list[PackageFile]) -> None:
-        """METS of representation and package, provenance from the AIP, and the page."""
+    def access(self, files: list[PackageFile]) -> AccessCopies:
+        """Copies in formats for readers, as the policy wants them."""
+        with scratch_folder(self._archive.work) as scratch:
+            return make_access_copies(self._archive, self._package, files, self._folder, scratch)
+
+    def metadata(self, dip: PackageId, files: list[PackageFile], copies: AccessCopies) -> None:
+        """METS of representations and package, provenance from the AIP, and the page."""
         header = MetsHeader(
             dip.objid, self._title(), PackageType.DIP, self._archive.clock(),
             self._archive.software.name, self._archive.software.version,
@@ -138,7 +153,8 @@ class _Builder:
         )
         provenance = self._adopt("metadata/preservation/premis.xml")
         dublin = self._adopt("metadata/descriptive/dc.xml")
-        page = self._write("index.html", _page(header.label, self._package, files), "text/html")
+        representations = [rep_mets, *self._describe_access(header, copies)]
+        page = self._write("index.html", _page(header.label, self._package, files, copies), "text/html")
         schemas = [
             self._write(f"schemas/{name}", iter([source.read_bytes()]))
             for name, source in PACKAGE_SCHEMAS.items()
@@ -152,7 +168,35 @@ class _Builder:
                     preservation=(Reference("dp-premis", provenance, "PREMIS", "3.0"),),
                     documentation=(page,),
                     schemas=schemas,
-                    representations=(rep_mets,),
+                    representations=tuple(representations),
+                )
+            ),
+        )
+
+    def _describe_access(self, header: MetsHeader, copies: AccessCopies) -> Iterator[MetadataFile]:
+        if not copies.files:
+            return
+        folder, name = f"representations/{REPRESENTATION}", REPRESENTATION
+        files = sorted(copies.files.values(), key=lambda file: file.path)
+        premis = self._write(
+            f"{folder}/metadata/preservation/premis.xml",
+            encoded(
+                representation_premis(
+                    representation=Representation(self._package.child("representation", name), name),
+                    entity=self._package.child("entity"),
+                    files=iter(files),
+                    events=tuple(copies.events),
+                    agents=tuple(copies.agents.values()),
+                )
+            ),
+        )
+        yield self._write(
+            f"{folder}/METS.xml",
+            aligned(
+                representation_mets(
+                    header=representation_header(header, name),
+                    premis=Reference("dp-premis", premis.below(folder), "PREMIS", "3.0"),
+                    files=files,
                 )
             ),
         )
@@ -189,7 +233,9 @@ overflow-wrap:anywhere}td.n{text-align:right;white-space:nowrap}p,.s{color:var(-
 """
 
 
-def _page(title: str, package: PackageId, files: list[PackageFile]) -> Iterator[bytes]:
+def _page(
+    title: str, package: PackageId, files: list[PackageFile], copies: AccessCopies
+) -> Iterator[bytes]:
     """A page without script or network: every file, what it is, and how to check it."""
     total = sum(file.size for file in files)
     yield (
@@ -204,8 +250,13 @@ def _page(title: str, package: PackageId, files: list[PackageFile]) -> Iterator[
     for file in files:
         link = attribute(quote(f"{_REP_FOLDER}/data/{file.path}"))
         kind = f"{file.format.name} {file.format.version}".strip()
+        copy = copies.files.get(file.path)
+        to_read = ""
+        if copy is not None:
+            place = attribute(quote(f"representations/{REPRESENTATION}/data/{copy.path}"))
+            to_read = f' <span class="s">to read: <a href="{place}">{text(copy.format.name)}</a></span>'
         yield (
-            f'<tr><th scope="row"><a href="{link}">{text(file.path)}</a></th>'
+            f'<tr><th scope="row"><a href="{link}">{text(file.path)}</a>{to_read}</th>'
             f'<td>{text(kind)} <span class="s">{text(file.format.puid or "")}</span></td>'
             f'<td class="n">{file.size:,}</td><td><code>{file.sha512[:16]}…</code></td></tr>\n'
         ).encode()

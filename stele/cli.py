@@ -234,6 +234,9 @@ def aip_export(
 def dip(
     aip: Annotated[str, typer.Argument(help="urn:uuid:…, uuid-… or the bare UUID.")],
     folder: Annotated[Path, typer.Argument(help="The DIP is written below this folder.")],
+    access_copies: Annotated[
+        bool, typer.Option("--access-copies", help="Add PDF, JPEG, MP3, MP4 as the policy wants them.")
+    ] = False,
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
@@ -243,13 +246,19 @@ def dip(
     from stele.workspace import opened
 
     with plain_errors(), opened(home) as archive, watching("dip") as report:
-        made = disseminate(package_id(aip), archive, folder, progress=lambda size: report("dip", size, 1))
+        made = disseminate(
+            package_id(aip), archive, folder, access_copies=access_copies,
+            progress=lambda size: report("dip", size, 1),
+        )  # fmt: skip
     if as_json:
         counts = {"files": made.files, "bytes": made.bytes}
-        print_json({"aip": aip, "dip": made.dip, "folder": str(made.folder), **counts})
+        print_json({"aip": aip, "dip": made.dip, "folder": str(made.folder), **counts,
+                    "failed": list(made.failed)})  # fmt: skip
     else:
         OUT.print(f"{made.files} files, {size_text(made.bytes)} in {made.folder}", soft_wrap=True)
         OUT.print(f"Open {made.folder / 'index.html'} in a browser.", soft_wrap=True)
+        for line in made.failed[:20]:
+            OUT.print(f"no access copy of {line}", soft_wrap=True, markup=False)
 
 
 @store_app.command("verify", epilog="Example: stele store verify --json")

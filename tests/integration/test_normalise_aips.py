@@ -6,12 +6,13 @@ import io
 from pathlib import Path
 
 import pytest
-from judging import assert_all_accept
+from judging import assert_all_accept, judged
 from PIL import Image
 from requirements import unavailable
 
 from packages.identifiers import PackageId
 from packages.premis.reading import iter_events, iter_files
+from pipeline.disseminate import disseminate
 from pipeline.export import export_aip
 from pipeline.formats.normalise import CONVERTERS
 from pipeline.ingest import Archive, ingest
@@ -104,3 +105,22 @@ def test_right_after_the_ingest(archive: Archive, agreement, make_bag, tmp_path:
     assert (result.outcome, result.version) == ("stored", "v2")
     assert "1 preservation copies made" in result.reason
     assert "cut.bmp" in result.reason
+
+
+def test_a_dip_to_read(archive: Archive, agreement, make_bag, judges: Path, tmp_path: Path) -> None:
+    """Originals and copies for readers, linked; the judge of E-ARK accepts it; what failed is named."""
+    if not CONVERTERS["image-jpeg"].state().usable:
+        unavailable("no libvips here")
+    content = {"scans/ä 1.gif": _gif(0), "cut.bmp": _cut(), "a.txt": b"a"}
+    package = PackageId.parse(str(ingest(make_bag(content), agreement, archive).aip))
+    made = disseminate(package, archive, tmp_path / "dip", access_copies=True)
+    assert (made.files, [line.split(":")[0] for line in made.failed]) == (4, ["cut.bmp"])
+    with Image.open(made.folder / "representations/access/data/scans/ä 1.gif.jpg") as image:
+        assert (image.format, image.size) == ("JPEG", (60, 40))
+    page = (made.folder / "index.html").read_text("utf-8")
+    assert "to read: <a" in page
+    with (made.folder / "representations/access/metadata/preservation/premis.xml").open("rb") as stream:
+        (file,) = iter_files(stream)
+    assert file.source == package.child("file", "scans/ä 1.gif")
+    said = judged(judges / "eark", "eark_judge", made.folder)
+    assert said.returncode == 0, said.stdout + said.stderr
