@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
-import re
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
 from packages.package_file import FileFormat
-from pipeline.formats.java import safely_named
-from pipeline.formats.tool import ToolGaveUp, ToolState, Validity, Verdict, in_batches, run_tool
+from pipeline.formats.tool import (
+    ToolGaveUp,
+    ToolState,
+    Validity,
+    Verdict,
+    in_batches,
+    program_state,
+    run_tool,
+    safely_named,
+)
 
 __all__ = ["ExifTool", "described_by"]
 
@@ -64,7 +70,8 @@ class ExifTool:
 
     def state(self) -> ToolState:
         if self._state is None:
-            self._state = _look()
+            command, version = ["exiftool", "-ver"], r"^(\d+\.\d+)\s*$"
+            self._state = program_state("ExifTool", command, version, (12, 0))
         return self._state
 
     def check(self, paths: Sequence[Path], puid: str) -> list[Verdict]:
@@ -80,21 +87,6 @@ class ExifTool:
                 return _verdicts(ran.stdout, links, tool)
 
         return in_batches(paths, ask, size=_BATCH, tool=tool)
-
-
-def _look() -> ToolState:
-    if shutil.which("exiftool") is None:
-        return ToolState("ExifTool", problem="not installed")
-    try:
-        ran = run_tool(["exiftool", "-ver"], seconds=20)
-    except ToolGaveUp as error:
-        return ToolState("ExifTool", problem=f"it does not start: {error}")
-    found = re.fullmatch(r"(\d+)\.\d+", ran.stdout.decode("utf-8", "replace").strip())
-    if not found:
-        return ToolState("ExifTool", problem="it does not say its version")
-    if int(found.group(1)) < 12:
-        return ToolState("ExifTool", found.group(0), f"version {found.group(0)} is too old; 12 or newer")
-    return ToolState("ExifTool", found.group(0))
 
 
 def _verdicts(output: bytes, links: Sequence[Path], tool: str) -> list[Verdict]:

@@ -5,13 +5,18 @@ It exits 0 on broken files too: any complaint at all is the verdict.
 
 from __future__ import annotations
 
-import re
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipeline.formats.java import safely_named
-from pipeline.formats.tool import ToolGaveUp, ToolState, Validity, Verdict, in_batches, run_tool
+from pipeline.formats.tool import (
+    ToolState,
+    Validity,
+    Verdict,
+    in_batches,
+    program_state,
+    run_tool,
+    safely_named,
+)
 
 __all__ = ["FfmpegDecode"]
 
@@ -32,7 +37,8 @@ class FfmpegDecode:
 
     def state(self) -> ToolState:
         if self._state is None:
-            self._state = _look()
+            command, version = ["ffmpeg", "-version"], r"ffmpeg version n?(\d[\d.]*)"
+            self._state = program_state("ffmpeg", command, version, (4, 0))
         return self._state
 
     def check(self, paths: Sequence[Path], puid: str) -> list[Verdict]:
@@ -54,19 +60,3 @@ class FfmpegDecode:
             return [Verdict(Validity.WELL_FORMED, tool)]
 
         return in_batches(paths, ask, size=1, tool=tool)
-
-
-def _look() -> ToolState:
-    if shutil.which("ffmpeg") is None:
-        return ToolState("ffmpeg", problem="not installed")
-    try:
-        ran = run_tool(["ffmpeg", "-version"], seconds=20)
-    except ToolGaveUp as error:
-        return ToolState("ffmpeg", problem=f"it does not start: {error}")
-    found = re.search(r"ffmpeg version n?(\d+)(\.[\d.]+)?", ran.stdout.decode("utf-8", "replace"))
-    if not found:
-        return ToolState("ffmpeg", problem="it does not say its version")
-    version = found.group(1) + (found.group(2) or "")
-    if int(found.group(1)) < 4:
-        return ToolState("ffmpeg", version, f"version {version} is too old; 4 or newer is needed")
-    return ToolState("ffmpeg", version)

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import re
 import shutil
-import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
-from pipeline.formats.tool import Ran, ToolGaveUp, ToolState, run_tool
+from pipeline.formats.tool import Ran, ToolGaveUp, ToolState, run_tool, state_of_version
 
-__all__ = ["JarProgram", "safely_named"]
+__all__ = ["JarProgram"]
 
-_VERSION = re.compile(r"(\d+)\.(\d+)(?:\.(\d+))?")
+_VERSION = r"(\d+\.\d+(?:\.\d+)?)"
 
 
 class JarProgram:
@@ -44,17 +41,7 @@ class JarProgram:
             ran = self._ask_version()
         except ToolGaveUp as error:
             return ToolState(self._name, problem=f"it does not start: {error}")
-        found = _VERSION.search(ran.stdout.decode("utf-8", "replace") + ran.stderr)
-        if not found:
-            said = (ran.stderr or ran.stdout.decode("utf-8", "replace")).strip().partition("\n")[0]
-            return ToolState(self._name, problem=f"it does not start: {said[:200] or 'it says nothing'}")
-        version = found.group(0)
-        if (int(found.group(1)), int(found.group(2))) < self._oldest:
-            oldest = ".".join(str(part) for part in self._oldest)
-            return ToolState(
-                self._name, version, f"version {version} is too old; {oldest} or newer is needed"
-            )
-        return ToolState(self._name, version)
+        return state_of_version(self._name, ran, _VERSION, self._oldest)
 
     def _ask_version(self) -> Ran:
         return self.run(["--version"], seconds=60)
@@ -66,19 +53,3 @@ class JarProgram:
         flags += ["-Djava.awt.headless=true", "-Dfile.encoding=UTF-8"]
         command = ["nice", "-n", "10", java, *flags, "-cp", f"{self._home}/*", self._main, *words]
         return run_tool(command, seconds=seconds)
-
-
-@contextmanager
-def safely_named(paths: Sequence[Path]) -> Iterator[list[Path]]:
-    """Links with plain names (``0.pdf``, ``1.tif``…) to files with any names, in their order.
-
-    Java reads names in the locale's encoding, and tools take odd ones for options or patterns.
-    """
-    with tempfile.TemporaryDirectory(prefix="stele-") as folder:
-        links = []
-        for number, path in enumerate(paths):
-            suffix = path.suffix if path.suffix[1:].isalnum() and path.suffix.isascii() else ""
-            link = Path(folder, f"{number}{suffix}")
-            link.symlink_to(path.absolute())
-            links.append(link)
-        yield links

@@ -14,8 +14,17 @@ from tempfile import NamedTemporaryFile
 from lxml import etree
 
 from packages.package_file import FileFormat
-from pipeline.formats.java import JarProgram, safely_named
-from pipeline.formats.tool import Ran, ToolGaveUp, ToolState, Validity, Verdict, in_batches
+from pipeline.formats.java import JarProgram
+from pipeline.formats.tool import (
+    Ran,
+    ToolGaveUp,
+    ToolState,
+    Validity,
+    Verdict,
+    in_batches,
+    safely_named,
+    xml_answer,
+)
 
 __all__ = ["Jhove", "module_for"]
 
@@ -129,11 +138,7 @@ def _configuration(module: str) -> str:
 
 def _verdicts(output: bytes, links: Sequence[Path], module: str, tool: str) -> list[Verdict]:
     """Raises ToolGaveUp for output that is cut short or lacks a file."""
-    parser = etree.XMLParser(resolve_entities=False, no_network=True, huge_tree=True)
-    try:
-        root = etree.fromstring(output, parser)
-    except etree.XMLSyntaxError as error:
-        raise ToolGaveUp(f"its answer is no whole XML ({error.msg})") from None
+    root = xml_answer(output)
     reports = {str(one.get("uri")).rpartition("/")[2]: one for one in root.iter("{*}repInfo")}
     missing = [link.name for link in links if link.name not in reports]
     if missing:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-import re
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from lxml import etree
-
-from pipeline.formats.java import safely_named
-from pipeline.formats.tool import ToolGaveUp, ToolState, Validity, Verdict, in_batches, run_tool
+from pipeline.formats.tool import (
+    ToolState,
+    Validity,
+    Verdict,
+    in_batches,
+    program_state,
+    run_tool,
+    safely_named,
+    xml_answer,
+)
 
 __all__ = ["MediaConch"]
 
@@ -31,7 +35,8 @@ class MediaConch:
 
     def state(self) -> ToolState:
         if self._state is None:
-            self._state = _look()
+            command, version = ["mediaconch", "--Version"], r"v?(\d+\.\d+(?:\.\d+)?)"
+            self._state = program_state("MediaConch", command, version, (18, 0))
         return self._state
 
     def check(self, paths: Sequence[Path], puid: str) -> list[Verdict]:
@@ -47,29 +52,8 @@ class MediaConch:
         return in_batches(paths, ask, size=1, tool=tool)
 
 
-def _look() -> ToolState:
-    if shutil.which("mediaconch") is None:
-        return ToolState("MediaConch", problem="not installed")
-    try:
-        ran = run_tool(["mediaconch", "--Version"], seconds=20)
-    except ToolGaveUp as error:
-        return ToolState("MediaConch", problem=f"it does not start: {error}")
-    found = re.search(r"v?(\d+\.\d+(?:\.\d+)?)", ran.stdout.decode("utf-8", "replace"))
-    if not found:
-        return ToolState("MediaConch", problem="it does not say its version")
-    if int(found.group(1).partition(".")[0]) < 18:
-        return ToolState(
-            "MediaConch", found.group(1), f"version {found.group(1)} is too old; 18.03 or newer"
-        )
-    return ToolState("MediaConch", found.group(1))
-
-
 def _verdict(output: bytes, tool: str) -> Verdict:
-    parser = etree.XMLParser(resolve_entities=False, no_network=True, huge_tree=True)
-    try:
-        root = etree.fromstring(output, parser)
-    except etree.XMLSyntaxError as error:
-        raise ToolGaveUp(f"its answer is no whole XML ({error.msg})") from None
+    root = xml_answer(output)
     failed = [
         str(test.getparent().get("icid") or test.getparent().get("name") or "a check")  # type: ignore[union-attr]
         for test in root.iter("{*}test")

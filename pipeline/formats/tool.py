@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
+import re
+import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
+
+from lxml import etree
 
 __all__ = [
     "Ran",
@@ -21,7 +25,11 @@ __all__ = [
     "Validity",
     "Verdict",
     "in_batches",
+    "program_state",
     "run_tool",
+    "safely_named",
+    "state_of_version",
+    "xml_answer",
 ]
 
 _OUTPUT_LIMIT = 256 << 20
@@ -151,3 +159,57 @@ def _bisect(
         return [Verdict(Validity.UNKNOWN, tool, (f"the tool gave up: {reason}",))]
     half = len(paths) // 2
     return _bisect(paths[:half], ask, tool) + _bisect(paths[half:], ask, tool)
+
+
+def program_state(name: str, command: Sequence[str], pattern: str, oldest: tuple[int, int]) -> ToolState:
+    """Whether a program is on the PATH, starts, and is new enough.
+
+    ``pattern`` finds its version, as its only group, in what ``command`` prints.
+    """
+    if shutil.which(command[0]) is None:
+        return ToolState(name, problem="not installed")
+    try:
+        ran = run_tool(command, seconds=60)
+    except ToolGaveUp as error:
+        return ToolState(name, problem=f"it does not start: {error}")
+    return state_of_version(name, ran, pattern, oldest)
+
+
+def state_of_version(name: str, ran: Ran, pattern: str, oldest: tuple[int, int]) -> ToolState:
+    """What follows from the run in which a tool was asked for its version."""
+    said = ran.stdout.decode("utf-8", "replace") + ran.stderr
+    found = re.search(pattern, said)
+    if not found:
+        first = said.strip().partition("\n")[0][:200]
+        return ToolState(name, problem=f"it does not say its version, but: {first or 'nothing'}")
+    version = found.group(1)
+    numbers = [int(part) for part in re.findall(r"\d+", version)[:2]]
+    if tuple([*numbers, 0][:2]) < oldest:
+        needed = ".".join(str(part) for part in oldest)
+        return ToolState(name, version, f"version {version} is too old; {needed} or newer is needed")
+    return ToolState(name, version)
+
+
+def xml_answer(output: bytes) -> etree._Element:
+    """A tool's XML report. Raises ToolGaveUp when it is cut short or no XML."""
+    parser = etree.XMLParser(resolve_entities=False, no_network=True, huge_tree=True)
+    try:
+        return etree.fromstring(output, parser)
+    except etree.XMLSyntaxError as error:
+        raise ToolGaveUp(f"its answer is no whole XML ({error.msg})") from None
+
+
+@contextmanager
+def safely_named(paths: Sequence[Path]) -> Iterator[list[Path]]:
+    """Links with plain names (``0.pdf``, ``1.tif``…) to files with any names, in their order.
+
+    Java reads names in the locale's encoding, and tools take odd ones for options or patterns.
+    """
+    with tempfile.TemporaryDirectory(prefix="stele-") as folder:
+        links = []
+        for number, path in enumerate(paths):
+            suffix = path.suffix if path.suffix[1:].isalnum() and path.suffix.isascii() else ""
+            link = Path(folder, f"{number}{suffix}")
+            link.symlink_to(path.absolute())
+            links.append(link)
+        yield links

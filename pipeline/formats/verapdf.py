@@ -8,8 +8,16 @@ from pathlib import Path
 from lxml import etree
 
 from packages.package_file import FileFormat
-from pipeline.formats.java import JarProgram, safely_named
-from pipeline.formats.tool import ToolGaveUp, ToolState, Validity, Verdict, in_batches
+from pipeline.formats.java import JarProgram
+from pipeline.formats.tool import (
+    ToolGaveUp,
+    ToolState,
+    Validity,
+    Verdict,
+    in_batches,
+    safely_named,
+    xml_answer,
+)
 
 __all__ = ["VeraPdf", "flavour_for"]
 
@@ -61,11 +69,7 @@ class VeraPdf:
 
 def _verdicts(output: bytes, links: Sequence[Path], flavour: str, tool: str) -> list[Verdict]:
     """Raises ToolGaveUp for output that is cut short or lacks a file."""
-    parser = etree.XMLParser(resolve_entities=False, no_network=True, huge_tree=True)
-    try:
-        root = etree.fromstring(output, parser)
-    except etree.XMLSyntaxError as error:
-        raise ToolGaveUp(f"its answer is no whole XML ({error.msg})") from None
+    root = xml_answer(output)
     jobs = {Path(job.findtext("item/name") or "").name: job for job in root.iter("job")}
     missing = [link.name for link in links if link.name not in jobs]
     if missing:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import re
-import shutil
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
 from PIL import Image, ImageChops, ImageStat
 
-from pipeline.formats.java import safely_named
 from pipeline.formats.normalise.converter import Converted, failed, fresh
-from pipeline.formats.tool import ToolGaveUp, ToolState, run_tool
+from pipeline.formats.tool import ToolGaveUp, ToolState, program_state, run_tool, safely_named
 
 _PATIENCE = 60.0
 _SLOWEST = 1 << 20  # bytes a second
@@ -54,7 +51,8 @@ class ImageByVips:
 
     def state(self) -> ToolState:
         if self._state is None:
-            self._state = _look()
+            command, version = ["vips", "--version"], r"vips-(\d+\.\d+(?:\.\d+)?)"
+            self._state = program_state("libvips", command, version, (8, 10))
         return self._state
 
     def convert(self, sources: Sequence[Path], folder: Path) -> list[Converted]:
@@ -158,19 +156,3 @@ def _similar(one: Image.Image, two: Image.Image) -> tuple[tuple[str, ...], str]:
         return (), f"it looks different (mean difference {mean:.1f} of 256)"
     size = f"{one.width}x{one.height} became {two.width}x{two.height}"
     return (size, f"mean difference {mean:.1f} of 256 grey levels at 64x64"), ""
-
-
-def _look() -> ToolState:
-    if shutil.which("vips") is None:
-        return ToolState("libvips", problem="not installed")
-    try:
-        ran = run_tool(["vips", "--version"], seconds=20)
-    except ToolGaveUp as error:
-        return ToolState("libvips", problem=f"it does not start: {error}")
-    found = re.search(r"vips-(\d+)\.(\d+)(\.\d+)?", ran.stdout.decode("utf-8", "replace"))
-    if not found:
-        return ToolState("libvips", problem="it does not say its version")
-    version = found.group(0).removeprefix("vips-")
-    if (int(found.group(1)), int(found.group(2))) < (8, 10):
-        return ToolState("libvips", version, f"version {version} is too old; 8.10 or newer is needed")
-    return ToolState("libvips", version)

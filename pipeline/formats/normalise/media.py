@@ -10,9 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline.formats.ffmpeg import FfmpegDecode
-from pipeline.formats.java import safely_named
 from pipeline.formats.normalise.converter import Converted, failed, fresh
-from pipeline.formats.tool import ToolGaveUp, ToolState, run_tool
+from pipeline.formats.tool import ToolGaveUp, ToolState, run_tool, safely_named
 
 _PATIENCE = 120.0
 _SLOWEST = 200_000  # bytes a second: encoders are slow

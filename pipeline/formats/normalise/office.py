@@ -7,7 +7,6 @@ a file must be a container of the kind its name says, and the result is opened a
 from __future__ import annotations
 
 import re
-import shutil
 import zipfile
 from collections.abc import Sequence
 from contextlib import suppress
@@ -18,7 +17,7 @@ import pikepdf
 from lxml import etree
 
 from pipeline.formats.normalise.converter import Converted, failed, fresh
-from pipeline.formats.tool import ToolGaveUp, ToolState, run_tool
+from pipeline.formats.tool import ToolGaveUp, ToolState, program_state, run_tool
 from schemas.xml import safe_parser
 
 _PATIENCE = 90.0  # seconds for a run, and more for each document
@@ -131,21 +130,9 @@ class OfficeToPdf:
 
 
 def _look() -> ToolState:
-    if shutil.which("soffice") is None:
-        return ToolState("LibreOffice", problem="not installed")
-    try:
-        with TemporaryDirectory(prefix="stele-") as scratch:
-            words = ["soffice", f"-env:UserInstallation=file://{scratch}", "--version"]
-            ran = run_tool(words, seconds=60)
-    except ToolGaveUp as error:
-        return ToolState("LibreOffice", problem=f"it does not start: {error}")
-    found = re.search(r"LibreOffice (\d+)((?:\.\d+)*)", ran.stdout.decode("utf-8", "replace"))
-    if not found:
-        return ToolState("LibreOffice", problem="it does not say its version")
-    version = found.group(1) + found.group(2)
-    if int(found.group(1)) < 7:
-        return ToolState("LibreOffice", version, f"version {version} is too old; 7 or newer is needed")
-    return ToolState("LibreOffice", version)
+    with TemporaryDirectory(prefix="stele-") as profile:
+        command = ["soffice", f"-env:UserInstallation=file://{profile}", "--version"]
+        return program_state("LibreOffice", command, r"LibreOffice (\d+(?:\.\d+)*)", (7, 0))
 
 
 def _not_what_it_says(source: Path) -> str:

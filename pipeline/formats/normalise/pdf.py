@@ -5,16 +5,13 @@ Ghostscript drops document information that it cannot map, silently: what was th
 
 from __future__ import annotations
 
-import re
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
 import pikepdf
 
-from pipeline.formats.java import safely_named
 from pipeline.formats.normalise.converter import Converted, failed, fresh
-from pipeline.formats.tool import ToolGaveUp, ToolState, run_tool
+from pipeline.formats.tool import ToolGaveUp, ToolState, program_state, run_tool, safely_named
 
 _PATIENCE = 120.0
 _SLOWEST = 100_000  # bytes a second
@@ -36,7 +33,8 @@ class PdfToPdfA:
 
     def state(self) -> ToolState:
         if self._state is None:
-            self._state = _look()
+            command, version = ["gs", "--version"], r"^(\d+\.\d+(?:\.\d+)?)"
+            self._state = program_state("Ghostscript", command, version, (9, 50))
         return self._state
 
     def convert(self, sources: Sequence[Path], folder: Path) -> list[Converted]:
@@ -98,19 +96,3 @@ def _judged(
 
 def _size(box: list[float]) -> tuple[int, int]:
     return round(abs(box[2] - box[0])), round(abs(box[3] - box[1]))
-
-
-def _look() -> ToolState:
-    if shutil.which("gs") is None:
-        return ToolState("Ghostscript", problem="not installed")
-    try:
-        ran = run_tool(["gs", "--version"], seconds=20)
-    except ToolGaveUp as error:
-        return ToolState("Ghostscript", problem=f"it does not start: {error}")
-    found = re.match(r"(\d+)\.(\d+)", ran.stdout.decode("utf-8", "replace"))
-    if not found:
-        return ToolState("Ghostscript", problem="it does not say its version")
-    version = ran.stdout.decode("utf-8", "replace").strip()
-    if (int(found.group(1)), int(found.group(2))) < (9, 50):
-        return ToolState("Ghostscript", version, f"version {version} is too old; 9.50 or newer is needed")
-    return ToolState("Ghostscript", version)
