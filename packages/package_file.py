@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -42,6 +43,12 @@ class Soundness:
     tool: str
     messages: tuple[str, ...]
     facts: tuple[tuple[str, str], ...]
+
+
+def pages_and_seconds(facts: Mapping[str, str]) -> tuple[int, int]:
+    """How many pages a document has, how many whole seconds a sound or film lasts; 0 for others."""
+    pages, seconds = facts.get("pages", ""), facts.get("duration", "").partition(".")[0]
+    return int(pages) if pages.isdecimal() else 0, int(seconds) if seconds.isdecimal() else 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import date
 
 from packages.package_file import timestamp
 from pipeline.context import IngestContext
 from pipeline.store import StoredAip
 from pipeline.stored_record import StoredRecord, read_stored_record
+from pipeline.worklist import Worklist
 from storage.catalogue import AipRow, Catalogue, EventRow, FormatCount
 
 __all__ = ["register"]
@@ -49,12 +51,19 @@ def _of_this_run(stored: StoredAip, context: IngestContext) -> StoredRecord:
     )
     return StoredRecord(
         row,
-        tuple(FormatCount(*total) for total in stored.planned.worklist.format_totals()),
+        tuple(_format_counts(stored.planned.worklist)),
         tuple(
             EventRow(e.id, e.type.label, timestamp(e.time), e.outcome.label, e.detail, e.note)
             for e in context.events
         ),
     )
+
+
+def _format_counts(worklist: Worklist) -> Iterator[FormatCount]:
+    extents = worklist.extents()
+    for puid, name, files, size, not_valid, mime in worklist.format_totals():
+        pages, seconds = extents.get(puid, (0, 0))
+        yield FormatCount(puid, name, files, size, not_valid, mime, pages, seconds)
 
 
 def _day(until: date | None) -> str:

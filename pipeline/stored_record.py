@@ -16,6 +16,7 @@ from typing import BinaryIO
 from lxml import etree
 
 from packages.identifiers import PackageId
+from packages.package_file import pages_and_seconds
 from packages.premis.reading import iter_events, iter_files
 from pipeline.errors import PipelineError
 from storage.catalogue import AipRow, EventRow, FormatCount
@@ -100,7 +101,7 @@ class _Reader:
     def _formats(self, documents: list[str]) -> tuple[tuple[FormatCount, ...], int, int]:
         names: dict[str, str] = {}
         mimes: dict[str, str] = defaultdict(str)
-        totals: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0])
+        totals: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0, 0, 0])
         for premis in documents:
             with self._open(premis) as stream:
                 for file in iter_files(stream):
@@ -110,9 +111,12 @@ class _Reader:
                     totals[puid][0] += 1
                     totals[puid][1] += file.size
                     totals[puid][2] += file.validity == "not-valid"
+                    pages, seconds = pages_and_seconds(file.facts)
+                    totals[puid][3] += pages
+                    totals[puid][4] += seconds
         counts = (
-            FormatCount(puid, names[puid], number, size, bad, mimes[puid])
-            for puid, (number, size, bad) in totals.items()
+            FormatCount(puid, names[puid], number, size, bad, mimes[puid], pages, seconds)
+            for puid, (number, size, bad, pages, seconds) in totals.items()
         )
         ordered = tuple(sorted(counts, key=lambda count: (-count.files, count.puid)))
         return ordered, sum(c.files for c in ordered), sum(c.bytes for c in ordered)

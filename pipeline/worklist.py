@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from packages.digest import DigestAlgorithm
-from packages.package_file import UNKNOWN_FORMAT, FileFormat, PackageFile, Soundness
+from packages.package_file import UNKNOWN_FORMAT, FileFormat, PackageFile, Soundness, pages_and_seconds
 
 _SCHEMA = """
 CREATE TABLE file (
@@ -278,6 +278,18 @@ class Worklist:
                    LEFT JOIN soundness s ON s.file = f.id WHERE f.payload = 1
                    GROUP BY 1 ORDER BY 3 DESC, 1"""
         yield from self._db.execute(query)
+
+    def extents(self) -> dict[str, tuple[int, int]]:
+        """(pages, seconds) of all files of a format, by PUID, where a tool read any."""
+        query = """SELECT coalesce(t.puid, 'unknown'), s.facts FROM soundness s
+                   JOIN file f ON f.id = s.file LEFT JOIN format t ON t.id = f.format
+                   WHERE s.facts LIKE '%"pages"%' OR s.facts LIKE '%"duration"%'"""
+        found: dict[str, tuple[int, int]] = {}
+        for puid, facts in self._db.execute(query):
+            pages, seconds = pages_and_seconds(dict(json.loads(facts)))
+            before = found.get(puid, (0, 0))
+            found[puid] = (before[0] + pages, before[1] + seconds)
+        return found
 
 
 def _soundness(validity: str, tool: str, messages: str, facts: str) -> Soundness:

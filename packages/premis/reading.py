@@ -73,6 +73,8 @@ class PremisFile:
     format: FileFormat
     validity: str
     """In our words; empty where no tool looked at it."""
+    facts: dict[str, str]
+    """Significant properties: pages, width, duration…"""
     source: str
     """The UUID of the file it was made from; empty for what the agency sent."""
 
@@ -105,8 +107,18 @@ def iter_files(stream: BinaryIO) -> Iterator[PremisFile]:
         yield PremisFile(
             first["objectIdentifierValue"], first.get("originalName", ""), int(first["size"]),
             first["messageDigest"], known, _note(element, VALIDITY_NOTE).partition(",")[0],
-            _source(element),
+            _facts(element), _source(element),
         )  # fmt: skip
+
+
+def _facts(element: etree._Element) -> dict[str, str]:
+    found = element.iterfind(f"{_P}significantProperties")
+    return {
+        one.findtext(f"{_P}significantPropertiesType", ""): one.findtext(
+            f"{_P}significantPropertiesValue", ""
+        )
+        for one in found
+    }
 
 
 def _source(element: etree._Element) -> str:

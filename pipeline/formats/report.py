@@ -21,6 +21,8 @@ class FormatLine:
     files: int
     bytes: int
     not_valid: int
+    pages: int
+    seconds: int
     risk: str
     decision: str
     preserve: str
@@ -34,7 +36,8 @@ def format_report(catalogue: Catalogue, policy: FormatPolicy) -> tuple[FormatLin
         rule = rule_for_count(count, policy)
         lines.append(
             FormatLine(
-                count.puid, count.name, aips, count.files, count.bytes, count.not_valid,
+                count.puid, count.name, aips, count.files, count.bytes, count.not_valid, count.pages,
+                count.seconds,
                 rule.risk, rule.decision, rule.preserve, rule.reason,
             )
         )  # fmt: skip

@@ -119,8 +119,8 @@ class Holdings(Database):
 
     def all_formats(self) -> tuple[tuple[FormatCount, int], ...]:
         """Every format in the archive, most bytes first, each with the number of AIPs that hold it."""
-        sums = [func.sum(column).label(column.name) for column in (FORMAT.c.files, FORMAT.c.bytes)]
-        sums += [func.sum(FORMAT.c.not_valid).label("not_valid")]
+        added = ("files", "bytes", "not_valid", "pages", "seconds")
+        sums = [func.sum(FORMAT.c[name]).label(name) for name in added]
         query = (
             select(
                 FORMAT.c.puid,

@@ -44,7 +44,8 @@ class AipRow:
 class FormatCount:
     """How many files and bytes of one format an AIP holds; ``puid`` may be ``unknown``.
 
-    ``not_valid`` counts those that a tool found to be unsound.
+    ``not_valid`` counts those that a tool found to be unsound; ``pages`` and ``seconds`` are the sums
+    of what tools read in documents, sound and video.
     """
 
     puid: str
@@ -53,6 +54,8 @@ class FormatCount:
     bytes: int
     not_valid: int = 0
     mime: str = ""
+    pages: int = 0
+    seconds: int = 0
 
 
 @dataclass(frozen=True, slots=True)

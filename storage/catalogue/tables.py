@@ -86,6 +86,8 @@ FORMAT = Table(
     Column("bytes", BigInteger, nullable=False),
     Column("not_valid", BigInteger, nullable=False, server_default="0"),
     Column("mime", Text, nullable=False, server_default=""),
+    Column("pages", BigInteger, nullable=False, server_default="0"),
+    Column("seconds", BigInteger, nullable=False, server_default="0"),
 )
 EVENT = Table(
     "event",

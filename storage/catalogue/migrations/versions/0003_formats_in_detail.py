@@ -1,4 +1,4 @@
-"""Of each format: how many files were found to be unsound, and its media type."""
+"""Of each format: how many files were found to be unsound, its media type, pages and seconds."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -8,11 +8,12 @@ down_revision = "0002"
 
 
 def upgrade() -> None:
-    op.add_column("format", sa.Column("not_valid", sa.BigInteger, nullable=False, server_default="0"))
+    for name in ("not_valid", "pages", "seconds"):
+        op.add_column("format", sa.Column(name, sa.BigInteger, nullable=False, server_default="0"))
     op.add_column("format", sa.Column("mime", sa.Text, nullable=False, server_default=""))
 
 
 def downgrade() -> None:
     with op.batch_alter_table("format") as batch:
-        batch.drop_column("not_valid")
-        batch.drop_column("mime")
+        for name in ("not_valid", "pages", "seconds", "mime"):
+            batch.drop_column(name)
