@@ -21,12 +21,15 @@ from packages.package_file import UNKNOWN_FORMAT
 from pipeline.agreement import Agreement, Party
 from pipeline.context import IngestContext, Software
 from pipeline.formats.identification import Identification, Identifier
+from pipeline.formats.policy import FormatPolicy
+from pipeline.formats.toolbox import Toolbox
 from pipeline.examine.containers import inspect_container
 from pipeline.receive import receive
 case, work = Path(sys.argv[1]), Path(sys.argv[2])
 agreed = Agreement(name="test", agency=Party(name="x"))
-formats = Identification(Identifier(), work / "content")
-context = IngestContext(case, agreed, work, Software("Stele", "0"), formats)
+tools = Toolbox(Identifier(), FormatPolicy(()), None)
+formats = Identification(tools.identifier, work / "content")
+context = IngestContext(case, agreed, work, Software("Stele", "0"), formats, tools)
 receive(context)
 inside = inspect_container(case, case.name, UNKNOWN_FORMAT)
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
