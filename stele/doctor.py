@@ -20,7 +20,7 @@ from pipeline.agreement import AgreementError
 from pipeline.formats.normalise import CONVERTERS
 from pipeline.formats.policy import PolicyError
 from pipeline.formats.tool import ToolState
-from pipeline.virus import Clamd
+from pipeline.virus.clamd import Clamd
 from stele.probes import age_text, kept, summary
 from stele.screen import OUT, size_text
 from stele.settings import S3StoreSettings, Settings, SettingsError, find_home, load_settings
@@ -134,14 +134,14 @@ def _scanner(scanner: Clamd | None) -> Finding:
     state = scanner.state()
     if not state.usable:
         return Finding("ClamAV", "broken", state.problem, _LOST["ClamAV"])
-    made = scanner.signature_date
-    age = f", signatures of {made:%Y-%m-%d}" if made else ", signatures without a date"
-    if not scanner.detects:
-        return Finding("ClamAV", "broken", f"{state.version}{age}; it does not find the test file")
-    old = made is not None and datetime.now(UTC) - made > timedelta(days=7)
-    return Finding(
-        "ClamAV", "broken" if old else "ok", f"{state.version}{age}", "new viruses" if old else ""
-    )
+    made = state.signature_date
+    said = f"{state.version}, signatures " + (f"of {made:%Y-%m-%d}" if made else "without a date")
+    weak = [] if state.detects else ["it does not find the test file"]
+    weak += [] if state.tells_limits else ["AlertExceedsMax is off: large files pass as clean"]
+    weak += [] if state.tells_encrypted else ["AlertEncrypted is off: encrypted archives pass as clean"]
+    weak += ["too old"] if made and datetime.now(UTC) - made > timedelta(days=7) else []
+    lost = "“clean” means less than it says" if weak else ""
+    return Finding("ClamAV", "broken" if weak else "ok", "; ".join([said, *weak]), lost)
 
 
 def _catalogue(settings: Settings) -> Iterator[Finding]:

@@ -107,6 +107,9 @@ class VirusSettings(_Part):
     clamd: str = Field(
         default="", description="unix:/run/clamav/clamd.ctl or tcp:host:port; empty = no scan."
     )
+    file_limit: int = Field(
+        default=100 << 20, ge=0, description="clamd's MaxFileSize in bytes (Debian: 26214400); 0 = none."
+    )
     stream_limit: int = Field(
         default=100 << 20, ge=1, description="StreamMaxLength of a distant clamd, in bytes."
     )

@@ -23,7 +23,7 @@ from pipeline.formats.toolbox import Toolbox
 from pipeline.formats.validation import Validation
 from pipeline.formats.verapdf import VeraPdf, flavour_for
 from pipeline.ingest import Archive, ingest
-from pipeline.virus import Clamd
+from pipeline.virus.clamd import Clamd
 from stele import __version__
 from stele.settings import FilesStoreSettings, S3StoreSettings, Settings, SettingsError, StoreSettings
 from storage.catalogue import Catalogue
@@ -81,7 +81,12 @@ def build_tools(settings: Settings) -> Toolbox:
     wanted = settings.validate_files
     validation = shared_validation(wanted.tools) if wanted.enabled else None
     virus = settings.virus
-    scanner = Clamd(virus.clamd, stream_limit=virus.stream_limit) if virus.clamd else None
+    scanner = None
+    if virus.clamd:
+        work = settings.place(settings.work)
+        work.mkdir(parents=True, exist_ok=True)
+        limits = {"file_limit": virus.file_limit, "stream_limit": virus.stream_limit}
+        scanner = Clamd(virus.clamd, **limits, scratch=work)
     return Toolbox(build_identifier(settings), build_policy(settings), validation, scanner)
 
 

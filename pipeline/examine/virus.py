@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from packages.premis import Agent, AgentType, EventOutcome, EventType
 from packages.problem_catalogue import problem
 from pipeline.context import IngestContext
-from pipeline.virus import Clamd, ScanResult
+from pipeline.virus.clamd import Clamd, ClamdState, ScanResult
 
 if TYPE_CHECKING:
     from pipeline.examine import ExaminedFile
@@ -26,35 +26,32 @@ class VirusScan:
     def __init__(self, context: IngestContext) -> None:
         self._context = context
         self._scanner: Clamd | None = context.tools.scanner
-        self._why_not = "no scanner configured"
+        self._state = self._scanner.state() if self._scanner else None
+        self._why_not = self._state.problem if self._state else "no scanner configured"
         self._clean = 0
         self._infected: list[str] = []
         self._not_scanned: list[str] = []
-        if self._scanner:
-            state = self._scanner.state()
-            if not state.usable:
-                self._why_not, self._scanner = state.problem, None
 
     def scan(self, files: Sequence[ExaminedFile]) -> None:
-        """Raises ToolFailed when the scanner dies on the way."""
-        if self._scanner is None:
+        """Raises ToolFailed when the scanner dies on the way and stays away."""
+        if self._scanner is None or self._why_not:
             return
         context = self._context
         for file, one in zip(files, self._scanner.scan(f.place for f in files), strict=True):
             if one.result is ScanResult.CLEAN:
                 self._clean += 1
             elif one.result is ScanResult.INFECTED:
-                self._infected.append(f"{file.path}: {one.said}")
-                context.add(problem("VIRUS-FOUND", file.path, found=one.said))
-                context.hold(f"virus in {file.path}: {one.said}")
+                self._infected.append(f"{file.path}: {one.name}")
+                context.add(problem("VIRUS-FOUND", file.path, found=one.name))
+                context.hold(f"virus in {file.path}: {one.name}")
             else:
-                self._not_scanned.append(f"{file.path}: {one.said}")
-                context.add(problem("VIRUS-FILE-NOT-SCANNED", file.path, found=one.said))
+                self._not_scanned.append(f"{file.path}: {one.name}")
+                context.add(problem("VIRUS-FILE-NOT-SCANNED", file.path, found=one.name))
 
     def close(self) -> None:
         """The event, and what follows for a package that was not scanned whole."""
         context, required = self._context, self._context.agreement.formats.virus_scan == "required"
-        if self._scanner is None:
+        if self._state is None or self._why_not:
             context.add(problem("VIRUS-NOT-SCANNED", found=self._why_not))
             if required:
                 context.hold(f"the agreement demands a virus scan: {self._why_not}")
@@ -64,30 +61,32 @@ class VirusScan:
             return
         if self._not_scanned and required:
             context.hold(f"{len(self._not_scanned)} file(s) could not be scanned for viruses")
-        self._event(self._scanner)
+        self._weaknesses(self._state)
+        self._event(self._state)
 
-    def _event(self, scanner: Clamd) -> None:
-        context = self._context
-        made = scanner.signature_date
-        old = made is not None and context.clock() - made > _OLD
-        if old and made is not None:
+    def _weaknesses(self, state: ClamdState) -> None:
+        """What makes its “clean” worth less than it sounds."""
+        context, made = self._context, state.signature_date
+        if made is not None and context.clock() - made > _OLD:
             context.add(problem("VIRUS-SIGNATURES-OLD", found=f"{made:%Y-%m-%d}"))
-        if not scanner.detects:
-            context.add(problem("VIRUS-TEST-FILE", found=scanner.signatures or "no number"))
-        whole = not self._infected and not self._not_scanned
+        if not state.detects:
+            context.add(problem("VIRUS-TEST-FILE", found=str(state.signatures or "no number")))
+        blind = [] if state.tells_limits else ["files over its limits (AlertExceedsMax)"]
+        blind += [] if state.tells_encrypted else ["encrypted archives (AlertEncrypted)"]
+        if blind:
+            context.add(problem("VIRUS-BLIND", found=" and ".join(blind)))
+
+    def _event(self, state: ClamdState) -> None:
         counts = f"clean ×{self._clean}, infected ×{len(self._infected)}"
         counts += f", not scanned ×{len(self._not_scanned)}"
         listed = [*self._infected[:_LISTED], *self._not_scanned[:_LISTED]]
-        signatures = f"signatures {scanner.signatures or 'without a number'}"
-        signatures += f" of {made:%Y-%m-%d}" if made else ""
-        context.event(
+        signatures = f"signatures {state.signatures or 'without a number'}"
+        signatures += f" of {state.signature_date:%Y-%m-%d}" if state.signature_date else ""
+        outcome = EventOutcome.WARNING if self._not_scanned else EventOutcome.SUCCESS
+        self._context.event(
             EventType.VIRUS_CHECK,
             signatures,
             note="; ".join([counts, *listed]),
-            outcome=EventOutcome.SUCCESS
-            if whole
-            else EventOutcome.FAILURE
-            if self._infected
-            else EventOutcome.WARNING,
-            agent=Agent(f"clamav-{scanner.version}", "ClamAV", AgentType.SOFTWARE, scanner.version),
+            outcome=EventOutcome.FAILURE if self._infected else outcome,
+            agent=Agent(f"clamav-{state.version}", "ClamAV", AgentType.SOFTWARE, state.version),
         )

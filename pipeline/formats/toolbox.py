@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pipeline.formats.identification import Identifier
 from pipeline.formats.policy import FormatPolicy
 from pipeline.formats.validation import Validation
-from pipeline.virus import Clamd
+from pipeline.virus.clamd import Clamd
 
 __all__ = ["Toolbox"]
 
