@@ -24,10 +24,13 @@ from PIL import Image
 
 from packages.package_file import FileFormat
 from pipeline.formats.builtin import Builtin
+from pipeline.formats.exiftool import ExifTool, described_by
 from pipeline.formats.identification import Identifier
 from pipeline.formats.jhove import Jhove, module_for
 from pipeline.formats.kinds import kind_of
-from pipeline.formats.validation import Validation
+from pipeline.formats.tool import Validator
+from pipeline.formats.validation import Choice, Validation
+from pipeline.formats.verapdf import VeraPdf, flavour_for
 from stele.wiring import shared_validation, shipped_config
 
 _TOOLS = Path(__file__).parent.parent / ".tools"
@@ -134,24 +137,37 @@ def _validation(paths: Sequence[Path], known: Sequence[FileFormat]) -> None:
     checked = [file for file in files if kind_of(file[1])]
     alone = Validation(Builtin())
     alone.check(checked[:20])
-    _timed("check: built-in checks only", len(checked), lambda: alone.check(checked))
+    _rate("check: built-in checks only", checked, alone)
     alone.close()
+    tools: tuple[tuple[Validator, Choice], ...] = (
+        (Jhove(_TOOLS / "jhove"), module_for),
+        (VeraPdf(_TOOLS / "verapdf"), flavour_for),
+        (ExifTool(), described_by),
+    )
+    for tool, choice in tools:
+        mine = [file for file in files if choice(file[1])]
+        if mine and tool.state().usable:
+            one = Validation(Builtin(), [(tool, choice)])
+            _rate(f"check: built-in and {tool.name}, its {len(mine)} files", mine, one)
+            one.close()
     jhove = Jhove(_TOOLS / "jhove")
-    if jhove.state().usable:
-        tiffs = [path for path, one in files if module_for(one) == "TIFF-hul"]
-        _timed(
-            f"check: JHOVE, {len(tiffs)} TIFFs in batches",
-            len(tiffs),
-            lambda: jhove.check(tiffs, "TIFF-hul"),
-        )
-        few = tiffs[:20]
+    few = [path for path, one in files if module_for(one) == "TIFF-hul"][:20]
+    if jhove.state().usable and few:
         _timed(
             "check: JHOVE, a JVM for each (20 TIFFs)", len(few),
             lambda: [jhove.check([path], "TIFF-hul") for path in few],
         )  # fmt: skip
     every = shared_validation()
     there = ", ".join(state.name for state in every.states if state.usable) or "none"
-    _timed("check: everything that is installed", len(checked), lambda: every.check(checked), f"({there})")
+    _rate("check: everything that is installed", checked, every, there)
+
+
+def _rate(what: str, files: list[tuple[Path, FileFormat]], by: Validation, more: str = "") -> None:
+    size = sum(path.stat().st_size for path, _ in files)
+    began = time.perf_counter()
+    by.check(files)
+    seconds = time.perf_counter() - began
+    _say(what, seconds, len(files), f"{size / 2**20 / seconds:6.1f} MiB/s  {more}")
 
 
 def main() -> None:

@@ -18,6 +18,7 @@ from typing import Protocol
 from lxml import etree
 
 __all__ = [
+    "PASSWORD",
     "Ran",
     "ToolGaveUp",
     "ToolState",
@@ -32,6 +33,8 @@ __all__ = [
     "xml_answer",
 ]
 
+PASSWORD = "risk: encrypted, a password is needed to open it"
+"""The message of a file into which no tool can look, whatever another one makes of its bytes."""
 _OUTPUT_LIMIT = 256 << 20
 
 

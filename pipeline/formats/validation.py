@@ -10,7 +10,7 @@ from pathlib import Path
 from packages.package_file import FileFormat
 from pipeline.formats.builtin import Builtin
 from pipeline.formats.kinds import Kind, kind_of, kind_of_name
-from pipeline.formats.tool import ToolState, Validator, Validity, Verdict
+from pipeline.formats.tool import PASSWORD, ToolState, Validator, Validity, Verdict
 
 __all__ = ["Choice", "Validation", "combined"]
 
@@ -97,6 +97,8 @@ def combined(verdicts: Sequence[Verdict]) -> Verdict:
     if len(verdicts) == 1:
         return verdicts[0]
     validity = next(v for v in _ORDER if any(one.validity is v for one in verdicts))
+    if any(PASSWORD in one.messages for one in verdicts):
+        validity = Validity.UNKNOWN  # what a tool reads there is cipher
     by = "; ".join(dict.fromkeys(one.tool for one in verdicts if one.validity is validity))
     messages: dict[str, None] = {}
     facts: dict[str, str] = {}

@@ -7,7 +7,7 @@ from typing import Any
 
 import pikepdf
 
-from pipeline.formats.tool import Validity, Verdict
+from pipeline.formats.tool import PASSWORD, Validity, Verdict
 
 _TOOL = f"pikepdf {version('pikepdf')}"
 _FORBIDDEN = {
@@ -22,6 +22,7 @@ _HARMLESS = (
     "hints table",
     "linearized",
     "first page section",
+    "first page object offset",
     "shared identifier",
     "linearization",
 )
@@ -43,7 +44,7 @@ def check(path: str) -> Verdict:
                 facts["claims"] = f"PDF/A-{claim}"
             risks = tuple(f"risk: {risk}" for risk in _risks(document))
     except pikepdf.PasswordError:
-        return Verdict(Validity.UNKNOWN, _TOOL, ("risk: encrypted, a password is needed to open it",))
+        return Verdict(Validity.UNKNOWN, _TOOL, (PASSWORD,))
     except (pikepdf.PdfError, ValueError, RecursionError, OverflowError) as error:
         return Verdict(Validity.NOT_VALID, _TOOL, (_plain(error, path),))
     if not facts["pages"].isdigit() or facts["pages"] == "0":

@@ -28,8 +28,9 @@ def check(path: str) -> Verdict:
             if event == "end" and root not in _SCHEMAS:
                 size += 1
                 element.clear()
-                while element.getprevious() is not None:
-                    del element.getparent()[0]
+                parent = element.getparent()
+                while parent is not None and element.getprevious() is not None:
+                    del parent[0]
     except etree.XMLSyntaxError as error:
         return Verdict(Validity.NOT_VALID, _TOOL, (str(error.msg)[:300],))
     except OSError as error:

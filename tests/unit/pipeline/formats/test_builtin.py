@@ -160,6 +160,13 @@ def test_what_must_be_there(
         assert "root:" not in str(verdict), "nothing is fetched"
 
 
+def test_xml_with_something_before_its_root(builtin: Builtin, tmp_path: Path) -> None:
+    """Comments and instructions around the root, and ten thousand elements in it."""
+    body = b"<b/><!-- c -->" * 10_000
+    content = b"<?xml version='1.0'?><!-- a --><?p q?><a>" + body + b"</a><!-- d -->"
+    assert _judge(builtin, tmp_path, content, Kind.XML).validity is Validity.WELL_FORMED
+
+
 def test_a_flipped_byte_in_a_member(builtin: Builtin, tmp_path: Path) -> None:
     """The checksums of members are compared, not only the directory."""
     out = io.BytesIO()

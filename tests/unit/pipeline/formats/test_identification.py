@@ -88,6 +88,36 @@ def test_offered_files_are_answered_in_order(fake: Identifier, tmp_path: Path) -
     assert list(identification.formats()) == []
 
 
+_FIDO = """
+import json, os, sys, time
+for line in sys.stdin:
+    names = json.loads(line)
+    if any("crash" in name for name in names):
+        os.abort()
+    if any("hang" in name for name in names):
+        time.sleep(60)
+    files = [[["fmt/1"], "extension" if "by-name" in name else "signature"] for name in names]
+    print(json.dumps({"version": "9", "signatures": "s", "files": files}), flush=True)
+"""
+
+
+@pytest.mark.parametrize("evil", ["crash", "hang"])
+def test_a_second_opinion_that_breaks_is_none(
+    evil: str, fake: Identifier, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first opinion stands; the file on which fido broke says so; a guess by name counts for nothing."""
+    (tmp_path / "posing_as_fido.py").write_text(_FIDO)
+    monkeypatch.setattr(module, "_FIDO", "posing_as_fido")
+    (tmp_path / "posing_as_siegfried.py").write_text(_FAKE.replace('"crash" in', '"never" in').replace(
+        '"hang" in', '"never" in'))  # fmt: skip
+    both = Identifier(workers=1, second=True)
+    plain, by_name, broken = both.identify(["plain", "by-name", evil])
+    both.close()
+    assert "fido says fmt/1" in plain.warning
+    assert by_name.warning == ""
+    assert (broken.puid, "no second opinion" in broken.warning) == (evil, True)
+
+
 def test_the_real_siegfried(tmp_path: Path) -> None:
     """The shipped signatures know a PDF, an empty file and nothing."""
     pdf, empty, noise = tmp_path / "a.pdf", tmp_path / "b.txt", tmp_path / "c.zzz"

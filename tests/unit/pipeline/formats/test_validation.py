@@ -9,7 +9,7 @@ import pytest
 
 from packages.package_file import FileFormat
 from pipeline.formats.builtin import Builtin
-from pipeline.formats.tool import ToolState, Validity, Verdict
+from pipeline.formats.tool import PASSWORD, ToolState, Validity, Verdict
 from pipeline.formats.validation import Validation, combined
 
 _XML = FileFormat("fmt/101", "XML", "1.0", "application/xml", "", "")
@@ -72,6 +72,14 @@ def test_a_missing_tool_is_named(builtin: Builtin, tmp_path: Path) -> None:
     assert not tool.asked
     assert [state.problem for state in validation.absent_for(_XML)] == ["not installed"]
     assert validation.absent_for(_TEXT) == ()
+
+
+def test_what_is_locked_is_unknown() -> None:
+    """Cipher looks like damage to one tool; the other knows that nobody can look."""
+    said = combined(
+        [Verdict(Validity.NOT_VALID, "A", ("bad",)), Verdict(Validity.UNKNOWN, "B", (PASSWORD,))]
+    )
+    assert (said.validity, said.tool) == (Validity.UNKNOWN, "B")
 
 
 def test_a_tool_that_gave_up_is_heard() -> None:
