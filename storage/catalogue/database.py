@@ -15,7 +15,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from storage.errors import StoreRefused, StoreUnavailable
 
-_HEAD = "0002"
+_HEAD = "0003"
 
 
 class Database:
