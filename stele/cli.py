@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stele import __version__, format_commands, preservation_commands, removal_commands, update_command
+from stele import (
+    __version__,
+    format_commands,
+    night_command,
+    preservation_commands,
+    removal_commands,
+    update_command,
+)
 from stele.command_parts import EXIT_FAILED, EXIT_INVALID, AsJson, Home, package_id, plain_errors
 
 if TYPE_CHECKING:
@@ -30,6 +37,7 @@ app.add_typer(format_commands.formats_app, name="formats")
 preservation_commands.register(app, store_app)
 removal_commands.register(aip_app)
 update_command.register(aip_app)
+night_command.register(app)
 
 # A store that gives no bytes says nothing about what is kept in it: our side failed.
 _VERIFY_EXIT = {"intact": 0, "unreadable": EXIT_FAILED}

@@ -16,6 +16,7 @@ from typing import Literal
 from rich.markup import escape
 from rich.table import Table
 
+from packages.package_file import timestamp
 from pipeline.agreement import AgreementError
 from pipeline.formats.normalise import CONVERTERS
 from pipeline.formats.policy import PolicyError
@@ -153,10 +154,28 @@ def _catalogue(settings: Settings) -> Iterator[Finding]:
             lost = "the stores hold objects it does not know; run “stele store rebuild”"
             yield Finding("catalogue", "broken", lost, "everything but the stores")
             return
+        night = _night(catalogue, settings)
         catalogue.close()
+        yield night
         yield Finding("catalogue", "ok", f"{aips} AIPs, {files} files, {size_text(size)}")
     except StorageError as error:
         yield Finding("catalogue", "broken", str(error))
+
+
+def _night(catalogue: Catalogue, settings: Settings) -> Finding:
+    """Whether the last night happened, and came to its end."""
+    now = datetime.now(UTC)
+    last = next(iter(catalogue.nights(1)), None)
+    if last is None:
+        return Finding("last night", "missing", "no night has run yet (stele nightly)")
+    began = datetime.fromisoformat(last.started)
+    if not last.finished:
+        if catalogue.night_is_running(last, timestamp(now)):
+            return Finding("last night", "ok", f"runs since {last.started}")
+        return Finding("last night", "broken", f"the one of {last.started} died; the next goes on")
+    if now - began > timedelta(hours=settings.night.every_hours + 2):
+        return Finding("last night", "broken", f"none since {last.started}", "deliveries wait")
+    return Finding("last night", "ok", f"{last.started} to {last.finished}")
 
 
 def _stores_hold_objects(settings: Settings) -> bool:

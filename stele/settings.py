@@ -122,6 +122,20 @@ class VirusSettings(_Part):
         return value
 
 
+class NightSettings(_Part):
+    """The nightly run."""
+
+    quiet_seconds: float = Field(
+        default=120.0, ge=0, description="Unchanged for so long, a delivery counts as whole."
+    )
+    max_hours: float = Field(default=8.0, gt=0, description="No delivery is begun after these.")
+    most_of_one: int = Field(default=0, ge=0, description="Deliveries of one agency a night; 0 = any.")
+    weights: dict[str, float] = Field(default_factory=dict, description="Shares of agencies; default 1.")
+    every_hours: float = Field(
+        default=24.0, gt=0, description="Doctor warns when the last night is longer ago than this and 2 h."
+    )
+
+
 class ValidateSettings(_Part):
     """Which tools look whether files are sound."""
 
@@ -154,6 +168,7 @@ class Settings(BaseSettings):
     identify: IdentifySettings = IdentifySettings()
     validate_files: ValidateSettings = Field(default=ValidateSettings(), alias="validate")
     virus: VirusSettings = VirusSettings()
+    night: NightSettings = NightSettings()
     normalise_after_ingest: bool = Field(
         default=False, description="Make the policy's preservation copies right after each ingest."
     )

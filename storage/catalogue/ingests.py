@@ -29,7 +29,7 @@ class IngestRecords(Database):
 
         Raises Busy while another live process of this machine holds it.
         """
-        owner = _owner()
+        owner = owner_now()
         with self._transaction() as connection:
             row = connection.execute(select(INGEST).where(INGEST.c.id == ingest_id)).first()
             if row is None:
@@ -96,7 +96,7 @@ class IngestRecords(Database):
             )
             if known.rowcount == 0:
                 start = {"id": ingest_id, "subject": subject, "agreement": agreement, "started": now}
-                connection.execute(insert(INGEST).values(owner=_owner(), attempts=1, **start, **end))
+                connection.execute(insert(INGEST).values(owner=owner_now(), attempts=1, **start, **end))
 
     def ingest(self, ingest_id: str) -> IngestRow | None:
         """One submission's record."""
@@ -105,7 +105,7 @@ class IngestRecords(Database):
         return IngestRow(**row._mapping) if row else None
 
 
-def _owner() -> str:
+def owner_now() -> str:
     """This process, recognisable after its death: host, process id, start time in clock ticks."""
     return f"{socket.gethostname()}:{os.getpid()}:{_start_ticks(os.getpid())}"
 

@@ -8,11 +8,13 @@ __all__ = [
     "AipRow",
     "AuditRow",
     "CopyRow",
+    "DeliveryRow",
     "DueCopy",
     "EventRow",
     "FormatCount",
     "HoldRow",
     "IngestRow",
+    "NightRow",
     "RemovalRow",
     "VersionRow",
 ]
@@ -87,6 +89,33 @@ class IngestRow:
     attempts: int
     started: str
     finished: str | None
+    report: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryRow:
+    """One delivery in the drop box; ``id`` is its fingerprint."""
+
+    id: str
+    path: str
+    agency: str
+    outcome: str
+    aip: str | None
+    owner: str
+    attempts: int
+    started: str
+    finished: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class NightRow:
+    """One nightly run; ``finished`` is empty while it runs, or when it died. ``report`` is JSON."""
+
+    id: str
+    owner: str
+    started: str
+    finished: str
     report: str
 
 

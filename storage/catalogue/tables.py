@@ -39,6 +39,29 @@ INGEST = Table(
     Column("finished", String(32)),
     Column("report", Text, nullable=False),
 )
+DELIVERY = Table(
+    "delivery",
+    METADATA,
+    Column("id", String(64), primary_key=True),  # fingerprint of path, names, sizes and times
+    Column("path", Text, nullable=False),
+    Column("agency", Text, nullable=False),
+    Column("outcome", String(16), nullable=False, index=True),  # also "running"
+    Column("aip", String(45)),
+    Column("owner", Text, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("started", String(32), nullable=False),
+    Column("finished", String(32), nullable=False),
+    Column("reason", Text, nullable=False),
+)
+NIGHT = Table(
+    "night",
+    METADATA,
+    Column("id", String(36), primary_key=True),
+    Column("owner", Text, nullable=False),
+    Column("started", String(32), nullable=False, index=True),
+    Column("finished", String(32), nullable=False),  # "" while it runs, or when it died
+    Column("report", Text, nullable=False),  # JSON
+)
 AIP = Table(
     "aip",
     METADATA,

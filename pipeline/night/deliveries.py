@@ -1,0 +1,109 @@
+"""What lies in the drop box: whole deliveries, and those that are still arriving.
+
+``DROPBOX/AGENCY/DELIVERY``, or a delivery directly in the drop box. A delivery is a folder or an
+archive; it is whole when ``DELIVERY.ready`` lies beside it, or when nothing of it has changed for
+a while. Nothing in the drop box is ever changed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = ["Delivery", "find_deliveries"]
+
+_ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")
+_ARRIVING = (".part", ".partial", ".filepart", ".tmp", ".crdownload")
+_READY = ".ready"
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One delivery. ``newest`` is seconds since 1970; ``fingerprint`` changes when any of it does."""
+
+    path: Path
+    agency: str
+    files: int
+    bytes: int
+    newest: float
+    fingerprint: str
+
+
+def find_deliveries(dropbox: Path, *, quiet: float, now: float) -> tuple[list[Delivery], list[Delivery]]:
+    """(whole, still arriving), each in the order of their paths.
+
+    ``quiet`` is the seconds after which what does not change counts as whole. What vanishes while
+    it is looked at is not there. Raises OSError when the drop box cannot be read.
+    """
+    whole: list[Delivery] = []
+    arriving: list[Delivery] = []
+    for path, agency in _candidates(dropbox):
+        try:
+            found = _look_at(path, agency)
+        except FileNotFoundError:
+            continue
+        ready = path.with_name(path.name + _READY).exists() or now - found.newest >= quiet
+        (whole if ready and found.files else arriving).append(found)
+    return whole, arriving
+
+
+def _candidates(dropbox: Path) -> Iterator[tuple[Path, str]]:
+    for entry in _entries(dropbox):
+        if not entry.is_dir(follow_symlinks=False):
+            if _is_archive(entry.name):
+                yield Path(entry.path), ""
+        elif _is_delivery(Path(entry.path)):
+            yield Path(entry.path), ""
+        else:
+            for inner in _entries(Path(entry.path)):
+                if inner.is_dir(follow_symlinks=False) or _is_archive(inner.name):
+                    yield Path(inner.path), entry.name
+
+
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    with os.scandir(folder) as found:
+        kept = [entry for entry in found if not entry.name.startswith(".") and not entry.is_symlink()]
+    return sorted(kept, key=lambda entry: entry.name)
+
+
+def _is_archive(name: str) -> bool:
+    lower = name.lower()
+    return lower.endswith(_ARCHIVES) and not lower.endswith(_ARRIVING)
+
+
+def _is_delivery(folder: Path) -> bool:
+    """A folder directly in the drop box is a bag, or else an agency's place."""
+    return any((folder / name).exists() for name in ("bagit.txt", "manifest-sha512.txt", "data"))
+
+
+def _look_at(path: Path, agency: str) -> Delivery:
+    hasher = hashlib.sha256(os.fsencode(path.absolute()))
+    files, size, newest = 0, 0, path.stat().st_mtime
+    for name, status in _walk(path):
+        newest = max(newest, status.st_mtime)
+        if stat.S_ISREG(status.st_mode):
+            files, size = files + 1, size + status.st_size
+        hasher.update(
+            f"\0{name}\0{status.st_size}\0{status.st_mtime_ns}".encode("utf-8", "surrogateescape")
+        )
+    return Delivery(path, agency, files, size, newest, hasher.hexdigest())
+
+
+def _walk(path: Path) -> Iterator[tuple[str, os.stat_result]]:
+    """Every file and folder of a delivery, in a fixed order, one folder in memory at a time."""
+    if not path.is_dir():
+        yield "", path.stat()
+        return
+    waiting = [str(path)]
+    while waiting:
+        folder = waiting.pop()
+        with os.scandir(folder) as found:
+            entries = sorted(found, key=lambda entry: entry.name)
+        for entry in entries:
+            yield entry.path, entry.stat(follow_symlinks=False)
+            if entry.is_dir(follow_symlinks=False):
+                waiting.append(entry.path)

@@ -1,0 +1,112 @@
+"""Nights and deliveries: what was found in the drop box, who works on it, how each ended."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import asdict
+
+from sqlalchemy import insert, select
+from sqlalchemy import update as sql_update
+from sqlalchemy.exc import IntegrityError
+
+from storage.catalogue.ingests import RUNNING, IngestRecords, owner_now
+from storage.catalogue.rows import DeliveryRow, NightRow
+from storage.catalogue.tables import DELIVERY, NIGHT
+
+
+class NightRecords(IngestRecords):
+    """One row a delivery, one a night."""
+
+    def claim_delivery(
+        self, fingerprint: str, path: str, agency: str, now: str, *, retry: Collection[str]
+    ) -> bool:
+        """Take a delivery for this process, unless it was dealt with or another live one has it.
+
+        ``retry`` are the outcomes after which it is taken again.
+        """
+        me = owner_now()
+        with self._transaction() as connection:
+            row = connection.execute(select(DELIVERY).where(DELIVERY.c.id == fingerprint)).first()
+            if row is None:
+                values = {
+                    "id": fingerprint, "path": path, "agency": agency, "outcome": RUNNING, "owner": me,
+                    "attempts": 1, "started": now, "finished": "", "reason": "",
+                }  # fmt: skip
+                try:
+                    connection.execute(insert(DELIVERY).values(values))
+                except IntegrityError:
+                    return False
+                return True
+            if row.outcome == RUNNING:
+                if row.owner != me and self._alive(row, now):
+                    return False
+            elif row.outcome not in retry:
+                return False
+            taken = connection.execute(
+                sql_update(DELIVERY)
+                .where(DELIVERY.c.id == fingerprint, DELIVERY.c.owner == row.owner)
+                .where(DELIVERY.c.attempts == row.attempts)
+                .values(outcome=RUNNING, owner=me, attempts=row.attempts + 1, started=now)
+            )
+            return bool(taken.rowcount)
+
+    def finish_delivery(
+        self, fingerprint: str, outcome: str, aip: str | None, now: str, reason: str
+    ) -> None:
+        """Record how it ended."""
+        with self._transaction() as connection:
+            values = {"outcome": outcome, "aip": aip, "finished": now, "reason": reason[:2000]}
+            connection.execute(sql_update(DELIVERY).where(DELIVERY.c.id == fingerprint).values(values))
+
+    def deliveries(self, outcome: str = "") -> tuple[DeliveryRow, ...]:
+        """All deliveries, or those that ended so, newest first."""
+        query = select(DELIVERY).order_by(DELIVERY.c.started.desc(), DELIVERY.c.path)
+        if outcome:
+            query = query.where(DELIVERY.c.outcome == outcome)
+        with self._transaction() as connection:
+            return tuple(DeliveryRow(**row._mapping) for row in connection.execute(query))
+
+    def dealt_with(self, fingerprints: Collection[str], retry: Collection[str]) -> set[str]:
+        """Those of the given deliveries that need not be taken again."""
+        found: set[str] = set()
+        wanted = list(fingerprints)
+        with self._transaction() as connection:
+            for at in range(0, len(wanted), 500):
+                query = select(DELIVERY.c.id, DELIVERY.c.outcome).where(
+                    DELIVERY.c.id.in_(wanted[at : at + 500])
+                )
+                found |= {
+                    row.id for row in connection.execute(query) if row.outcome not in (RUNNING, *retry)
+                }
+        return found
+
+    def begin_night(self, night: str, now: str) -> None:
+        """A night has begun."""
+        values = {"id": night, "owner": owner_now(), "started": now, "finished": "", "report": ""}
+        with self._transaction() as connection:
+            connection.execute(insert(NIGHT).values(values))
+
+    def finish_night(self, night: str, now: str, report: str) -> None:
+        """A night has ended; ``report`` is its JSON."""
+        with self._transaction() as connection:
+            connection.execute(
+                sql_update(NIGHT).where(NIGHT.c.id == night).values(finished=now, report=report)
+            )
+
+    def nights(self, most: int = 30) -> tuple[NightRow, ...]:
+        """The last nights, newest first."""
+        query = select(NIGHT).order_by(NIGHT.c.started.desc(), NIGHT.c.id).limit(most)
+        with self._transaction() as connection:
+            return tuple(NightRow(**row._mapping) for row in connection.execute(query))
+
+    def night_is_running(self, night: NightRow, now: str) -> bool:
+        """Whether a night without an end may still be at work, or has died."""
+        return not night.finished and self._alive(_Started(**asdict(night)), now)
+
+
+class _Started:
+    """What ``_alive`` asks of a row."""
+
+    def __init__(self, *, owner: str, started: str, **_: object) -> None:
+        self.owner = owner
+        self.started = started

@@ -1,0 +1,194 @@
+"""The night: each delivery once, whatever is killed and however many run; one report at the end."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from pipeline.ingest import Archive, ingest
+from pipeline.night import NightLimits, run_night
+from pipeline.store_check import verify_archive
+from stele.settings import load_settings
+from stele.wiring import build_archive, choose_agreement
+from stele.workspace import make_workspace
+
+_QUIET = NightLimits(quiet=0)
+
+
+def _bag(place: Path, content: bytes, *, bad: bool = False) -> None:
+    (place / "data").mkdir(parents=True)
+    (place / "data/record.txt").write_bytes(content)
+    digest = hashlib.sha512(content + (b"!" if bad else b"")).hexdigest()
+    (place / "bagit.txt").write_text("BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n")
+    (place / "manifest-sha512.txt").write_text(f"{digest}  data/record.txt\n")
+    then = time.time() - 3600
+    for one in [*place.rglob("*"), place]:
+        os.utime(one, (then, then))
+
+
+def _fill(box: Path, agencies: int, each: int, bad_every: int = 20) -> int:
+    """Deliveries of many agencies; how many are bad."""
+    number = bad = 0
+    for agency in range(agencies):
+        for n in range(each):
+            number += 1
+            spoilt = number % bad_every == 0
+            bad += spoilt
+            _bag(box / f"agency-{agency:03d}" / f"sip-{n}", f"{agency} {n}".encode(), bad=spoilt)
+    return bad
+
+
+def _night(archive: Archive, home: Path, limits: NightLimits = _QUIET):
+    settings = load_settings(home)
+    agreed = choose_agreement(settings, None)
+    return run_night(archive, home / "dropbox", limits, ingest, lambda _: agreed)
+
+
+def test_each_once(archive: Archive, home: Path) -> None:
+    """Stored, rejected and duplicate are dealt with; a corrected delivery is a new one."""
+    bad = _fill(home / "dropbox", agencies=4, each=5)
+    _bag(home / "dropbox/agency-000/again", b"0 0")
+    first = _night(archive, home)
+    assert first.outcomes == {"stored": 20 - bad, "rejected": bad, "duplicate": 1}
+    assert (first.found, first.left, first.known) == (21, 0, 0)
+    assert sum(sum(counts.values()) for counts in first.agencies.values()) == 21
+    assert "BAG-DIGEST" in first.problems
+    second = _night(archive, home)
+    assert (second.outcomes, second.known) == ({}, 21)
+    (rejected,) = archive.catalogue.deliveries("rejected")
+    assert "BAG-DIGEST" in rejected.reason
+    (home / rejected.path / "data/record.txt").write_bytes(
+        (home / rejected.path / "data/record.txt").read_bytes() + b"!"
+    )
+    assert _night(archive, home).outcomes == {"stored": 1}
+    nights = {night.id: night for night in archive.catalogue.nights()}
+    assert [bool(night.finished) for night in nights.values()] == [True] * 3
+    assert json.loads(nights[first.night].report)["outcomes"] == first.outcomes
+
+
+def test_what_failed_is_tried_again(archive: Archive, home: Path) -> None:
+    """Our own failure is no end: the next night takes it again."""
+    _bag(home / "dropbox/a/sip", b"x")
+    store = home / "store"
+    store.rename(home / "elsewhere")
+    store.write_text("in the way")
+    assert _night(archive, home).outcomes == {"failed": 1}
+    store.unlink()
+    (home / "elsewhere").rename(store)
+    assert _night(archive, home).outcomes == {"stored": 1}
+    assert [row.attempts for row in archive.catalogue.deliveries()] == [2]
+
+
+def test_time_is_up(archive: Archive, home: Path) -> None:
+    """What was not begun is left and said, and comes the next night."""
+    _fill(home / "dropbox", agencies=1, each=3)
+    report = _night(archive, home, NightLimits(quiet=0, max_seconds=0))
+    assert report.outcomes == {}
+    assert report.left == 3
+    assert _night(archive, home).outcomes == {"stored": 3}
+
+
+def _nightly(home: Path) -> subprocess.Popen[bytes]:
+    environment = {**os.environ, "STELE_NIGHT__QUIET_SECONDS": "0"}
+    return subprocess.Popen(
+        [Path(sys.executable).with_name("stele"), "nightly", "--no-audit", "--json", "--home", home],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment,
+    )  # fmt: skip
+
+
+def _ended_well(home: Path, good: int, bad: int) -> None:
+    archive = build_archive(load_settings(home))
+    outcomes = [row.outcome for row in archive.catalogue.deliveries()]
+    assert (outcomes.count("stored"), outcomes.count("rejected"), len(outcomes)) == (good, bad, good + bad)
+    aips = [row.id for row in archive.catalogue.aips()]
+    assert len(aips) == len(set(aips)) == good
+    assert {report.outcome for report in verify_archive(archive.catalogue, archive.repositories, None)} == {
+        "intact"
+    }
+    declared = sum(key.endswith("/0=ocfl_object_1.1") for key in archive.repositories[0].store.list(""))
+    assert declared == good
+    archive.catalogue.close()
+
+
+@pytest.fixture
+def full(tmp_path: Path) -> tuple[Path, int, int]:
+    """A workspace with deliveries of twenty agencies; how many are good and bad."""
+    home = tmp_path / "home"
+    make_workspace(home)
+    bad = _fill(home / "dropbox", agencies=20, each=4)
+    return home, 80 - bad, bad
+
+
+def test_two_at_once(full: tuple[Path, int, int]) -> None:
+    """No delivery twice, none missing; together they did all."""
+    home, good, bad = full
+    both = [_nightly(home), _nightly(home)]
+    reports = []
+    for one in both:
+        said, error = one.communicate(timeout=120)
+        assert one.returncode in (0, 1), error.decode()
+        reports.append(json.loads(said))
+    together = [
+        sum(report["outcomes"].get(name, 0) for report in reports) for name in ("stored", "rejected")
+    ]
+    assert together == [good, bad]
+    _ended_well(home, good, bad)
+    print("\n" + "; ".join(f"{sum(report['outcomes'].values())} by one" for report in reports))
+
+
+def _wait_for_receipts(home: Path, number: int) -> None:
+    """Until a night has got so far."""
+    end = time.monotonic() + 60
+    while len(list((home / "receipts").glob("*.json"))) < number:
+        assert time.monotonic() < end, "the night never got so far"
+        time.sleep(0.02)
+
+
+def test_killed_three_times(full: tuple[Path, int, int]) -> None:
+    """The next run goes on where the dead one was; nothing is done twice or stuck."""
+    home, good, bad = full
+    for done in (10, 30, 55):
+        one = _nightly(home)
+        _wait_for_receipts(home, done)
+        one.send_signal(signal.SIGKILL)
+        one.communicate()
+        assert one.returncode == -signal.SIGKILL
+    last = _nightly(home)
+    said, error = last.communicate(timeout=120)
+    assert last.returncode in (0, 1), error.decode()
+    _ended_well(home, good, bad)
+    archive = build_archive(load_settings(home))
+    ended = [bool(night.finished) for night in archive.catalogue.nights()]
+    archive.catalogue.close()
+    assert ended[0]
+    print(f"\nlast of {len(ended)} nights: {json.loads(said)['outcomes']}")
+
+
+def test_doctor_tells_of_a_night_that_died(full: tuple[Path, int, int]) -> None:
+    """An alarm, until a night has come to its end."""
+    home, *_ = full
+    one = _nightly(home)
+    _wait_for_receipts(home, 5)
+    one.kill()
+    one.communicate()
+
+    def said() -> dict[str, str]:
+        done = subprocess.run(
+            [Path(sys.executable).with_name("stele"), "doctor", "--json", "--home", home],
+            capture_output=True, check=False, text=True,
+        )  # fmt: skip
+        records = [json.loads(line) for line in done.stdout.splitlines()]
+        return next(record for record in records if record["subject"] == "last night")
+
+    assert said()["state"] == "broken"
+    assert "died" in said()["detail"]
+    _nightly(home).communicate(timeout=120)
+    assert said()["state"] == "ok"
