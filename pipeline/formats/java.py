@@ -51,5 +51,7 @@ class JarProgram:
         java = shutil.which("java") or "java"
         flags = ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", f"-Xmx{self._heap}"]
         flags += ["-Djava.awt.headless=true", "-Dfile.encoding=UTF-8"]
+        for kind in ("http", "https", "ftp"):  # schemas and DTDs in files are no reason to go online
+            flags += [f"-D{kind}.proxyHost=127.0.0.1", f"-D{kind}.proxyPort=9", f"-D{kind}.nonProxyHosts="]
         command = ["nice", "-n", "10", java, *flags, "-cp", f"{self._home}/*", self._main, *words]
         return run_tool(command, seconds=seconds)

@@ -46,7 +46,9 @@ class MediaConch:
             (path,) = batch
             seconds = self._patience + path.stat().st_size / _SLOWEST
             with safely_named([path]) as (link,):
-                ran = run_tool(["nice", "-n", "10", "mediaconch", "-mc", "-fx", link], seconds=seconds)
+                # It remembers reports in its home, and answers with those of an earlier file.
+                command = ["nice", "-n", "10", "mediaconch", "-mc", "-fx", str(link)]
+                ran = run_tool(command, seconds=seconds, home=link.parent)
             return [_verdict(ran.stdout, tool)]
 
         return in_batches(paths, ask, size=1, tool=tool)

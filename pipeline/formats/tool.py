@@ -100,9 +100,16 @@ class Ran:
     stderr: str
 
 
-def run_tool(command: Sequence[str | Path], *, seconds: float, cwd: Path | None = None) -> Ran:
+def run_tool(
+    command: Sequence[str | Path],
+    *,
+    seconds: float,
+    cwd: Path | None = None,
+    home: Path | None = None,
+) -> Ran:
     """Run a program to its end, with everything it started.
 
+    ``home`` is its home folder, for programs that remember too much in the user's.
     Raises ToolGaveUp when it takes longer than ``seconds``, is killed, cannot be started, or
     writes without end.
     """
@@ -110,7 +117,7 @@ def run_tool(command: Sequence[str | Path], *, seconds: float, cwd: Path | None 
         try:
             process = subprocess.Popen(
                 [str(part) for part in command], stdin=subprocess.DEVNULL, stdout=out, stderr=err,
-                cwd=cwd, start_new_session=True,
+                cwd=cwd, start_new_session=True, env={**os.environ, "HOME": str(home)} if home else None,
             )  # fmt: skip
         except OSError as error:
             raise ToolGaveUp(f"{command[0]} cannot be started: {error.strerror}") from None
@@ -203,15 +210,17 @@ def xml_answer(output: bytes) -> etree._Element:
 
 
 @contextmanager
-def safely_named(paths: Sequence[Path]) -> Iterator[list[Path]]:
+def safely_named(paths: Sequence[Path], extension: str = "") -> Iterator[list[Path]]:
     """Links with plain names (``0.pdf``, ``1.tif``…) to files with any names, in their order.
 
     Java reads names in the locale's encoding, and tools take odd ones for options or patterns.
+    ``extension`` stands in for the files' own, for tools that trust it too much.
     """
     with tempfile.TemporaryDirectory(prefix="stele-") as folder:
         links = []
         for number, path in enumerate(paths):
-            suffix = path.suffix if path.suffix[1:].isalnum() and path.suffix.isascii() else ""
+            own = path.suffix if path.suffix[1:].isalnum() and path.suffix.isascii() else ""
+            suffix = extension or own
             link = Path(folder, f"{number}{suffix}")
             link.symlink_to(path.absolute())
             links.append(link)

@@ -95,6 +95,32 @@ def test_jhove(tmp_path: Path) -> None:
     assert all(v.validity in (Validity.NOT_VALID, Validity.UNKNOWN) and v.messages for v in verdicts[1:])
 
 
+def test_jhove_and_cut_aiff(tmp_path: Path) -> None:
+    """AIFF-hul alone calls the half of a file valid."""
+    jhove = Jhove(_home("jhove"))
+    _need(jhove)
+    sound = b"COMM" + (18).to_bytes(4, "big") + b"\0\1\0\0\x03\xe8\0\x08\x40\x0b\xfa" + bytes(7)
+    sound += b"SSND" + (1008).to_bytes(4, "big") + bytes(8) + bytes(1000)
+    whole = b"FORM" + (len(sound) + 4).to_bytes(4, "big") + b"AIFF" + sound
+    (tmp_path / "a.aif").write_bytes(whole)
+    (tmp_path / "b.aif").write_bytes(whole[:500])
+    good, cut = jhove.check([tmp_path / "a.aif", tmp_path / "b.aif"], "AIFF-hul")
+    assert good.validity is Validity.VALID, good
+    assert cut.validity is Validity.NOT_VALID
+    assert "cut short" in cut.messages[0]
+
+
+def test_mediaconch_remembers_nothing(film: Path, tmp_path: Path) -> None:
+    """Another film under the name of an earlier one gets a verdict of its own."""
+    conch = MediaConch()
+    _need(conch)
+    place = tmp_path / "same.mkv"
+    place.write_bytes(film.read_bytes())
+    assert conch.check([place], _MKV)[0].validity is Validity.WELL_FORMED
+    place.write_bytes(film.read_bytes().replace(b"matroska", b"matruska", 1))
+    assert conch.check([place], _MKV)[0].validity is not Validity.WELL_FORMED
+
+
 def test_verapdf(tmp_path: Path) -> None:
     """What is no PDF, or only says that it is PDF/A, is not."""
     verapdf = VeraPdf(_home("verapdf"))
