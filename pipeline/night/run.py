@@ -18,7 +18,7 @@ from pipeline.ingest import Archive
 from pipeline.night.deliveries import Delivery, find_deliveries
 from pipeline.night.fairness import in_fair_order
 
-__all__ = ["NightLimits", "NightReport", "run_night"]
+__all__ = ["NightLimits", "NightReport", "Watch", "run_night", "unwatched"]
 
 RETRIED = (str(Outcome.FAILED),)
 """Outcomes after which a delivery is taken again: what is our fault."""
@@ -27,6 +27,10 @@ Ingest = Callable[[Path, Agreement, Archive, Progress], Result]
 ChooseAgreement = Callable[[str], Agreement]
 Watch = Callable[[Delivery, Result | None], None]
 """Told of each delivery when it is begun (no result yet) and when it is done."""
+
+
+def unwatched(_delivery: Delivery, _result: Result | None) -> None:
+    """For callers who do not watch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +91,7 @@ def run_night(
     limits: NightLimits,
     ingest: Ingest,
     agreement_for: ChooseAgreement,
-    watch: Watch = lambda _delivery, _result: None,
+    watch: Watch = unwatched,
 ) -> NightReport:
     """Take in what is whole in the drop box and was not dealt with yet.
 

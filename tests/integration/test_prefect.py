@@ -50,6 +50,22 @@ print(json.dumps({"results": results, "dip": folder}))
 """
 
 
+_NIGHT = """
+import asyncio, json, sys
+from pathlib import Path
+from prefect.client.orchestration import get_client
+from flows.nightly import NightRequest, nightly
+
+async def main():
+    report = await nightly(NightRequest(home=Path(sys.argv[1])))
+    async with get_client() as client:
+        (artifact,) = [a for a in await client.read_artifacts() if a.key == "night"]
+    print(json.dumps({"report": report, "artifact": artifact.data}))
+
+asyncio.run(main())
+"""
+
+
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """A Prefect server on loopback with a database of its own; the environment of its clients."""
@@ -97,3 +113,17 @@ def test_flows_run_in_process(server: dict[str, str], home: Path, make_bag, tmp_
     answer = json.loads(output.splitlines()[-1])
     assert [r["outcome"] for r in answer["results"]] == ["stored", "rejected"]
     assert Path(answer["dip"], "index.html").is_file()
+
+
+def test_the_night_as_a_flow(server: dict[str, str], home: Path, make_bag) -> None:
+    """What lies in the drop box is taken in, the copies are looked after, the report is an artifact."""
+    for agency in ("health", "educa|tion"):
+        place = home / "dropbox" / agency / "sip"
+        place.parent.mkdir(parents=True)
+        make_bag({"a.txt": agency.encode()}, name=f"sip-{len(agency)}").rename(place)
+        (place.parent / "sip.ready").touch()
+    output = _python(_NIGHT, server, home)
+    answer = json.loads(output.splitlines()[-1])
+    assert answer["report"]["outcomes"] == {"stored": 2}
+    assert "| health | 1 |" in answer["artifact"]
+    assert "educa¦tion" in answer["artifact"]

@@ -1,0 +1,53 @@
+"""The night as a workspace configures it; command line and flow both start here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from pipeline.agreement import Agreement
+from pipeline.ingest import Archive
+from pipeline.night import NightLimits, NightReport, Watch, run_night, unwatched
+from pipeline.preservation.audit import audit
+from pipeline.preservation.journal import write_journal
+from pipeline.preservation.replicate import replicate
+from stele.preservation_commands import audit_budget
+from stele.settings import Settings
+from stele.wiring import agreement_names, choose_agreement, ingest_function
+
+__all__ = ["agreements", "care_for_copies", "night"]
+
+
+def night(archive: Archive, settings: Settings, watch: Watch = unwatched) -> NightReport:
+    """One night as the workspace configures it. Raises AgreementError, OSError, StoreUnavailable."""
+    wanted = settings.night
+    limits = NightLimits(wanted.quiet_seconds, wanted.max_hours * 3600, wanted.most_of_one, wanted.weights)
+    return run_night(
+        archive, settings.place(settings.dropbox), limits, ingest_function(settings),
+        agreements(settings), watch,
+    )  # fmt: skip
+
+
+def agreements(settings: Settings) -> Callable[[str], Agreement]:
+    """An agency's own agreement where one has its name, else the default. Raises AgreementError."""
+    known = set(agreement_names(settings))
+    chosen: dict[str, Agreement] = {}
+
+    def choose(agency: str) -> Agreement:
+        if agency not in chosen:
+            chosen[agency] = choose_agreement(settings, agency if agency in known else None)
+        return chosen[agency]
+
+    choose("")  # a default that is wrong is said before anything is begun
+    return choose
+
+
+def care_for_copies(archive: Archive, settings: Settings) -> dict[str, int]:
+    """Owed copies and the audit; how many of what."""
+    counts = {"copies made": 0, "copies not made": 0, "verified": 0, "damaged": 0, "unreadable": 0}
+    for done in replicate(archive):
+        counts["copies made" if done.made else "copies not made"] += 1
+    for seen in audit(archive, audit_budget(settings)):
+        state = str(seen.state)
+        counts["damaged" if state == "missing" else state] = counts.get(state, 0) + 1
+    write_journal(archive)
+    return counts
