@@ -120,7 +120,12 @@ def _tools(settings: Settings) -> Iterator[Finding]:
     if tools.validation is None:
         yield Finding("format validation", "missing", "switched off in stele.toml", "no file is checked")
     yield _scanner(tools.scanner)
-    yield Finding("format policy", "ok", f"{len(tools.policy.rules)} rules")
+    named = {name for rule in tools.policy.rules for name in (rule.preserve, rule.access) if name}
+    unknown = sorted(named - CONVERTERS.keys())
+    said = f"{len(tools.policy.rules)} rules"
+    if unknown:
+        said += f"; there is no converter {', '.join(unknown)}"
+    yield Finding("format policy", "broken" if unknown else "ok", said)
 
 
 def _state(state: ToolState) -> tuple[State, str]:

@@ -19,6 +19,9 @@ def register(app: typer.Typer) -> None:
 
 def nightly(
     audit: Annotated[bool, typer.Option(help="Also pay owed copies and audit what is due.")] = True,
+    held: Annotated[
+        bool, typer.Option("--held", help="Take held deliveries again: policy or agreement has changed.")
+    ] = False,
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
@@ -34,7 +37,7 @@ def nightly(
 
     with plain_errors(), opened_with_settings(home) as (archive, settings):
         sweep_scratch(archive.work)
-        report = night(archive, settings, _quietly if as_json else _told)
+        report = night(archive, settings, _quietly if as_json else _told, held_again=held)
         care = care_for_copies(archive, settings) if audit else {}
     if as_json:
         print_json({**report.as_json(), **care})

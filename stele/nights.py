@@ -13,14 +13,20 @@ from pipeline.preservation.replicate import replicate
 from stele.preservation_commands import audit_budget
 from stele.settings import Settings
 from stele.wiring import agreement_names, choose_agreement, ingest_function
+from storage.copies import CopyState
 
 __all__ = ["agreements", "care_for_copies", "night"]
 
 
-def night(archive: Archive, settings: Settings, watch: Watch = unwatched) -> NightReport:
+def night(
+    archive: Archive, settings: Settings, watch: Watch = unwatched, *, held_again: bool = False
+) -> NightReport:
     """One night as the workspace configures it. Raises AgreementError, OSError, StoreUnavailable."""
     wanted = settings.night
-    limits = NightLimits(wanted.quiet_seconds, wanted.max_hours * 3600, wanted.most_of_one, wanted.weights)
+    limits = NightLimits(
+        quiet=wanted.quiet_seconds, max_seconds=wanted.max_hours * 3600, most_of_one=wanted.most_of_one,
+        held_again=held_again, weights=wanted.weights,
+    )  # fmt: skip
     return run_night(
         archive, settings.place(settings.dropbox), limits, ingest_function(settings),
         agreements(settings), watch,
@@ -47,7 +53,7 @@ def care_for_copies(archive: Archive, settings: Settings) -> dict[str, int]:
     for done in replicate(archive):
         counts["copies made" if done.made else "copies not made"] += 1
     for seen in audit(archive, audit_budget(settings)):
-        state = str(seen.state)
-        counts["damaged" if state == "missing" else state] = counts.get(state, 0) + 1
+        name = "damaged" if seen.state is CopyState.MISSING else str(seen.state)
+        counts[name] = counts.get(name, 0) + 1
     write_journal(archive)
     return counts

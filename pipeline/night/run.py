@@ -6,15 +6,15 @@ import json
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from packages.package_file import timestamp
 from packages.paths import printable
-from pipeline.agreement import Agreement
+from pipeline.agreement import Agreement, AgreementError
 from pipeline.context import Outcome, Progress, Result, no_progress
-from pipeline.ingest import Archive
+from pipeline.ingest import Archive, failed
 from pipeline.night.deliveries import Delivery, find_deliveries
 from pipeline.night.fairness import in_fair_order
 
@@ -40,6 +40,7 @@ class NightLimits:
     quiet: float = 120.0  # seconds without change after which a delivery counts as whole
     max_seconds: float = 8 * 3600.0  # no delivery is begun after these
     most_of_one: int = 0
+    held_again: bool = False  # also what was held, because policy or agreement has changed
     weights: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -105,13 +106,14 @@ def run_night(
     whole, arriving = find_deliveries(dropbox, quiet=limits.quiet, now=time.time())
     catalogue.begin_night(report.night, report.started)
     report.found, report.arriving = len(whole), len(arriving)
-    done = catalogue.dealt_with([one.fingerprint for one in whole], RETRIED)
+    retried = (*RETRIED, str(Outcome.HELD)) if limits.held_again else RETRIED
+    done = catalogue.dealt_with([one.fingerprint for one in whole], retried)
     report.known = len(done)
     todo = [one for one in whole if one.fingerprint not in done]
     for delivery in in_fair_order(todo, limits.weights, most_of_one=limits.most_of_one):
         if time.monotonic() - began > limits.max_seconds:
             break
-        if not _claim(archive, delivery):
+        if not _claim(archive, delivery, retried):
             report.elsewhere += 1
             continue
         watch(delivery, None)
@@ -125,17 +127,20 @@ def run_night(
     return report
 
 
-def _claim(archive: Archive, delivery: Delivery) -> bool:
+def _claim(archive: Archive, delivery: Delivery, retried: Collection[str]) -> bool:
     return archive.catalogue.claim_delivery(
         delivery.fingerprint, printable(str(delivery.path)), delivery.agency,
-        timestamp(archive.clock()), retry=RETRIED,
+        timestamp(archive.clock()), retry=retried,
     )  # fmt: skip
 
 
 def _take_in(
     archive: Archive, delivery: Delivery, ingest: Ingest, agreement_for: ChooseAgreement
 ) -> Result:
-    result = ingest(delivery.path, agreement_for(delivery.agency), archive, no_progress)
+    try:
+        result = ingest(delivery.path, agreement_for(delivery.agency), archive, no_progress)
+    except AgreementError as error:  # one agency's mistake must not cost the others their night
+        result = failed(delivery.path, agreement_for(""), archive, error)
     reason = result.reason or "; ".join(_first_errors(result))
     archive.catalogue.finish_delivery(
         delivery.fingerprint, str(result.outcome), result.aip, timestamp(archive.clock()), reason

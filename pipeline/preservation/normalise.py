@@ -6,6 +6,7 @@ file with a derivation link to its source and an event that says by what and how
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
@@ -163,6 +164,7 @@ def _normalise_one(archive: Archive, aip: str, *, person: str, reason: str) -> N
                 batch = entries[at : at + _BATCH]
                 place = folder / f"{name}-{at}"
                 failed += _convert(archive.tools, reader, batch, converter, place, target, derived)
+                shutil.rmtree(place, ignore_errors=True)  # the originals of one batch at a time
         if not derived:
             return Normalised(aip, "", (), tuple(failed))
         change = Change(reason, person, representation=target, name=_free_name(reader), derived=derived)

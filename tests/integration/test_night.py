@@ -87,6 +87,33 @@ def test_what_failed_is_tried_again(archive: Archive, home: Path) -> None:
     assert [row.attempts for row in archive.catalogue.deliveries()] == [2]
 
 
+def test_what_was_held_comes_again_when_asked(archive: Archive, home: Path) -> None:
+    """Not by itself; after the agreement has changed, by one word."""
+    settings = load_settings(home)
+    agreed = choose_agreement(settings, None)
+    _bag(home / "dropbox/a/sip", b"Founder CEB 3.0" + bytes(200))
+    assert _night(archive, home).outcomes == {"held": 1}
+    assert _night(archive, home).outcomes == {}
+    formats = agreed.formats.model_copy(update={"accepted": ("local/ceb",)})
+    changed = agreed.model_copy(update={"formats": formats})
+    again = NightLimits(quiet=0, held_again=True)
+    report = run_night(archive, home / "dropbox", again, ingest, lambda _: changed)
+    assert report.outcomes == {"stored": 1}
+
+
+def test_a_broken_agreement_costs_only_its_agency(home: Path) -> None:
+    """The agency's deliveries fail with that reason, and are tried again; the others are stored."""
+    (home / "agreements/bad.toml").write_text("agency = 3")
+    for agency in ("bad", "good"):
+        _bag(home / "dropbox" / agency / "sip", agency.encode())
+    said, _ = _nightly(home).communicate(timeout=120)
+    report = json.loads(said)
+    assert report["agencies"] == {"bad": {"failed": 1}, "good": {"stored": 1}}
+    (home / "agreements/bad.toml").unlink()
+    said, _ = _nightly(home).communicate(timeout=120)
+    assert json.loads(said)["outcomes"] == {"stored": 1}
+
+
 def test_time_is_up(archive: Archive, home: Path) -> None:
     """What was not begun is left and said, and comes the next night."""
     _fill(home / "dropbox", agencies=1, each=3)
