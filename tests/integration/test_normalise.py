@@ -130,6 +130,27 @@ def test_images_without_loss(name: str, tmp_path: Path) -> None:
     )
 
 
+def test_several_images_in_one_file(tmp_path: Path) -> None:
+    """Every page and every frame comes along and is compared; JPEG 2000 cannot hold them and is refused."""
+    pages = [
+        _picture(),
+        _picture().rotate(90, expand=True).resize((300, 200)),
+        _picture().convert("L").convert("RGB"),
+    ]
+    pages[0].save(tmp_path / "scan.tif", save_all=True, append_images=pages[1:])
+    pages[0].save(tmp_path / "moving.gif", save_all=True, append_images=pages[1:], duration=100)
+    sources = [tmp_path / "scan.tif", tmp_path / "moving.gif"]
+    for one in _convert("image-tiff", *sources, folder=tmp_path / "tiff"):
+        assert one.result is not None, one.problems
+        assert one.compared[0] == "3 images = 3 images"
+        with Image.open(one.result) as image:
+            assert image.n_frames == 3
+    assert "the times between them are not kept" in one.compared
+    for one in _convert("image-jp2", *sources, folder=tmp_path / "jp2"):
+        assert one.result is None
+        assert "3 images in it, 1 in the result" in one.problems[0]
+
+
 def test_images_to_look_at(tmp_path: Path) -> None:
     """JPEG of a size for a screen, the same picture."""
     images = _images(tmp_path)

@@ -86,7 +86,8 @@ class ImageByVips:
 
     def _command(self, source: Path, result: Path) -> list[str]:
         if self._lossless:
-            return ["vips", "copy", str(source), f"{result}[{self._options}]"]
+            every = "[n=-1]" if self._suffix == ".tif" and _frames(source) > 1 else ""
+            return ["vips", "copy", f"{source}{every}", f"{result}[{self._options}]"]
         size = ["--size", "down", "--height", str(_ACCESS_SIDE)]
         target = f"{result}[{self._options},background=255]"
         return [
@@ -106,12 +107,36 @@ class ImageByVips:
             warnings.simplefilter("ignore")
             if one.width * one.height > _MOST_PIXELS:
                 return (), "too large to be compared here"
-            frames = getattr(one, "n_frames", 1)
-            if self._lossless and frames != getattr(two, "n_frames", 1):
-                return (), f"{frames} images in it, {getattr(two, 'n_frames', 1)} in the result"
-            if self._lossless:
-                return _equal(one, two)
-            return _similar(one, two)
+            if not self._lossless:
+                return _similar(one, two)
+            frames, now = getattr(one, "n_frames", 1), getattr(two, "n_frames", 1)
+            if frames != now:
+                return (), f"{frames} images in it, {now} in the result"
+            return _every_equal(one, two, frames)
+
+
+def _frames(path: Path) -> int:
+    """How many images are in a file; 1 where Pillow cannot say."""
+    try:
+        with Image.open(path) as image:
+            return int(getattr(image, "n_frames", 1))
+    except Exception:  # Pillow raises many kinds for what it cannot read
+        return 1
+
+
+def _every_equal(one: Image.Image, two: Image.Image, frames: int) -> tuple[tuple[str, ...], str]:
+    said: tuple[str, ...] = ()
+    for frame in range(frames):
+        one.seek(frame)
+        two.seek(frame)
+        said, problem = _equal(one, two)
+        if problem:
+            return (), f"image {frame + 1} of {frames}: {problem}" if frames > 1 else problem
+    if frames > 1:
+        said = (f"{frames} images = {frames} images", *said)
+        if one.info.get("duration"):
+            said += ("the times between them are not kept",)
+    return said, ""
 
 
 def _equal(one: Image.Image, two: Image.Image) -> tuple[tuple[str, ...], str]:
