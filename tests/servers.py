@@ -201,11 +201,19 @@ class Ceph:
                 pid = int(pid_file.read_text())
                 os.kill(pid, 15)
                 for _ in range(200):
-                    if not Path(f"/proc/{pid}").exists():
+                    if _gone(pid):
                         break
                     time.sleep(0.1)
                 else:
                     os.kill(pid, 9)
+
+
+def _gone(pid: int) -> bool:
+    """Whether a process has ended; one whose parent never asks stays as a zombie."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return True
 
 
 def client_of(server: Server) -> Any:
