@@ -90,6 +90,9 @@ def add_representation(
         EventType.MESSAGE_DIGEST, "SHA-512 of every byte taken in", note=f"{screening.files} files"
     )
     examine_files(worklist, context)
+    infected = [p for p in context.findings.all() if p.code == "VIRUS-FOUND"]
+    if infected:  # what else the policy holds an archivist decides about, and adds this very moment
+        raise RepresentationRefused(f"a virus was found in {infected[0].path}: {infected[0].found}")
     representation = identify_representation(package, name)
     events = name_files(worklist, package, name, context) + unsound_events(worklist, context)
     events += tuple(_derivation(path, how, worklist, package, context) for path, how in derived.items())

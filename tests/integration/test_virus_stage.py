@@ -16,6 +16,8 @@ import pytest
 from requirements import unavailable
 
 from pipeline.ingest import Archive, ingest
+from pipeline.preservation.added_representation import RepresentationRefused
+from pipeline.preservation.update import Change, update_aip
 from pipeline.virus.clamd import Clamd
 
 _EICAR = (r"X5O!P%@AP[4\PZX54(P^)7CC)7}$EICAR-" + "STANDARD-ANTIVIRUS-TEST-FILE!$H+H*").encode()
@@ -69,6 +71,20 @@ def test_an_infected_package_is_held(address: str, archive: Archive, agreement, 
     assert (found.path, "Eicar" in found.found) == ("data/b.zip", True)
     assert not list(archive.catalogue.aips())
     assert (sip / "data/b.zip").is_file()
+
+
+def test_no_virus_comes_in_by_the_back_door(
+    address: str, archive: Archive, agreement, make_bag, tmp_path: Path
+) -> None:
+    """A representation added later is scanned too; the AIP stays at its version."""
+    scanned = _with(archive, Clamd(address, file_limit=1 << 20))
+    aip = str(ingest(make_bag({"a.txt": b"a"}), agreement, scanned).aip)
+    folder = tmp_path / "added"
+    folder.mkdir()
+    (folder / "x.com").write_bytes(_EICAR)
+    with pytest.raises(RepresentationRefused, match="virus"):
+        update_aip(aip, Change("more", "B. Archivist", representation=folder), scanned)
+    assert archive.catalogue.aip(aip).version == "v1"
 
 
 def test_a_clean_package_says_so(address: str, archive: Archive, agreement, make_bag) -> None:
