@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from pipeline.context import Result
 from pipeline.night import Delivery
-from stele.nights import care_for_copies, night
+from stele.nights import care_for_copies, night, tell
 from stele.settings import load_settings
 from stele.wiring import build_archive
 
@@ -59,6 +59,9 @@ async def nightly(request: NightRequest) -> dict[str, Any]:
     """Take in what agencies left, then look after the copies; the report is an artifact."""
     report = take_in(request)
     copies = care(request) if request.care else {}
+    unsent = tell({**report, **copies}, load_settings(request.home))
+    if unsent:
+        get_run_logger().warning(unsent)
     await create_markdown_artifact(_as_markdown(report, copies), key="night", description="The night")  # type: ignore[misc]
     return {**report, **copies}
 

@@ -30,8 +30,8 @@ def nightly(
     Safe to run several times and on several machines at once. Exit 3 when something failed on our
     side, 1 when something was rejected or held.
     """
-    from stele.nights import care_for_copies, night
-    from stele.screen import print_json
+    from stele.nights import care_for_copies, night, tell
+    from stele.screen import ERR, print_json
     from stele.workspace import opened_with_settings
     from storage.scratch import sweep_scratch
 
@@ -39,6 +39,9 @@ def nightly(
         sweep_scratch(archive.work)
         report = night(archive, settings, _quietly if as_json else _told, held_again=held)
         care = care_for_copies(archive, settings) if audit else {}
+        unsent = tell({**report.as_json(), **care}, settings)
+    if unsent:
+        ERR.print(unsent, markup=False, soft_wrap=True)
     if as_json:
         print_json({**report.as_json(), **care})
     else:

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import http.client
+import json
+import urllib.request
 from collections.abc import Callable
+from typing import Any
+from urllib.parse import urlsplit
 
 from pipeline.agreement import Agreement
 from pipeline.ingest import Archive
@@ -15,7 +20,9 @@ from stele.settings import Settings
 from stele.wiring import agreement_names, choose_agreement, ingest_function
 from storage.copies import CopyState
 
-__all__ = ["agreements", "care_for_copies", "night"]
+__all__ = ["agreements", "care_for_copies", "night", "tell"]
+
+_PATIENCE = 20.0  # seconds for a webhook
 
 
 def night(
@@ -57,3 +64,20 @@ def care_for_copies(archive: Archive, settings: Settings) -> dict[str, int]:
         counts[name] = counts.get(name, 0) + 1
     write_journal(archive)
     return counts
+
+
+def tell(summary: dict[str, Any], settings: Settings) -> str:
+    """Send the report of a night where the workspace says; why it could not be sent, or nothing.
+
+    A morning without the message must not look like one without the night: that is in the catalogue.
+    """
+    address = settings.night.webhook
+    if not address:
+        return ""
+    body = json.dumps(summary, ensure_ascii=False).encode()
+    request = urllib.request.Request(address, body, {"Content-Type": "application/json"})
+    try:
+        with urllib.request.urlopen(request, timeout=_PATIENCE):
+            return ""
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        return f"the report could not be sent to {urlsplit(address).hostname}: {error}"

@@ -131,6 +131,9 @@ class NightSettings(_Part):
     max_hours: float = Field(default=8.0, gt=0, description="No delivery is begun after these.")
     most_of_one: int = Field(default=0, ge=0, description="Deliveries of one agency a night; 0 = any.")
     weights: dict[str, float] = Field(default_factory=dict, description="Shares of agencies; default 1.")
+    webhook: str = Field(
+        default="", pattern=r"^(https?://\S+)?$", description="Where the report is sent (POST, JSON)."
+    )
     every_hours: float = Field(
         default=24.0, gt=0, description="Doctor warns when the last night is longer ago than this and 2 h."
     )

@@ -8,7 +8,9 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,7 @@ import pytest
 from pipeline.ingest import Archive, ingest
 from pipeline.night import NightLimits, run_night
 from pipeline.store_check import verify_archive
+from stele.nights import tell
 from stele.settings import load_settings
 from stele.wiring import build_archive, choose_agreement
 from stele.workspace import make_workspace
@@ -112,6 +115,32 @@ def test_a_broken_agreement_costs_only_its_agency(home: Path) -> None:
     (home / "agreements/bad.toml").unlink()
     said, _ = _nightly(home).communicate(timeout=120)
     assert json.loads(said)["outcomes"] == {"stored": 1}
+
+
+def test_the_report_is_sent(home: Path) -> None:
+    """As JSON by POST; a receiver that is away is said, and costs the night nothing."""
+    received: list[dict[str, object]] = []
+
+    class Receiver(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            received.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Receiver)
+    thread = threading.Thread(target=server.handle_request)
+    thread.start()
+    settings = load_settings(home)
+    address = f"http://127.0.0.1:{server.server_port}/hook"
+    sending = settings.model_copy(update={"night": settings.night.model_copy(update={"webhook": address})})
+    assert tell({"outcomes": {"stored": 1}}, sending) == ""
+    thread.join(10)
+    server.server_close()
+    assert received == [{"outcomes": {"stored": 1}}]
+    assert "127.0.0.1" in tell({}, sending)
 
 
 def test_time_is_up(archive: Archive, home: Path) -> None:
