@@ -60,6 +60,8 @@ class Archive:
     tools: Toolbox
     clock: Clock = utc_now
     sidecar_limit: int = 1000
+    run: str = ""
+    """Where what is done now can be watched: the id of an orchestrator's run."""
 
     @property
     def repositories(self) -> tuple[OcflRepository, ...]:
@@ -141,6 +143,8 @@ def _record(run: _Run, result: Result, agreement: Agreement, archive: Archive) -
         aip=result.aip,
         now=timestamp(result.finished),
         report=json.dumps(result.as_json()),
+        agency=agreement.agency.name,
+        run=archive.run,
     )
 
 

@@ -10,7 +10,7 @@ from pipeline.context import IngestContext
 from pipeline.store import StoredAip
 from pipeline.stored_record import StoredRecord, read_stored_record
 from pipeline.worklist import Worklist
-from storage.catalogue import AipRow, Catalogue, EventRow, FormatCount
+from storage.catalogue import AipRow, Catalogue, EventRow, FileRow, FormatCount
 
 __all__ = ["register"]
 
@@ -27,6 +27,7 @@ def register(stored: StoredAip, catalogue: Catalogue, context: IngestContext) ->
         stores=stored.stores,
         formats=record.formats,
         events=record.events,
+        files=record.files(),
         owed=stored.owed,
         message=f"Ingest of {context.subject_name}",
     )
@@ -56,7 +57,13 @@ def _of_this_run(stored: StoredAip, context: IngestContext) -> StoredRecord:
             EventRow(e.id, e.type.label, timestamp(e.time), e.outcome.label, e.detail, e.note)
             for e in context.events
         ),
+        lambda: _files(stored.planned.worklist),
     )
+
+
+def _files(worklist: Worklist) -> Iterator[FileRow]:
+    for file in worklist.package_files():
+        yield FileRow(file.original, file.size, file.format.puid or "unknown", file.sha512)
 
 
 def _format_counts(worklist: Worklist) -> Iterator[FormatCount]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections import defaultdict
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import BinaryIO
@@ -19,7 +20,7 @@ from packages.identifiers import PackageId
 from packages.package_file import pages_and_seconds
 from packages.premis.reading import iter_events, iter_files
 from pipeline.errors import PipelineError
-from storage.catalogue import AipRow, EventRow, FormatCount
+from storage.catalogue import AipRow, EventRow, FileRow, FormatCount
 from storage.ocfl.inventory import Inventory, InventoryEntry
 from storage.ocfl.objects import OcflRepository
 
@@ -39,6 +40,8 @@ class StoredRecord:
     aip: AipRow
     formats: tuple[FormatCount, ...]
     events: tuple[EventRow, ...]
+    files: Callable[[], Iterator[FileRow]]
+    """Read one by one when they are asked for: there may be a million."""
 
 
 def read_stored_record(repository: OcflRepository, object_id: str) -> StoredRecord:
@@ -82,7 +85,14 @@ class _Reader:
             )
         except (KeyError, TypeError, ValueError, etree.XMLSyntaxError) as error:
             raise ForeignObject(f"{self._object_id} is no AIP of Stele's: {error!r}") from error
-        return StoredRecord(row, formats, tuple(sorted(events, key=lambda event: (event.time, event.id))))
+        in_order = tuple(sorted(events, key=lambda event: (event.time, event.id)))
+        return StoredRecord(row, formats, in_order, lambda: self._files(of_representations))
+
+    def _files(self, documents: list[str]) -> Iterator[FileRow]:
+        for premis in documents:
+            with self._open(premis) as stream:
+                for file in iter_files(stream):
+                    yield FileRow(file.original, file.size, file.format.puid or "unknown", file.sha512)
 
     def _open(self, logical: str) -> AbstractContextManager[BinaryIO]:
         entry: InventoryEntry = self._entries[logical]

@@ -70,6 +70,7 @@ def _write(archive: Archive, record: StoredRecord, versions: list[VersionRow]) -
         stores=(),
         formats=record.formats,
         events=record.events,
+        files=record.files(),
         message=versions[-1].message,
         version_created=versions[-1].created,
     )

@@ -381,6 +381,7 @@ class _Update:
             stores=held,
             formats=record.formats,
             events=record.events,
+            files=record.files(),
             owed=owed,
             message=version.message,
             version_created=version.created,

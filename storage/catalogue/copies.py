@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
-from sqlalchemy import func, insert, or_, select
+from sqlalchemy import insert, or_, select
 from sqlalchemy import update as sql_update
 
 from storage.catalogue.database import Database
-from storage.catalogue.rows import AuditRow, CopyRow, DueCopy
-from storage.catalogue.tables import AIP, AUDIT, COPY
+from storage.catalogue.rows import AuditRow, CopyRow, CopyTallyRow, DueCopy
+from storage.catalogue.tables import AIP, AUDIT, COPY, COPY_TALLY
+from storage.catalogue.tallies import recounted_copies
 
 
 class CopyRecords(Database):
@@ -40,7 +42,7 @@ class CopyRecords(Database):
         if copy.looked or copy.verified:
             values["looked"] = copy.looked or copy.verified
         key = (COPY.c.aip == copy.aip) & (COPY.c.store == copy.store)
-        with self._transaction() as connection:
+        with self._transaction() as connection, recounted_copies(connection, copy.aip):
             if connection.execute(sql_update(COPY).where(key).values(values)).rowcount == 0:
                 fresh = {"aip": copy.aip, "store": copy.store, "verified": copy.verified}
                 connection.execute(insert(COPY).values({**values, **fresh}))
@@ -61,14 +63,26 @@ class CopyRecords(Database):
 
     def count_copies(self, store: str) -> dict[str, int]:
         """How many copies of a store are in which state."""
-        query = (
-            select(COPY.c.state, func.count())
-            .join(AIP, AIP.c.id == COPY.c.aip)
-            .where(COPY.c.store == store, AIP.c.state == "kept")
-            .group_by(COPY.c.state)
-        )
+        counts: Counter[str] = Counter()
+        for row in self.copy_tallies():
+            if row.store == store:
+                counts[row.state] += row.copies
+        return dict(counts)
+
+    def copy_tallies(self) -> tuple[CopyTallyRow, ...]:
+        """How many copies each store holds in which state, by the day they were last verified."""
+        query = select(COPY_TALLY).where(COPY_TALLY.c.copies > 0)
+        query = query.order_by(COPY_TALLY.c.store, COPY_TALLY.c.state, COPY_TALLY.c.day)
         with self._transaction() as connection:
-            return {state: int(number) for state, number in connection.execute(query)}
+            return tuple(CopyTallyRow(**row._mapping) for row in connection.execute(query))
+
+    def copies_in_state(self, store: str, state: str, *, limit: int, after: str = "") -> list[CopyRow]:
+        """Copies of kept AIPs, in the order of their AIPs' identifiers."""
+        query = select(COPY).join(AIP, AIP.c.id == COPY.c.aip)
+        query = query.where(COPY.c.store == store, COPY.c.state == state, COPY.c.aip > after)
+        query = query.where(AIP.c.state == "kept").order_by(COPY.c.aip).limit(limit)
+        with self._transaction() as connection:
+            return [CopyRow(**row._mapping) for row in connection.execute(query)]
 
     def due(self, store: str, *, limit: int, before: str) -> list[DueCopy]:
         """The copies of a store that were looked at longest ago, before ``before``.

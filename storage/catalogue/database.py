@@ -15,7 +15,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from storage.errors import StoreRefused, StoreUnavailable
 
-_HEAD = "0004"
+_HEAD = "0005"
 
 
 class Database:

@@ -9,10 +9,10 @@ from sqlalchemy import Connection, delete, func, insert, select
 from sqlalchemy import update as sql_update
 
 from storage.catalogue.database import Database
-from storage.catalogue.rows import AipRow, EventRow, FormatCount, VersionRow
-from storage.catalogue.tables import AIP, COPY, EVENT, FORMAT, VERSION
-
-_KEPT = AIP.c.state == "kept"
+from storage.catalogue.files import put_files
+from storage.catalogue.rows import AipRow, EventRow, FileRow, FormatCount, TallyRow, VersionRow
+from storage.catalogue.tables import AIP, COPY, EVENT, FORMAT, TALLY, VERSION
+from storage.catalogue.tallies import recounted
 
 
 class Holdings(Database):
@@ -25,6 +25,7 @@ class Holdings(Database):
         stores: Sequence[str],
         formats: Iterable[FormatCount],
         events: Iterable[EventRow],
+        files: Iterable[FileRow],
         owed: Iterable[tuple[str, str]] = (),
         message: str = "",
         version_created: str = "",
@@ -35,7 +36,8 @@ class Holdings(Database):
         ``stores`` hold a copy verified at ``verified`` (default: when it was created), ``owed``
         are stores that do not, each with the reason. Events after the ingest are left alone.
         """
-        with self._transaction() as connection:
+        formats = list(formats)
+        with self._transaction() as connection, recounted(connection, aip.id):
             ours = (EVENT.c.aip == aip.id) & (EVENT.c.store == "")
             connection.execute(delete(EVENT).where(ours))
             for table in (FORMAT, COPY):
@@ -54,6 +56,7 @@ class Holdings(Database):
             ):
                 if rows:
                     connection.execute(insert(table), rows)
+            put_files(connection, aip, [row.puid for row in formats], files)
 
     def aip(self, aip_id: str) -> AipRow | None:
         """One AIP by its URN."""
@@ -70,12 +73,12 @@ class Holdings(Database):
 
     def set_state(self, aip_id: str, state: str) -> None:
         """``kept``, ``removing`` (approved, on its way out) or ``removed``."""
-        with self._transaction() as connection:
+        with self._transaction() as connection, recounted(connection, aip_id):
             connection.execute(sql_update(AIP).where(AIP.c.id == aip_id).values(state=state))
 
     def add_tombstone(self, aip: AipRow) -> None:
         """The record of an AIP that is not there any more."""
-        with self._transaction() as connection:
+        with self._transaction() as connection, recounted(connection, aip.id):
             _put_aip(connection, aip)
 
     def versions(self, aip_id: str) -> tuple[VersionRow, ...]:
@@ -108,7 +111,7 @@ class Holdings(Database):
     def move_format(self, aip_id: str, before: str, to: FormatCount) -> None:
         """Count the files of ``to`` under its format and no longer under ``before``."""
         mine = FORMAT.c.aip == aip_id
-        with self._transaction() as connection:
+        with self._transaction() as connection, recounted(connection, aip_id):
             less = {"files": FORMAT.c.files - to.files, "bytes": FORMAT.c.bytes - to.bytes}
             connection.execute(sql_update(FORMAT).where(mine, FORMAT.c.puid == before).values(less))
             connection.execute(delete(FORMAT).where(mine, FORMAT.c.puid == before, FORMAT.c.files <= 0))
@@ -117,26 +120,26 @@ class Holdings(Database):
             if connection.execute(there).rowcount == 0:
                 connection.execute(insert(FORMAT).values({"aip": aip_id, **asdict(to)}))
 
+    def tallies(self, kind: str) -> tuple[TallyRow, ...]:
+        """The sums of a kind (``month``, ``agency``, ``format``), by name."""
+        columns = [column for column in TALLY.c if column.name != "kind"]
+        query = select(*columns).where(TALLY.c.kind == kind, TALLY.c.aips > 0).order_by(TALLY.c.name)
+        with self._transaction() as connection:
+            return tuple(TallyRow(**row._mapping) for row in connection.execute(query))
+
     def all_formats(self) -> tuple[tuple[FormatCount, int], ...]:
         """Every format in the archive, most bytes first, each with the number of AIPs that hold it."""
-        added = ("files", "bytes", "not_valid", "pages", "seconds")
-        sums = [func.sum(FORMAT.c[name]).label(name) for name in added]
-        query = (
-            select(
-                FORMAT.c.puid,
-                func.min(FORMAT.c.name).label("name"),
-                func.max(FORMAT.c.mime).label("mime"),
-                *sums,
-                func.count().label("aips"),
+        rows = sorted(self.tallies("format"), key=lambda row: (-row.bytes, row.name))
+        return tuple(
+            (
+                FormatCount(
+                    row.name, row.label, row.files, row.bytes, row.not_valid, row.mime, row.pages,
+                    row.seconds,
+                ),
+                row.aips,
             )
-            .join(AIP, AIP.c.id == FORMAT.c.aip)
-            .where(AIP.c.state == "kept")
-            .group_by(FORMAT.c.puid)
-            .order_by(func.sum(FORMAT.c.bytes).desc(), FORMAT.c.puid)
-        )
-        with self._transaction() as connection:
-            rows = [dict(row._mapping) for row in connection.execute(query)]
-        return tuple((FormatCount(**row), aips) for row in rows for aips in (row.pop("aips"),))
+            for row in rows
+        )  # fmt: skip
 
     def with_format(self, puids: Sequence[str]) -> tuple[str, ...]:
         """The kept AIPs that hold files of any of these formats."""
@@ -186,14 +189,12 @@ class Holdings(Database):
 
     def totals(self) -> tuple[int, int, int]:
         """AIPs, files, bytes kept."""
-        query = select(
-            func.count(),
-            func.coalesce(func.sum(AIP.c.files), 0),
-            func.coalesce(func.sum(AIP.c.bytes), 0),
-        ).where(_KEPT)
-        with self._transaction() as connection:
-            count, file_count, size = connection.execute(query).one()
-        return int(count), int(file_count), int(size)
+        months = self.tallies("month")
+        return (
+            sum(row.aips for row in months),
+            sum(row.files for row in months),
+            sum(row.bytes for row in months),
+        )
 
 
 def _put_aip(connection: Connection, aip: AipRow) -> None:

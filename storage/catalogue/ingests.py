@@ -84,12 +84,15 @@ class IngestRecords(Database):
         aip: str | None,
         now: str,
         report: str,
+        agency: str = "",
+        run: str = "",
     ) -> None:
         """Record how it ended, also where it never began because nothing could be made of it.
 
-        ``report`` is the JSON of the result.
+        ``report`` is the JSON of the result; ``run`` is where it could be watched.
         """
         end = {"outcome": outcome, "aip": aip, "finished": now, "report": report}
+        end |= {"agency": agency, "run": run}
         with self._transaction() as connection:
             known = connection.execute(
                 sql_update(INGEST).where(INGEST.c.id == ingest_id).values(subject=subject, **end)

@@ -10,6 +10,7 @@ from sqlalchemy import delete, insert, select
 from storage.catalogue.database import Database
 from storage.catalogue.rows import HoldRow, RemovalRow
 from storage.catalogue.tables import COPY, HOLD, REMOVAL
+from storage.catalogue.tallies import recounted_copies
 
 
 class Removals(Database):
@@ -57,5 +58,5 @@ class Removals(Database):
 
     def forget_copies(self, aip_id: str) -> None:
         """The AIP has no copies any more; its record stays."""
-        with self._transaction() as connection:
+        with self._transaction() as connection, recounted_copies(connection, aip_id):
             connection.execute(delete(COPY).where(COPY.c.aip == aip_id))

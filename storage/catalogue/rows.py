@@ -5,17 +5,24 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 __all__ = [
+    "AccountRow",
     "AipRow",
     "AuditRow",
     "CopyRow",
+    "CopyTallyRow",
+    "DecisionRow",
     "DeliveryRow",
     "DueCopy",
     "EventRow",
+    "FileRow",
     "FormatCount",
     "HoldRow",
     "IngestRow",
     "NightRow",
+    "ProgressRow",
     "RemovalRow",
+    "SubmissionRow",
+    "TallyRow",
     "VersionRow",
 ]
 
@@ -90,6 +97,99 @@ class IngestRow:
     started: str
     finished: str | None
     report: str
+    agency: str = ""
+    run: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FileRow:
+    """One content file of an AIP. ``path`` as the agency named it, ``sha512`` hexadecimal."""
+
+    path: str
+    size: int
+    puid: str
+    sha512: str
+
+
+@dataclass(frozen=True, slots=True)
+class TallyRow:
+    """Sums over the AIPs that are kept: of a month, an agency, a format."""
+
+    name: str
+    label: str
+    mime: str
+    aips: int
+    files: int
+    bytes: int
+    not_valid: int
+    pages: int
+    seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class CopyTallyRow:
+    """How many copies a store holds in a state that were last verified on a day (empty = never)."""
+
+    store: str
+    state: str
+    day: str
+    copies: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class SubmissionRow:
+    """A submission in a list: an ingest without its report."""
+
+    id: str
+    subject: str
+    agreement: str
+    agency: str
+    outcome: str
+    aip: str | None
+    started: str
+    finished: str | None
+    run: str
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionRow:
+    """What a person said about a held submission; ``found`` is the JSON of what was known then."""
+
+    id: int
+    ingest: str
+    verdict: str
+    person: str
+    reason: str
+    time: str
+    found: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProgressRow:
+    """How far a running ingest is. Totals are 0 and ``seconds_left`` is -1 while they are unknown."""
+
+    id: str
+    subject: str
+    stage: str
+    files: int
+    bytes: int
+    total_files: int
+    total_bytes: int
+    seconds_left: int
+    owner: str
+    started: str
+    updated: str
+
+
+@dataclass(frozen=True, slots=True)
+class AccountRow:
+    """Somebody who may sign in to the dashboard; ``password`` is a salted hash."""
+
+    name: str
+    role: str
+    password: str
+    created: str
 
 
 @dataclass(frozen=True, slots=True)

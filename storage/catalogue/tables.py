@@ -9,6 +9,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     String,
     Table,
@@ -38,6 +39,8 @@ INGEST = Table(
     Column("started", String(32), nullable=False),
     Column("finished", String(32)),
     Column("report", Text, nullable=False),
+    Column("agency", Text, nullable=False, server_default=""),
+    Column("run", Text, nullable=False, server_default=""),  # where it can be watched: a flow run's id
 )
 DELIVERY = Table(
     "delivery",
@@ -154,7 +157,101 @@ REMOVAL = Table(
     Column("approved_by", Text, nullable=False, server_default=""),
     Column("removed", String(32), nullable=False, server_default=""),
 )
+CATALOGUED = Table(
+    "catalogued",
+    METADATA,
+    Column("number", Integer, primary_key=True, autoincrement=True),  # short, in the order they came
+    Column("aip", String(45), ForeignKey("aip.id"), nullable=False, unique=True),
+)
+FILE = Table(
+    "file",
+    METADATA,
+    Column("number", Integer, ForeignKey("catalogued.number"), primary_key=True, autoincrement=False),
+    Column("position", Integer, primary_key=True, autoincrement=False),
+    Column("path", Text, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("puid", String(32), nullable=False),
+    Column("sha512", LargeBinary(64), nullable=False),
+    Column("digest_key", BigInteger, nullable=False),  # its first eight bytes: a small index
+    sqlite_with_rowid=False,
+)
+SEARCH = Table(
+    "search_text",  # its index, FTS5 or GIN, is made by the migration
+    METADATA,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("number", Integer, ForeignKey("catalogued.number"), nullable=False, index=True),
+    Column("words", Text, nullable=False),
+)
+TALLY = Table(
+    "tally",  # sums over the AIPs that are kept, so that no page has to add up a million rows
+    METADATA,
+    Column("kind", String(8), primary_key=True),  # month, agency, format
+    Column("name", String(512), primary_key=True),
+    Column("label", Text, nullable=False),
+    Column("mime", Text, nullable=False),
+    Column("aips", BigInteger, nullable=False),
+    Column("files", BigInteger, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    Column("not_valid", BigInteger, nullable=False),
+    Column("pages", BigInteger, nullable=False),
+    Column("seconds", BigInteger, nullable=False),
+)
+COPY_TALLY = Table(
+    "copy_tally",  # the same for copies, by the day they were last verified
+    METADATA,
+    Column("store", String(64), primary_key=True),
+    Column("state", String(16), primary_key=True),
+    Column("day", String(10), primary_key=True),  # "" = never
+    Column("copies", BigInteger, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+)
+DECISION = Table(
+    "decision",
+    METADATA,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("ingest", String(40), nullable=False, index=True),
+    Column("verdict", String(16), nullable=False),
+    Column("person", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("time", String(32), nullable=False),
+    Column("found", Text, nullable=False),  # JSON: what was known when it was made
+)
+PROGRESS = Table(
+    "progress",
+    METADATA,
+    Column("id", String(40), primary_key=True),
+    Column("subject", Text, nullable=False),
+    Column("stage", String(32), nullable=False),
+    Column("files", BigInteger, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    Column("total_files", BigInteger, nullable=False),  # 0 = not known yet
+    Column("total_bytes", BigInteger, nullable=False),
+    Column("seconds_left", Integer, nullable=False),  # of this stage; -1 = not known
+    Column("owner", Text, nullable=False),
+    Column("started", String(32), nullable=False),
+    Column("updated", String(32), nullable=False),
+)
+ACCOUNT = Table(
+    "account",
+    METADATA,
+    Column("name", String(64), primary_key=True),
+    Column("role", String(16), nullable=False),
+    Column("password", Text, nullable=False),  # a salted hash
+    Column("created", String(32), nullable=False),
+)
+LOGIN = Table(
+    "login",
+    METADATA,
+    Column("token", String(64), primary_key=True),  # SHA-256 of what the browser holds
+    Column("account", String(64), nullable=False, index=True),
+    Column("expires", String(32), nullable=False),
+)
 Index("ix_aip_agency", AIP.c.agency)
+Index("ix_copy_state", COPY.c.store, COPY.c.state)
+Index("ix_file_digest", FILE.c.digest_key)
+Index("ix_ingest_agency", INGEST.c.agency, INGEST.c.outcome)
+Index("ix_ingest_aip", INGEST.c.aip)
+Index("ix_ingest_finished", INGEST.c.finished)
 Index("ix_copy_due", COPY.c.store, COPY.c.looked)
 Index("ix_event_journaled", EVENT.c.journaled, sqlite_where=EVENT.c.journaled == false())
 Index("ix_ingest_outcome", INGEST.c.outcome)

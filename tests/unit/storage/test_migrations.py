@@ -28,6 +28,8 @@ def test_the_tables_are_what_migrations_make(tmp_path: Path) -> None:
     catalogue.close()
     engine = create_engine(url)
     with engine.connect() as connection:
-        differences = compare_metadata(MigrationContext.configure(connection), METADATA)
+        # The full-text index is no table of ours: its own tables are SQLite's business.
+        ours = {"include_name": lambda name, *_: not str(name).startswith("search_index")}
+        differences = compare_metadata(MigrationContext.configure(connection, opts=ours), METADATA)
     engine.dispose()
     assert differences == []

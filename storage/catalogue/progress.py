@@ -1,0 +1,38 @@
+"""How far running ingests are: written every few seconds by who works, read by who watches."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from sqlalchemy import delete, insert, select
+from sqlalchemy import update as sql_update
+
+from storage.catalogue.ingests import IngestRecords
+from storage.catalogue.rows import ProgressRow
+from storage.catalogue.tables import PROGRESS
+
+
+class ProgressRecords(IngestRecords):
+    """One row a running ingest."""
+
+    def put_progress(self, row: ProgressRow) -> None:
+        """So far it is now."""
+        values = asdict(row)
+        with self._transaction() as connection:
+            mine = sql_update(PROGRESS).where(PROGRESS.c.id == row.id)
+            if connection.execute(mine.values(values)).rowcount == 0:
+                connection.execute(insert(PROGRESS).values(values))
+
+    def end_progress(self, progress_id: str) -> None:
+        """It has ended."""
+        with self._transaction() as connection:
+            connection.execute(delete(PROGRESS).where(PROGRESS.c.id == progress_id))
+
+    def running(self, now: str) -> list[ProgressRow]:
+        """What runs now, the longest first; the traces of processes that died are removed."""
+        with self._transaction() as connection:
+            rows = connection.execute(select(PROGRESS).order_by(PROGRESS.c.started)).all()
+            dead = [row.id for row in rows if not self._alive(row, now)]
+            if dead:
+                connection.execute(delete(PROGRESS).where(PROGRESS.c.id.in_(dead)))
+        return [ProgressRow(**row._mapping) for row in rows if row.id not in dead]
