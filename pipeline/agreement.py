@@ -60,6 +60,12 @@ class Formats(_Part):
     virus_scan: Literal["optional", "required"] = Field(
         default="optional", description="“required”: a package that was not scanned whole is held."
     )
+    unidentified_limit: float = Field(
+        default=100,
+        ge=0,
+        le=100,
+        description="Percentage of files without a known format above which an archivist decides.",
+    )
     preferred: str = Field(default="", description="What to send instead, for the report.")
 
 
@@ -95,6 +101,12 @@ class Agreement(_Part):
     retention: Retention = Retention()
     rights: Rights = Rights()
     required_copies: int = Field(default=1, ge=1, description="Verified copies before custody.")
+    review: str = Field(
+        default="", description="Why an archivist looks at every package before it is stored; empty = no."
+    )
+    two_people: bool = Field(
+        default=False, description="A held package is accepted only when two people say so."
+    )
     opaque_paths: bool = Field(
         default=False, description="Hide file names in storage keys (they leak titles)."
     )

@@ -125,10 +125,16 @@ class IngestContext:
         outcome: EventOutcome = EventOutcome.SUCCESS,
         objects: tuple[str, ...] = (),
         agent: Agent | None = None,
+        people: tuple[str, ...] = (),
     ) -> Event:
-        """Record that something happened just now; no ``objects`` means the whole submission."""
+        """Record that something happened just now; no ``objects`` means the whole submission.
+
+        ``people`` are the names of those who authorised it.
+        """
         who = agent or self.software.agent
-        self.agents[who.id] = who
+        authorizers = [Agent(f"person-{name}", name, AgentType.PERSON, "") for name in people]
+        for one in (who, *authorizers):
+            self.agents[one.id] = one
         number = str(len(self.events))
         event = Event(
             id=str(uuid.uuid5(uuid.UUID(self.run), number)),
@@ -137,7 +143,10 @@ class IngestContext:
             detail=detail,
             outcome=outcome,
             note=note,
-            agents=((who.id, AgentRole.EXECUTING_PROGRAM),),
+            agents=(
+                *((one.id, AgentRole.AUTHORIZER) for one in authorizers),
+                (who.id, AgentRole.EXECUTING_PROGRAM),
+            ),
             objects=objects,
         )
         self.events.append(event)
@@ -175,6 +184,8 @@ class Result:
     finished: datetime
     reason: str = ""
     receipt: str | None = None
+    holds: tuple[str, ...] = ()
+    """Everything an archivist must decide about; ``reason`` says the first of it."""
 
     def as_json(self) -> dict[str, object]:
         """Stable keys; see ``docs/reference/command-line.md``."""
@@ -192,4 +203,5 @@ class Result:
             "finished": timestamp(self.finished),
             "reason": self.reason,
             "receipt": self.receipt,
+            "holds": list(self.holds),
         }

@@ -27,6 +27,7 @@ from pipeline.context import (
     no_progress,
     utc_now,
 )
+from pipeline.decisions import apply_decisions
 from pipeline.describe import describe
 from pipeline.errors import DamagedArchive, PipelineError, WorkAreaUnusable
 from pipeline.examine import examine
@@ -165,15 +166,16 @@ def _run(context: IngestContext, archive: Archive, run: _Run, stack: ExitStack) 
         timestamp(context.clock()),
     )
     known = catalogue.aip(urn)
-    if known is not None and known.state != "kept":
-        context.add(problem("AGREE-REMOVED", found=known.state))
-        return _result(context, run, Outcome.HELD, verified)
-    if known is not None:
+    if known is not None and known.state == "kept":
         _require_held(urn, archive.stores)
         return _result(context, run, Outcome.DUPLICATE, verified, aip=urn, version=known.version)
+    if known is not None:
+        context.add(problem("AGREE-REMOVED", found=known.state))
+        context.hold(f"the archive has removed these records before ({known.state})")
     with run.stage("examine"):
         examined = examine(verified, context)
-    if context.rejected:  # a format the agreement refuses
+    apply_decisions(context, catalogue.decisions(str(submission.ingest_id)))
+    if context.rejected:  # a format the agreement refuses, or an archivist
         return _result(context, run, Outcome.REJECTED, verified)
     if context.holds:
         return _result(context, run, Outcome.HELD, verified)
@@ -287,6 +289,7 @@ def _result(
         agreement=context.agreement.name,
         finished=context.clock(),
         reason="; ".join(context.holds[:20]) if outcome is Outcome.HELD else "",
+        holds=tuple(context.holds) if outcome is Outcome.HELD else (),
     )
 
 

@@ -11,6 +11,7 @@ import typer
 from stele import (
     __version__,
     format_commands,
+    hold_commands,
     night_command,
     preservation_commands,
     removal_commands,
@@ -34,6 +35,7 @@ store_app = typer.Typer(no_args_is_help=True, help="The archival storage.")
 app.add_typer(aip_app, name="aip")
 app.add_typer(store_app, name="store")
 app.add_typer(format_commands.formats_app, name="formats")
+app.add_typer(hold_commands.hold_app, name="hold")
 preservation_commands.register(app, store_app)
 removal_commands.register(aip_app)
 update_command.register(aip_app)

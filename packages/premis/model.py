@@ -73,6 +73,7 @@ class AgentRole(Term):
 
     EXECUTING_PROGRAM = "executing program", "exe"
     IMPLEMENTER = "implementer", "imp"
+    AUTHORIZER = "authorizer", "aut"
 
 
 class RightsBasis(Term):

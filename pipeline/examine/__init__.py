@@ -73,6 +73,7 @@ def examine_files(worklist: Worklist, context: IngestContext) -> None:
         worklist.set_soundness(soundness.check(files))
         context.progress("examine", sum(size for *_, size, _ in batch), len(batch))
     _identification_event(worklist, context)
+    _review(worklist, context)
     virus.close()
     soundness.close(worklist)
 
@@ -89,6 +90,21 @@ def _identification_event(worklist: Worklist, context: IngestContext) -> None:
         note="; ".join(filter(None, (_summary(worklist.format_totals()), identifier.second))),
         agent=agent,
     )
+
+
+def _review(worklist: Worklist, context: IngestContext) -> None:
+    """What the agreement leaves to an archivist about the package as a whole."""
+    agreed = context.agreement
+    if agreed.review:
+        context.add(problem("AGREE-REVIEW", found=agreed.review))
+        context.hold(agreed.review)
+    totals = {puid: files for puid, _, files, *_ in worklist.format_totals()}
+    share = 100 * totals.get("unknown", 0) / max(sum(totals.values()), 1)
+    if share > agreed.formats.unidentified_limit:
+        context.hold(
+            f"{totals['unknown']} of {sum(totals.values())} files have no known format: more than the "
+            f"{agreed.formats.unidentified_limit:g} % of agreement “{agreed.name}”"
+        )
 
 
 def _judge(file: ExaminedFile, context: IngestContext) -> None:

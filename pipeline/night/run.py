@@ -20,8 +20,8 @@ from pipeline.night.fairness import in_fair_order
 
 __all__ = ["NightLimits", "NightReport", "Watch", "run_night", "unwatched"]
 
-RETRIED = (str(Outcome.FAILED),)
-"""Outcomes after which a delivery is taken again: what is our fault."""
+RETRIED = (str(Outcome.FAILED), "decided")
+"""Outcomes after which a delivery is taken again: what is our fault, and what somebody decided."""
 _SLOWEST = 5
 Ingest = Callable[[Path, Agreement, Archive, Progress], Result]
 ChooseAgreement = Callable[[str], Agreement]

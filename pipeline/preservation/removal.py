@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import unicodedata
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from packages.package_file import timestamp
 from packages.premis import EventOutcome, EventType
+from pipeline.decisions import same_person
 from pipeline.errors import PipelineError, UnknownPackage
 from pipeline.ingest import Archive
 from pipeline.presence import require_present
@@ -22,6 +22,7 @@ __all__ = [
     "approve_removal",
     "lift_hold",
     "place_hold",
+    "refuse_removal",
     "request_removal",
     "restore_hold",
     "restore_tombstone",
@@ -86,6 +87,17 @@ def request_removal(archive: Archive, aip: str, *, reason: str, person: str) -> 
     return request
 
 
+def refuse_removal(archive: Archive, aip: str, *, person: str, reason: str) -> None:
+    """A request is turned down, which is recorded. Raises UnknownPackage, RemovalRefused."""
+    _known(archive, aip)
+    request = archive.catalogue.removal(aip)
+    if request is None or request.removed or request.approved_by:
+        raise RemovalRefused(f"no request to remove {aip} is open")
+    text = f"removal refused by {_said(person, 'name')}: {_said(reason, 'reason')}"
+    _tell(archive, aip, EventType.DELETION, text, outcome=EventOutcome.FAILURE)
+    archive.catalogue.withdraw_removal(aip)
+
+
 def approve_removal(archive: Archive, aip: str, *, person: str) -> Removed:
     """The second person agrees, and the AIP is removed from every store.
 
@@ -98,7 +110,7 @@ def approve_removal(archive: Archive, aip: str, *, person: str) -> Removed:
     request = archive.catalogue.removal(aip)
     if request is None or request.removed:
         raise RemovalRefused(f"nobody asked for the removal of {aip}")
-    if _same_person(_said(person, "name"), request.requested_by):
+    if same_person(_said(person, "name"), request.requested_by):
         raise RemovalRefused(f"{person} asked for this removal; another person must approve it")
     _refuse_protected(archive, row)  # also when it is gone on with: a hold may have come since
     for store in archive.stores:
@@ -167,12 +179,6 @@ def restore_hold(archive: Archive, row: EventRow) -> None:
         archive.catalogue.set_hold(HoldRow(**record["hold"]))
     elif "aip" in record:
         archive.catalogue.lift_hold(record["aip"])
-
-
-def _same_person(one: str, other: str) -> bool:
-    """Names are compared as people read them: case, width and spaces make no second person."""
-    names = (" ".join(unicodedata.normalize("NFKC", name).casefold().split()) for name in (one, other))
-    return len(set(names)) == 1
 
 
 def _known(archive: Archive, aip: str) -> AipRow:
