@@ -75,6 +75,7 @@ class _Run:
     """What is known of a run, however it ends: the submission's id and the seconds per stage."""
 
     ingest_id: IngestId
+    place_id: IngestId
     stages: dict[str, float] = field(default_factory=dict)
     started: float = field(default_factory=time.perf_counter)
 
@@ -98,11 +99,10 @@ def failed(subject: Path, agreement: Agreement, archive: Archive, error: Excepti
 
 def _begin(subject: Path, agreement: Agreement) -> _Run:
     """Until the submission says what it is, its place stands for it."""
-    return _Run(
-        IngestId.derive(
-            agreement=agreement.name, external_identifier=str(subject.absolute()), content_digest=""
-        )
+    place = IngestId.derive(
+        agreement=agreement.name, external_identifier=str(subject.absolute()), content_digest=""
     )
+    return _Run(place, place)
 
 
 def ingest(
@@ -146,6 +146,7 @@ def _record(run: _Run, result: Result, agreement: Agreement, archive: Archive) -
         report=json.dumps(result.as_json()),
         agency=agreement.agency.name,
         run=archive.run,
+        instead_of=str(run.place_id),
     )
 
 

@@ -10,6 +10,7 @@ import typer
 
 from stele import (
     __version__,
+    dashboard_commands,
     format_commands,
     hold_commands,
     night_command,
@@ -40,6 +41,7 @@ preservation_commands.register(app, store_app)
 removal_commands.register(aip_app)
 update_command.register(aip_app)
 night_command.register(app)
+dashboard_commands.register(app)
 
 # A store that gives no bytes says nothing about what is kept in it: our side failed.
 _VERIFY_EXIT = {"intact": 0, "unreadable": EXIT_FAILED}

@@ -7,6 +7,7 @@ import re
 import tomllib
 from pathlib import Path
 from typing import Annotated, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import (
     BaseModel,
@@ -40,6 +41,9 @@ class _StoreSettings(_Part):
         default="required", description="“Stored” is said only when every required store holds a copy."
     )
     paused: bool = Field(default=False, description="Left out of audits.")
+    capacity: int = Field(
+        default=0, ge=0, description="Bytes it may hold, where only the provider knows; 0 = ask the disk."
+    )
 
 
 class FilesStoreSettings(_StoreSettings):
@@ -139,6 +143,19 @@ class NightSettings(_Part):
     )
 
 
+class DashboardSettings(_Part):
+    """The storage dashboard."""
+
+    host: str = Field(
+        default="127.0.0.1", description="Where it listens; beyond loopback it needs accounts."
+    )
+    port: int = Field(default=4280, ge=0, le=65535)
+    names: tuple[str, ...] = Field(
+        default=(), description="Names it is reached by, for instance archive.example.org."
+    )
+    https: bool = Field(default=False, description="A proxy before it speaks HTTPS.")
+
+
 class ValidateSettings(_Part):
     """Which tools look whether files are sound."""
 
@@ -159,6 +176,9 @@ class Settings(BaseSettings):
     )
 
     home: Path = Field(description="The workspace.")
+    archive_name: str = Field(default="Stele", description="What the dashboard calls the archive.")
+    time_zone: str = Field(default="UTC", description="For instance Europe/Berlin: schedules, pages.")
+    dips: Path = Field(default=Path("dips"), description="Where the Prefect UI puts DIPs.")
     damaged: Path = Field(default=Path("damaged"), description="Where repairs put the bad bytes.")
     catalogue: str = Field(default="", description="SQLAlchemy URL; empty = catalogue.sqlite here.")
     work: Path = Field(default=Path("work"), description="Scratch; best on the store's file system.")
@@ -172,6 +192,7 @@ class Settings(BaseSettings):
     validate_files: ValidateSettings = Field(default=ValidateSettings(), alias="validate")
     virus: VirusSettings = VirusSettings()
     night: NightSettings = NightSettings()
+    dashboard: DashboardSettings = DashboardSettings()
     normalise_after_ingest: bool = Field(
         default=False, description="Make the policy's preservation copies right after each ingest."
     )
@@ -180,6 +201,15 @@ class Settings(BaseSettings):
     sidecar_max_files: int = Field(
         default=1000, ge=0, description="Largest package that also gets an Archivematica METS."
     )
+
+    @field_validator("time_zone")
+    @classmethod
+    def _a_zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError) as error:
+            raise ValueError(f"“{value}” is no time zone; write it like Europe/Berlin") from error
+        return value
 
     @model_validator(mode="after")
     def _stores_make_sense(self) -> Settings:

@@ -160,6 +160,16 @@ class Holdings(Database):
         with self._transaction() as connection:
             return tuple(EventRow(**row._mapping) for row in connection.execute(query))
 
+    def store_events(self, limit: int) -> list[tuple[str, EventRow]]:
+        """(AIP, event) of the last damage and repairs in any store, newest first."""
+        columns = [column for column in EVENT.c if column.name != "journaled"]
+        bad = (EVENT.c.type == "recovery") | (EVENT.c.outcome == "failure")
+        query = select(*columns).where(EVENT.c.store != "", bad)
+        query = query.order_by(EVENT.c.time.desc()).limit(limit)
+        with self._transaction() as connection:
+            rows = [dict(row._mapping) for row in connection.execute(query)]
+        return [(row.pop("aip"), EventRow(**row)) for row in rows]
+
     def add_events(self, aip_id: str, events: Iterable[EventRow], *, journaled: bool = False) -> None:
         """Record what happened after the ingest; ``journaled`` says that storage knows it too."""
         rows = [{"aip": aip_id, "journaled": journaled, **asdict(row)} for row in events]

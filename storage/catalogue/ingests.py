@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import insert, select
+from sqlalchemy import delete, insert, select
 from sqlalchemy import update as sql_update
 from sqlalchemy.exc import IntegrityError
 
@@ -86,14 +86,18 @@ class IngestRecords(Database):
         report: str,
         agency: str = "",
         run: str = "",
+        instead_of: str = "",
     ) -> None:
         """Record how it ended, also where it never began because nothing could be made of it.
 
-        ``report`` is the JSON of the result; ``run`` is where it could be watched.
+        ``report`` is the JSON of the result; ``run`` is where it could be watched. ``instead_of``
+        is under which number the same submission failed before it could say what it is.
         """
         end = {"outcome": outcome, "aip": aip, "finished": now, "report": report}
         end |= {"agency": agency, "run": run}
         with self._transaction() as connection:
+            if instead_of and instead_of != ingest_id:
+                connection.execute(delete(INGEST).where(INGEST.c.id == instead_of))
             known = connection.execute(
                 sql_update(INGEST).where(INGEST.c.id == ingest_id).values(subject=subject, **end)
             )

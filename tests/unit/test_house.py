@@ -5,7 +5,7 @@ from importlib.metadata import packages_distributions
 from pathlib import Path
 
 _ROOT = Path(__file__).parent.parent.parent
-_FOLDERS = ("schemas", "packages", "storage", "pipeline", "flows", "stele")
+_FOLDERS = ("schemas", "packages", "storage", "pipeline", "flows", "dashboard", "stele")
 
 
 def test_no_other_distribution_owns_our_names() -> None:

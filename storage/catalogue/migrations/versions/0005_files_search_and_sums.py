@@ -28,6 +28,8 @@ def _ingests() -> None:
     op.create_index("ix_ingest_aip", "ingest", ["aip"])
     op.create_index("ix_ingest_finished", "ingest", ["finished"])
     op.create_index("ix_copy_state", "copy", ["store", "state"])
+    wrong = sa.text("store != '' AND (type = 'recovery' OR outcome = 'failure')")
+    op.create_index("ix_event_wrong", "event", ["time"], sqlite_where=wrong, postgresql_where=wrong)
 
 
 def _files() -> None:
@@ -166,6 +168,7 @@ def downgrade() -> None:
     for table in ("file", "catalogued"):
         op.drop_table(table)
     op.drop_index("ix_copy_state", "copy")
+    op.drop_index("ix_event_wrong", "event")
     for name in ("agency", "aip", "finished"):
         op.drop_index(f"ix_ingest_{name}", "ingest")
     with op.batch_alter_table("ingest") as batch:

@@ -1,0 +1,36 @@
+"""One agency: what is kept of it, what it sent lately, what it must mend."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dashboard.sources import Sources
+from storage.catalogue import AipRow, Search, SubmissionRow, TallyRow
+
+__all__ = ["AgencyPage", "agency_page"]
+
+
+@dataclass(frozen=True, slots=True)
+class AgencyPage:
+    """An agency by the name its agreement gives."""
+
+    name: str
+    sums: TallyRow | None
+    latest: tuple[AipRow, ...]
+    submissions: tuple[SubmissionRow, ...]
+    open: tuple[SubmissionRow, ...]
+    """Rejected, held and failed ones."""
+
+
+def agency_page(sources: Sources, name: str) -> AgencyPage | None:
+    """Ask for it; None for a name nobody has heard of."""
+    catalogue = sources.catalogue
+    sums = next((row for row in catalogue.tallies("agency") if row.name == name), None)
+    submissions = tuple(catalogue.submissions(agency=name, limit=20))
+    if sums is None and not submissions:
+        return None
+    return AgencyPage(
+        name, sums, tuple(row for _, row in catalogue.search(Search(agency=name), limit=10)),
+        submissions,
+        tuple(catalogue.submissions(("rejected", "held", "failed"), agency=name, limit=20)),
+    )  # fmt: skip

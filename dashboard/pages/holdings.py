@@ -1,0 +1,47 @@
+"""Holdings: how much is kept, how it grew, whose it is, in which formats."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dashboard.charts import Chart, area
+from dashboard.sources import Sources
+from pipeline.formats.report import FormatLine, format_report
+from storage.catalogue import TallyRow
+
+__all__ = ["HoldingsPage", "holdings_page"]
+
+_RISKS = {"high": 0, "medium": 1, "low": 2}
+_SHOWN = 200
+
+
+@dataclass(frozen=True, slots=True)
+class HoldingsPage:
+    """Sums over everything that is kept."""
+
+    aips: int
+    files: int
+    bytes: int
+    growth: Chart
+    months: tuple[TallyRow, ...]
+    agencies: tuple[TallyRow, ...]
+    formats: tuple[FormatLine, ...]
+    more_formats: int
+
+
+def holdings_page(sources: Sources) -> HoldingsPage:
+    """Ask for it."""
+    catalogue = sources.catalogue
+    months = catalogue.tallies("month")
+    total, points = 0, []
+    for month in months:
+        total += month.bytes
+        points.append((month.name, total))
+    formats = sorted(
+        format_report(catalogue, sources.policy), key=lambda line: (_RISKS[line.risk], -line.bytes)
+    )
+    agencies = sorted(catalogue.tallies("agency"), key=lambda row: (-row.bytes, row.name))
+    return HoldingsPage(
+        *catalogue.totals(), area(points), months[-24:][::-1], tuple(agencies), tuple(formats[:_SHOWN]),
+        max(len(formats) - _SHOWN, 0),
+    )  # fmt: skip

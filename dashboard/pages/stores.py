@@ -1,0 +1,168 @@
+"""Stores and copies: where every AIP is, how long ago it was looked at, how much room is left."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+
+from dashboard.charts import Chart, bars
+from dashboard.sources import Sources, StoreFacts
+from storage.catalogue import AipRow, AuditRow, CopyRow, CopyTallyRow, EventRow
+
+__all__ = ["CopiesPage", "StoreLine", "StoresPage", "copies_page", "store_lines", "stores_page"]
+
+_BAD = ("damaged", "missing", "unreadable")
+_PAGE = 200
+_AGES = ((7, "≤ 7"), (30, "8–30"), (60, "31–60"), (90, "61–90"), (180, "91–180"), (365, "181–365"))
+_DAYS_OF_TREND = 90
+
+
+@dataclass(frozen=True, slots=True)
+class StoreLine:
+    """One store. Bytes count content; ``days_left`` is None where nobody can say."""
+
+    name: str
+    kind: str
+    place: str
+    role: str
+    audited: bool
+    copies: int
+    verified: int
+    states: tuple[tuple[str, int], ...]
+    """Everything that is not verified, by state."""
+    lacking: int
+    """AIPs of which the store was never given a copy, not even an owed one."""
+    bytes: int
+    total: int | None
+    free: int | None
+    days_left: int | None
+    overdue: int
+    ages: Chart
+
+    @property
+    def damaged(self) -> int:
+        """Copies that are not what they must be, or could not be read."""
+        return sum(number for state, number in self.states if state in _BAD)
+
+    @property
+    def owed(self) -> int:
+        """Copies that are still to be made."""
+        return self.lacking + sum(number for state, number in self.states if state == "owed")
+
+    @property
+    def nearly_full(self) -> bool:
+        """Less than a tenth free, or less than ninety days at the pace of the last ninety."""
+        scarce = self.total is not None and self.free is not None and self.free < self.total / 10
+        return scarce or (self.days_left is not None and self.days_left < _DAYS_OF_TREND)
+
+
+@dataclass(frozen=True, slots=True)
+class StoresPage:
+    """All stores, the last audits, the last damage and repairs."""
+
+    stores: tuple[StoreLine, ...]
+    audits: tuple[AuditRow, ...]
+    events: tuple[tuple[str, EventRow], ...]
+    ttl_days: int
+
+
+def stores_page(sources: Sources) -> StoresPage:
+    """Ask for it."""
+    catalogue = sources.catalogue
+    return StoresPage(
+        store_lines(sources),
+        tuple(catalogue.audits(10)),
+        tuple(catalogue.store_events(20)),
+        sources.ttl_days,
+    )
+
+
+def store_lines(sources: Sources) -> tuple[StoreLine, ...]:
+    """Every configured store."""
+    tallies = sources.catalogue.copy_tallies()
+    kept, *_ = sources.catalogue.totals()
+    growth = _growth(sources)
+    today = sources.clock().date()
+    return tuple(
+        _line(facts, [t for t in tallies if t.store == facts.name], kept, growth, today, sources.ttl_days)
+        for facts in sources.stores
+    )
+
+
+def _line(
+    facts: StoreFacts,
+    tallies: Sequence[CopyTallyRow],
+    kept: int,
+    growth: float,
+    today: date,
+    ttl_days: int,
+) -> StoreLine:
+    states: Counter[str] = Counter()
+    for tally in tallies:
+        states[tally.state] += tally.copies
+    space = facts.space()
+    held = sum(t.bytes for t in tallies if t.state not in ("owed", "missing"))
+    last_good_day = (today - timedelta(days=ttl_days)).isoformat()
+    overdue = sum(t.copies for t in tallies if t.state == "verified" and t.day < last_good_day)
+    return StoreLine(
+        name=facts.name, kind=facts.kind, place=facts.place, role=facts.role, audited=facts.audited,
+        copies=sum(number for state, number in states.items() if state not in ("owed", "missing")),
+        verified=states["verified"],
+        states=tuple(sorted((s, n) for s, n in states.items() if s != "verified" and n)),
+        lacking=max(kept - sum(states.values()), 0), bytes=held, total=space.total, free=space.free,
+        days_left=int(space.free / growth) if space.free is not None and growth > 0 else None,
+        overdue=overdue if facts.audited else 0, ages=_ages(tallies, today, ttl_days),
+    )  # fmt: skip
+
+
+def _growth(sources: Sources) -> float:
+    """Bytes a day over the last months, from the months' sums; 0 where nothing came."""
+    now = sources.clock()
+    begin = now - timedelta(days=_DAYS_OF_TREND)
+    recent = [m for m in sources.catalogue.tallies("month") if m.name >= f"{begin:%Y-%m}"]
+    if not recent:
+        return 0.0
+    first = datetime.fromisoformat(f"{recent[0].name}-01").replace(tzinfo=UTC)
+    return sum(month.bytes for month in recent) / max((now - first).days, 30)
+
+
+def _ages(tallies: Sequence[CopyTallyRow], today: date, ttl_days: int) -> Chart:
+    """How many days ago copies were last seen whole."""
+    counts: Counter[str] = Counter()
+    for tally in tallies:
+        if tally.state != "owed":
+            counts[_age(tally.day, today)] += tally.copies
+    points = [
+        (label, counts[label], "late" if days > ttl_days and counts[label] else "") for days, label in _AGES
+    ]
+    points.append(("> 365", counts["> 365"], "late"))
+    points.append(("–", counts["–"], "late"))
+    return bars(points)
+
+
+def _age(day: str, today: date) -> str:
+    if not day:
+        return "–"
+    age = (today - date.fromisoformat(day)).days
+    return next((label for days, label in _AGES if age <= days), "> 365")
+
+
+@dataclass(frozen=True, slots=True)
+class CopiesPage:
+    """Copies of one store in one state, with the AIPs they belong to."""
+
+    store: str
+    state: str
+    copies: tuple[tuple[AipRow, CopyRow], ...]
+    following: str
+    """Where the next page begins; empty on the last."""
+
+
+def copies_page(sources: Sources, store: str, state: str, after: str) -> CopiesPage:
+    """Ask for one page of them."""
+    catalogue = sources.catalogue
+    rows = catalogue.copies_in_state(store, state, limit=_PAGE + 1, after=after)
+    pairs = [(aip, row) for row in rows[:_PAGE] if (aip := catalogue.aip(row.aip)) is not None]
+    return CopiesPage(store, state, tuple(pairs), rows[_PAGE - 1].aip if len(rows) > _PAGE else "")

@@ -1,0 +1,112 @@
+"""Submissions: how each ended, why, and whose turn it is."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from dashboard.sources import Sources
+from pipeline.decisions import Verdict
+from storage.catalogue import AipRow, DecisionRow, RemovalRow, SubmissionRow
+
+__all__ = [
+    "OUTCOMES",
+    "RemovalsPage",
+    "SubmissionPage",
+    "SubmissionsPage",
+    "removals_page",
+    "submission_page",
+    "submissions_page",
+]
+
+OUTCOMES = ("stored", "duplicate", "rejected", "held", "failed", "running")
+_PAGE = 100
+_PROBLEMS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class SubmissionsPage:
+    """A page of submissions."""
+
+    outcome: str
+    agency: str
+    since: str
+    rows: tuple[SubmissionRow, ...]
+    skip: int
+    following: int
+    outcomes: tuple[str, ...] = OUTCOMES
+
+
+def submissions_page(
+    sources: Sources, *, outcome: str, agency: str, since: str, skip: int
+) -> SubmissionsPage:
+    """Ask for it."""
+    rows = sources.catalogue.submissions(
+        [outcome] if outcome else (), agency=agency, since=since, limit=_PAGE + 1, skip=skip
+    )
+    following = skip + _PAGE if len(rows) > _PAGE else 0
+    return SubmissionsPage(outcome, agency, since, tuple(rows[:_PAGE]), skip, following)
+
+
+@dataclass(frozen=True, slots=True)
+class SubmissionPage:
+    """One submission with its whole report; ``problems`` are the first of ``problem_count``."""
+
+    row: SubmissionRow
+    problems: tuple[dict[str, Any], ...]
+    problem_count: int
+    reason: str
+    holds: tuple[str, ...]
+    decisions: tuple[DecisionRow, ...]
+    forms: tuple[tuple[str, str], ...]
+    """(verdict, link to the form filled in so) while it waits for a decision and a server is there."""
+    run: str
+    stages: tuple[tuple[str, float], ...]
+
+
+def submission_page(sources: Sources, number: str) -> SubmissionPage | None:
+    """Ask for it; None where there is none."""
+    whole = sources.catalogue.ingest(number)
+    if whole is None:
+        return None
+    report = json.loads(whole.report or "{}")
+    problems = report.get("problems", [])
+    orchestration = sources.orchestration
+    forms = []
+    if whole.outcome == "held":
+        for verdict in Verdict:
+            link = orchestration.form("decide", held=number, verdict=str(verdict))
+            forms += [(str(verdict), link)] if link else []
+    row = SubmissionRow(
+        whole.id, whole.subject, whole.agreement, whole.agency, whole.outcome, whole.aip, whole.started,
+        whole.finished, whole.run,
+    )  # fmt: skip
+    return SubmissionPage(
+        row, tuple(problems[:_PROBLEMS]), len(problems), report.get("reason", ""),
+        tuple(report.get("holds", ())), sources.catalogue.decisions(number), tuple(forms),
+        orchestration.run(whole.run), tuple(report.get("stages", {}).items()),
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class RemovalsPage:
+    """Removals: asked for, or carried out."""
+
+    waiting: tuple[tuple[RemovalRow, AipRow, str], ...]
+    done: tuple[tuple[RemovalRow, AipRow], ...]
+
+
+def removals_page(sources: Sources) -> RemovalsPage:
+    """Ask for it."""
+    waiting, done = [], []
+    for removal in sources.catalogue.removals():
+        aip = sources.catalogue.aip(removal.aip)
+        if aip is None:
+            continue
+        if removal.removed:
+            done.append((removal, aip))
+        else:
+            form = sources.orchestration.form("decide", held=removal.aip, verdict="accept")
+            waiting.append((removal, aip, form))
+    return RemovalsPage(tuple(waiting), tuple(reversed(done[-100:])))
