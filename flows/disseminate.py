@@ -2,39 +2,43 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import shutil
 
 from prefect import flow, task
-from pydantic import BaseModel, ConfigDict, Field
+from prefect.artifacts import create_markdown_artifact
+from prefect.cache_policies import NO_CACHE
 
+from flows.reports import dashboard_link, plain
+from flows.requests import DipRequest
+from flows.workspace import opened, shown_progress
 from packages.identifiers import PackageId
+from pipeline.disseminate import Disseminated
 from pipeline.disseminate import disseminate as build
-from stele.settings import load_settings
-from stele.wiring import build_archive
 
 
-class DipRequest(BaseModel):
-    """Which AIP, and where the DIP goes, as the form in the Prefect UI shows it."""
-
-    model_config = ConfigDict(frozen=True)
-
-    home: Path = Field(description="The Stele workspace.")
-    aip: str = Field(description="urn:uuid:…, uuid-… or the bare UUID.")
-    folder: Path = Field(description="The DIP is written below this folder.")
-
-
-@task(name="build DIP", retries=2, retry_delay_seconds=10)
-def build_dip(request: DipRequest) -> str:
-    """Build one DIP and answer with its folder."""
-    archive = build_archive(load_settings(request.home))
-    try:
-        made = build(PackageId.parse(request.aip), archive, request.folder)
-    finally:
-        archive.catalogue.close()
-    return str(made.folder)
+@task(name="build DIP", retries=2, retry_delay_seconds=10, cache_policy=NO_CACHE)
+def build_dip(request: DipRequest) -> tuple[Disseminated, str]:
+    """Build one DIP in the workspace's folder for them; an earlier one of the same AIP gives way."""
+    with opened() as (archive, settings):
+        package, folder = PackageId.parse(request.aip.strip()), settings.place(settings.dips)
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(folder / f"dip-{package.uuid}", ignore_errors=True)
+        watch = shown_progress(f"DIP of {package.urn}")
+        made = build(
+            package, archive, folder, access_copies=request.access_copies,
+            progress=lambda size: watch("dip", size, 1),
+        )  # fmt: skip
+        return made, f"{dashboard_link(settings)}/aips/{package.uuid}"
 
 
-@flow(name="disseminate")
+@flow(name="build-dip", flow_run_name="DIP of {request.aip}")
 async def disseminate(request: DipRequest) -> str:
-    """Build a DIP for the reading room."""
-    return build_dip(request)
+    """Build a package for the reading room: the content, its METS, its provenance, a page to open."""
+    made, page = build_dip(request)
+    lines = [
+        f"{made.files:,} files, {made.bytes:,} bytes in `{made.folder}`.",
+        f"[Download it from the AIP's page]({page}).",
+        *(f"- no access copy of {plain(line)}" for line in made.failed[:50]),
+    ]
+    await create_markdown_artifact("\n\n".join(lines), key="dip", description="The DIP")  # type: ignore[misc]
+    return str(made.folder)

@@ -6,53 +6,60 @@ from pathlib import Path
 from typing import Any
 
 from prefect import flow, get_run_logger, task
-from pydantic import BaseModel, ConfigDict, Field
+from prefect.artifacts import create_markdown_artifact
+from prefect.cache_policies import NO_CACHE
 
-from pipeline.context import Outcome, Result
-from stele.settings import load_settings
-from stele.wiring import build_archive, choose_agreement, ingest_function
-
-
-class IngestRequest(BaseModel):
-    """What to ingest, as the form in the Prefect UI shows it."""
-
-    model_config = ConfigDict(frozen=True)
-
-    home: Path = Field(description="The Stele workspace.")
-    paths: tuple[Path, ...] = Field(min_length=1, description="Bags: folders, zip, tar, tar.gz.")
-    agreement: str | None = Field(default=None, description="Agreement; empty = the default one.")
+from flows.reports import results_markdown
+from flows.requests import IngestRequest
+from flows.workspace import OutsideDropBox, below_drop_box, opened, shown_progress
+from pipeline.context import Outcome
+from pipeline.errors import PipelineError
+from stele.nights import agreements
+from stele.wiring import choose_agreement, ingest_function
 
 
-class IngestFailed(RuntimeError):
+class IngestFailed(PipelineError):
     """Our side failed; worth another try."""
 
 
-@task(name="ingest one submission", task_run_name="{path}", retries=2, retry_delay_seconds=10)
-def ingest_one(request: IngestRequest, path: Path) -> dict[str, Any]:
+@task(
+    name="ingest one submission", task_run_name="{delivery}", retries=2, retry_delay_seconds=10,
+    cache_policy=NO_CACHE,
+)  # fmt: skip
+def ingest_one(delivery: str, agreement: str) -> dict[str, Any]:
     """One submission through all stages. Raises IngestFailed only for what retrying can cure."""
-    settings = load_settings(request.home)
-    archive = build_archive(settings)
-    try:
-        agreed = choose_agreement(settings, request.agreement)
-        result: Result = ingest_function(settings)(path, agreed, archive)
-    finally:
-        archive.catalogue.close()
+    with opened() as (archive, settings):
+        path = below_drop_box(delivery, settings)
+        if agreement:
+            agreed = choose_agreement(settings, agreement)
+        else:
+            agreed = agreements(settings)(Path(delivery).parts[0])
+        result = ingest_function(settings)(path, agreed, archive, shown_progress(delivery))
     if result.outcome is Outcome.FAILED:
         raise IngestFailed(result.reason)
     return result.as_json()
 
 
-@flow(name="ingest")
+@flow(name="ingest", flow_run_name="ingest {request.deliveries[0]}")
 async def ingest(request: IngestRequest) -> list[dict[str, Any]]:
-    """Ingest submissions one after the other; one that fails does not stop the rest."""
+    """Take in deliveries that lie in the drop box, one after the other; a failed one stops no other.
+
+    Each ends as stored, duplicate, rejected, held or failed; the report is an artifact of the run.
+    """
     # Asynchronous on purpose: a synchronous flow costs a second for its heartbeat thread.
-    logger = get_run_logger()
-    results = []
-    for path in request.paths:
-        state = ingest_one(request, path, return_state=True)
+    logger, results = get_run_logger(), []
+    with opened() as (_, settings):
+        for delivery in request.deliveries:
+            below_drop_box(delivery, settings)  # a wrong one is said before anything is begun
+    for delivery in request.deliveries:
+        state = ingest_one(delivery, request.agreement, return_state=True)
         outcome = await state.aresult(raise_on_failure=False)
+        if isinstance(outcome, OutsideDropBox):
+            raise outcome
         if isinstance(outcome, BaseException):
-            logger.error("%s failed: %s", path, outcome)
-            outcome = {"subject": str(path), "outcome": "failed", "reason": str(outcome)}
+            logger.error("%s failed: %s", delivery, outcome)
+            outcome = {"subject": delivery, "outcome": "failed", "reason": str(outcome)}
         results.append(outcome)
+    text = results_markdown(results)
+    await create_markdown_artifact(text, key="ingest", description="What became of each")  # type: ignore[misc]
     return results

@@ -34,6 +34,7 @@ from pipeline.examine import examine
 from pipeline.formats.identification import Identification
 from pipeline.formats.toolbox import Toolbox
 from pipeline.presence import require_present
+from pipeline.progress import recorded
 from pipeline.receipt import write_receipt
 from pipeline.receive import receive
 from pipeline.register import register
@@ -115,7 +116,10 @@ def ingest(
     """
     run = _begin(subject, agreement)
     try:
-        with ExitStack() as stack, run_context(subject, agreement, archive, progress) as context:
+        with ExitStack() as stack:
+            name = printable(str(subject))
+            progress = stack.enter_context(recorded(progress, archive.catalogue, name, archive.clock))
+            context = stack.enter_context(run_context(subject, agreement, archive, progress))
             result = _run(context, archive, run, stack)
     except Busy as error:  # the other process answers for the submission, and records it
         return _failure(subject, agreement, archive, run, error)

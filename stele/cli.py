@@ -16,6 +16,7 @@ from stele import (
     night_command,
     preservation_commands,
     removal_commands,
+    serve_command,
     update_command,
 )
 from stele.command_parts import EXIT_FAILED, EXIT_INVALID, AsJson, Home, package_id, plain_errors
@@ -42,6 +43,7 @@ removal_commands.register(aip_app)
 update_command.register(aip_app)
 night_command.register(app)
 dashboard_commands.register(app)
+serve_command.register(app)
 
 # A store that gives no bytes says nothing about what is kept in it: our side failed.
 _VERIFY_EXIT = {"intact": 0, "unreadable": EXIT_FAILED}

@@ -143,6 +143,37 @@ class NightSettings(_Part):
     )
 
 
+_CRON = r"^(|\S+(\s+\S+){4})$"
+
+
+class ScheduleSettings(_Part):
+    """When Prefect starts what by itself: cron lines in the workspace's time zone; empty = never."""
+
+    nightly: str = Field(default="30 22 * * *", pattern=_CRON, description="Take in, copy, audit.")
+    audit: str = Field(default="", pattern=_CRON, description="An audit besides that of the night.")
+    replicate: str = Field(default="0 12 * * *", pattern=_CRON, description="Make owed copies.")
+    reconcile: str = Field(default="0 8 1 * *", pattern=_CRON, description="Compare stores, catalogue.")
+    formats: str = Field(default="0 7 1 * *", pattern=_CRON, description="Report on formats.")
+
+
+class PrefectSettings(_Part):
+    """The Prefect server that ``stele serve`` starts, or one that runs elsewhere."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=4200, ge=1, le=65535)
+    api: str = Field(
+        default="",
+        pattern=r"^(https?://\S+/api)?$",
+        description="API of a server elsewhere; empty: “stele serve” starts one here.",
+    )
+    ui: str = Field(default="", pattern=r"^(https?://\S+)?$", description="Where people reach its pages.")
+    auth: SecretStr = Field(default=SecretStr(""), description="name:password for API and UI.")
+    database: SecretStr = Field(
+        default=SecretStr(""), description="postgresql+asyncpg://…; empty = SQLite, for trials."
+    )
+    runs_at_once: int = Field(default=2, ge=1, le=64, description="Flow runs of this machine's worker.")
+
+
 class DashboardSettings(_Part):
     """The storage dashboard."""
 
@@ -193,6 +224,8 @@ class Settings(BaseSettings):
     virus: VirusSettings = VirusSettings()
     night: NightSettings = NightSettings()
     dashboard: DashboardSettings = DashboardSettings()
+    prefect: PrefectSettings = PrefectSettings()
+    schedule: ScheduleSettings = ScheduleSettings()
     normalise_after_ingest: bool = Field(
         default=False, description="Make the policy's preservation copies right after each ingest."
     )

@@ -37,8 +37,11 @@ _DECODED = {*_MATROSKA, "fmt/279"}  # FLAC
 SOFTWARE = Software("Stele", __version__)
 
 
-def build_archive(settings: Settings) -> Archive:
-    """Open the catalogue; stores are reached when they are needed. Raises StoreUnavailable."""
+def build_archive(settings: Settings, *, run: str = "") -> Archive:
+    """Open the catalogue; stores are reached when they are needed. Raises StoreUnavailable.
+
+    ``run`` is the orchestrator's run in which all is done, if there is one.
+    """
     catalogue = Catalogue(settings.catalogue_url)
     catalogue.migrate()
     return Archive(
@@ -50,6 +53,7 @@ def build_archive(settings: Settings) -> Archive:
         software=SOFTWARE,
         tools=build_tools(settings),
         sidecar_limit=settings.sidecar_max_files,
+        run=run,
     )
 
 

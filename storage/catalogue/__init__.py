@@ -2,6 +2,7 @@
 
 from storage.catalogue.catalogue import Catalogue
 from storage.catalogue.files import Search
+from storage.catalogue.ingests import owner_now
 from storage.catalogue.rows import (
     AccountRow,
     AipRow,
@@ -46,4 +47,5 @@ __all__ = [
     "SubmissionRow",
     "TallyRow",
     "VersionRow",
+    "owner_now",
 ]

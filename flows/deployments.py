@@ -1,0 +1,80 @@
+"""Our deployments: what the Prefect UI offers and the schedule runs. ``prefect.yaml`` says the same."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from prefect import Flow
+
+from flows.decide import decide
+from flows.disseminate import disseminate
+from flows.ingest import ingest
+from flows.nightly import nightly
+from flows.upkeep import audit, upkeep
+from stele.settings import ScheduleSettings, Settings
+from stele.wiring import agreement_names
+
+__all__ = ["POOL", "Deployment", "deployments"]
+
+POOL = "archive"
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """One entry of the UI. ``crons`` are (what it is called, when, with which request)."""
+
+    name: str
+    flow: Flow[..., Any]
+    summary: str
+    request: dict[str, Any] = field(default_factory=dict)
+    crons: tuple[tuple[str, str, dict[str, Any]], ...] = ()
+    only_one: bool = False
+    choices: dict[str, list[str]] = field(default_factory=dict)
+    """Fields of the form for which this workspace knows all answers."""
+
+    @property
+    def description(self) -> str:
+        """What the UI says, as Markdown."""
+        when = "".join(f"\n- {name}: `{cron}`" for name, cron, _ in self.crons)
+        scheduled = f"\n\nScheduled in stele.toml:{when}" if when else ""
+        return f"{self.summary}{scheduled}"
+
+
+def deployments(settings: Settings) -> tuple[Deployment, ...]:
+    """All of them, as the workspace schedules them."""
+    times: ScheduleSettings = settings.schedule
+    return (
+        Deployment(
+            "nightly", nightly, "Takes in what is whole in the drop box, each delivery once, in fair "
+            "order; then makes owed copies and audits what is due.",
+            {}, _crons(("nightly", times.nightly, {})), only_one=True,
+        ),
+        Deployment(
+            "ingest", ingest, "Takes in deliveries of the drop box now.",
+            choices={"agreement": ["", *agreement_names(settings)]},
+        ),
+        Deployment(
+            "build-dip", disseminate, "Builds a package for use; it is downloaded from the AIP's page.",
+        ),
+        Deployment(
+            "decide", decide, "Decides about a held submission, or as the second person about a removal. "
+            "The dashboard's pages link here with the form filled in.",
+        ),
+        Deployment(
+            "audit", audit, "Reads copies again, byte by byte.", {}, _crons(("audit", times.audit, {})),
+            only_one=True,
+        ),
+        Deployment(
+            "upkeep", upkeep, "Makes owed copies; compares catalogue and stores; reports on formats.", {},
+            _crons(
+                ("replicate", times.replicate, {"task": "replicate"}),
+                ("reconcile", times.reconcile, {"task": "reconcile"}),
+                ("formats", times.formats, {"task": "format report"}),
+            ),
+        ),
+    )  # fmt: skip
+
+
+def _crons(*wanted: tuple[str, str, dict[str, Any]]) -> tuple[tuple[str, str, dict[str, Any]], ...]:
+    return tuple(one for one in wanted if one[1])

@@ -1,0 +1,96 @@
+"""The reports of flows as Markdown, with links to the dashboard and to filled-in forms."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from stele.holds import Held
+from stele.settings import Settings
+from storage.catalogue import FormatCount
+
+__all__ = [
+    "dashboard_link",
+    "formats_markdown",
+    "held_markdown",
+    "night_markdown",
+    "plain",
+    "results_markdown",
+]
+
+_OUTCOMES = ("stored", "duplicate", "rejected", "held", "failed")
+_MARKUP = re.compile(r"([\\`*_{}\[\]()#+!|<>~&-])")
+_SHOWN = 200
+
+
+def plain(text: object) -> str:
+    """Text from elsewhere that Markdown must show and not obey."""
+    return _MARKUP.sub(r"\\\1", str(text).replace("\n", " "))[:600]
+
+
+def results_markdown(results: Iterable[dict[str, Any]]) -> str:
+    """What became of each submission."""
+    lines = ["| Submission | Outcome | AIP | Why |", "|---|---|---|---|"]
+    for result in list(results)[:_SHOWN]:
+        errors = [p["for_depositor"] for p in result.get("problems", ()) if p["severity"] == "error"]
+        why = result.get("reason") or "; ".join(errors[:5])
+        aip = f"`{result['aip']}`" if result.get("aip") else ""
+        lines.append(f"| {plain(result['subject'])} | **{result['outcome']}** | {aip} | {plain(why)} |")
+    return "\n".join(lines)
+
+
+def night_markdown(
+    report: dict[str, Any], copies: dict[str, int], waiting: Iterable[Held], link: str
+) -> str:
+    """The report of a night; ``link`` is the dashboard's address."""
+    lines = [
+        f"# The night of {report['started']}",
+        "",
+        f"{report['files']:,} files, {report['bytes']:,} bytes taken in; {report['left']} deliveries left, "
+        f"{report['arriving']} still arriving, {report['known']} dealt with before. "
+        f"[Dashboard]({link}) · [this night]({link}/nights/{report['night']})",
+        "",
+        "| Agency | " + " | ".join(_OUTCOMES) + " |",
+        "|---" * (len(_OUTCOMES) + 1) + "|",
+    ]
+    for agency, counts in sorted(report["agencies"].items()):
+        cells = " | ".join(str(counts.get(name, "")) for name in _OUTCOMES)
+        lines.append(f"| {plain(agency)} | {cells} |")
+    said = ", ".join(f"{number} {what}" for what, number in copies.items() if number)
+    lines += ["", f"Copies: {said or 'nothing was due'}", ""]
+    slowest = [f"{plain(path)} ({seconds:.1f} s)" for path, seconds in report["slowest"]]
+    lines += [f"Slowest: {', '.join(slowest)}", ""] if slowest else []
+    return "\n".join([*lines, held_markdown(waiting, link)])
+
+
+def held_markdown(waiting: Iterable[Held], link: str) -> str:
+    """What waits for a decision, each with a link to where it is decided."""
+    rows = list(waiting)
+    if not rows:
+        return "Nothing waits for a decision."
+    lines = ["## Waiting for a decision", "", "| | What was found | |", "|---|---|---|"]
+    for one in rows[:_SHOWN]:
+        page = "removals" if one.kind == "removal" else f"submissions/{one.id}"
+        found = plain("; ".join(one.found))
+        lines.append(f"| {plain(one.subject)} | {found} | [decide]({link}/{page}) |")
+    return "\n".join(lines)
+
+
+def formats_markdown(formats: Iterable[tuple[FormatCount, str]]) -> str:
+    """What is kept in which formats."""
+    lines = ["| Format | PUID | Risk | Files | Bytes | Not valid |", "|---|---|---|---|---|---|"]
+    for count, risk in formats:
+        lines.append(
+            f"| {plain(count.name)} | {count.puid} | {risk} | {count.files:,} | {count.bytes:,} | "
+            f"{count.not_valid:,} |"
+        )
+    return "\n".join(lines)
+
+
+def dashboard_link(settings: Settings) -> str:
+    """Where people reach the dashboard."""
+    wanted = settings.dashboard
+    if wanted.names:
+        return f"{'https' if wanted.https else 'http'}://{wanted.names[0]}"
+    return f"http://{wanted.host}:{wanted.port}"
