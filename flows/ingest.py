@@ -59,6 +59,7 @@ async def ingest(request: IngestRequest) -> list[dict[str, Any]]:
         if isinstance(outcome, BaseException):
             logger.error("%s failed: %s", delivery, outcome)
             outcome = {"subject": delivery, "outcome": "failed", "reason": str(outcome)}
+        logger.info("%s: %s %s", delivery, outcome["outcome"], outcome.get("aip") or outcome["reason"])
         results.append(outcome)
     text = results_markdown(results)
     await create_markdown_artifact(text, key="ingest", description="What became of each")  # type: ignore[misc]

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from bag_builder import BagBuilder, bag_builder
 from requirements import free_port, unavailable, wait_for
 from servers import Ceph, Server, new_bucket
 
@@ -54,32 +54,10 @@ def agreement(home: Path) -> Any:
     return choose_agreement(load_settings(home), None)
 
 
-BagBuilder = Callable[..., Path]
-
-
 @pytest.fixture
 def make_bag(tmp_path: Path) -> BagBuilder:
     """Build a valid BagIt 1.0 bag: ``make_bag({"a.txt": b"…"}, name="sip")``."""
-
-    def build(content: dict[str, bytes], name: str = "sip", **info: str) -> Path:
-        folder = tmp_path / name
-        lines = []
-        for path, data in content.items():
-            target = folder / "data" / path
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(data)
-            encoded = path.replace("%", "%25").replace("\n", "%0A").replace("\r", "%0D")
-            lines.append(f"{hashlib.sha512(data).hexdigest()}  data/{encoded}\n")
-        (folder / "data").mkdir(parents=True, exist_ok=True)
-        (folder / "bagit.txt").write_text(
-            "BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n", "utf-8"
-        )
-        fields = {"External-Identifier": name, **{k.replace("_", "-"): v for k, v in info.items()}}
-        (folder / "bag-info.txt").write_text("".join(f"{k}: {v}\n" for k, v in fields.items()), "utf-8")
-        (folder / "manifest-sha512.txt").write_text("".join(lines), "utf-8")
-        return folder
-
-    return build
+    return bag_builder(tmp_path)
 
 
 @pytest.fixture(scope="session")

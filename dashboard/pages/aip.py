@@ -7,6 +7,7 @@ from datetime import date
 
 from dashboard.sources import Sources
 from packages.identifiers import PackageId
+from packages.premis import EventType
 from pipeline.agreement import Rights
 from pipeline.formats.report import rule_for_count
 from storage.catalogue import (
@@ -24,6 +25,17 @@ from storage.catalogue import (
 __all__ = ["AipPage", "FilesPage", "aip_page", "files_page"]
 
 _PAGE = 200
+_RANK = {
+    kind.label: rank
+    for rank, kind in enumerate(
+        (
+            EventType.UNPACKING, EventType.MESSAGE_DIGEST, EventType.FIXITY_CHECK, EventType.VIRUS_CHECK,
+            EventType.FORMAT_IDENTIFICATION, EventType.VALIDATION, EventType.FILENAME_CHANGE,
+            EventType.POLICY_ASSIGNMENT, EventType.NORMALIZATION, EventType.PACKAGE_CREATION,
+            EventType.ACCESSION, EventType.INGESTION,
+        )
+    )
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +75,17 @@ def aip_page(sources: Sources, package: PackageId, *, may_download: bool) -> Aip
     dip = f"dip-{package.uuid}"
     return AipPage(
         row, str(package.uuid), catalogue.versions(urn), catalogue.copy_rows(urn), tuple(formats),
-        catalogue.events(urn), catalogue.file_count(urn), rights, is_closed(rights, sources.clock().date()),
+        _in_order(catalogue.events(urn)), catalogue.file_count(urn), rights,
+        is_closed(rights, sources.clock().date()),
         catalogue.hold(urn), catalogue.removal(urn), tuple(submissions),
         orchestration.form("build-dip", aip=urn), dip if (sources.dips / dip).is_dir() else "",
         may_download,
     )  # fmt: skip
+
+
+def _in_order(events: tuple[EventRow, ...]) -> tuple[EventRow, ...]:
+    """By time; what happened within a second in the order of the pipeline's stages."""
+    return tuple(sorted(events, key=lambda event: (event.time, _RANK.get(event.type, len(_RANK)))))
 
 
 def is_closed(rights: Rights | None, today: date) -> bool:

@@ -23,6 +23,7 @@ __all__ = [
 OUTCOMES = ("stored", "duplicate", "rejected", "held", "failed", "running")
 _PAGE = 100
 _PROBLEMS = 200
+_FOUND = 1000  # characters that a link carries
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,8 @@ def submission_page(sources: Sources, number: str) -> SubmissionPage | None:
     forms = []
     if whole.outcome == "held":
         for verdict in Verdict:
-            link = orchestration.form("decide", held=number, verdict=str(verdict))
+            found = "; ".join(report.get("holds", ()))[:_FOUND]
+            link = orchestration.form("decide", held=number, verdict=str(verdict), found=found)
             forms += [(str(verdict), link)] if link else []
     row = SubmissionRow(
         whole.id, whole.subject, whole.agreement, whole.agency, whole.outcome, whole.aip, whole.started,
@@ -107,6 +109,7 @@ def removals_page(sources: Sources) -> RemovalsPage:
         if removal.removed:
             done.append((removal, aip))
         else:
-            form = sources.orchestration.form("decide", held=removal.aip, verdict="accept")
+            found = f"{removal.requested_by} asks for its removal: {removal.reason}"[:_FOUND]
+            form = sources.orchestration.form("decide", held=removal.aip, verdict="accept", found=found)
             waiting.append((removal, aip, form))
     return RemovalsPage(tuple(waiting), tuple(reversed(done[-100:])))
