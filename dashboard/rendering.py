@@ -18,7 +18,7 @@ from starlette.responses import HTMLResponse
 
 from dashboard.access import Person
 from dashboard.language import LANGUAGES, choose_language, translations
-from packages.paths import printable
+from packages.paths import visible
 
 __all__ = ["Look", "render"]
 
@@ -63,7 +63,7 @@ def _environment(language: str) -> Environment:
     locale = {"zh": "zh_Hans_CN"}.get(language, "en_GB")
     made.filters["number"] = lambda value: format_decimal(value, locale=locale)
     made.filters["size"] = _size
-    made.filters["printable"] = printable
+    made.filters["visible"] = visible
     made.filters["last_day"] = _last_day
     made.filters["query"] = lambda facts: urlencode({k: v for k, v in facts.items() if v})
     return made

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+from packages.paths import visible
 from stele.holds import Held
 from stele.settings import Settings
 from storage.catalogue import FormatCount
@@ -26,7 +27,7 @@ _SHOWN = 200
 
 def plain(text: object) -> str:
     """Text from elsewhere that Markdown must show and not obey."""
-    return _MARKUP.sub(r"\\\1", str(text).replace("\n", " "))[:600]
+    return _MARKUP.sub(r"\\\1", visible(str(text))[:600])
 
 
 def results_markdown(results: Iterable[dict[str, Any]]) -> str:

@@ -10,6 +10,7 @@ from urllib.parse import quote, unquote
 _BAG_ESCAPES = {"%": "%25", "\r": "%0D", "\n": "%0A"}
 _BAG_UNESCAPE = re.compile("%(25|0[DdAa])")
 # XML 1.0 §2.2 Char, and the non-characters no name should carry.
+_DIRECTION = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 # What may not stand in an AIP's names: BagIt 1.0 escapes (aip.md §3), control characters.
 # U+0085, U+2028 and U+2029 end a line for some readers of manifests.
@@ -141,6 +142,14 @@ def printable(path: str) -> str:
     """The path for reports: undecodable bytes and control characters made visible."""
     shown = path.encode("utf-8", "backslashreplace").decode("utf-8")
     return re.sub("[\x00-\x1f\x7f]", lambda match: f"\\x{ord(match.group()):02x}", shown)
+
+
+def visible(text: str) -> str:
+    """As ``printable``, and marks that turn the direction of writing shown too.
+
+    A name with U+202E reads as another than it is: for screens where people decide by names.
+    """
+    return _DIRECTION.sub(lambda match: f"\\u{ord(match.group()):04x}", printable(text))
 
 
 def safe_in_xml(text: str) -> str:

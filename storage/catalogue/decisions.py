@@ -46,7 +46,7 @@ class DecisionRecords(IngestRecords):
         limit: int = 100,
         skip: int = 0,
     ) -> list[SubmissionRow]:
-        """Submissions that ended so, latest first; those still running have no end and come first."""
+        """Submissions that ended so, latest begun first; ``since`` is when they began."""
         query = _submissions()
         if outcomes:
             query = query.where(INGEST.c.outcome.in_(outcomes))
@@ -55,17 +55,17 @@ class DecisionRecords(IngestRecords):
         if aip:
             query = query.where(INGEST.c.aip == aip)
         if since:
-            query = query.where(INGEST.c.finished >= since)
-        query = query.order_by(INGEST.c.finished.desc().nulls_first(), INGEST.c.id)
+            query = query.where(INGEST.c.started >= since)
+        query = query.order_by(INGEST.c.started.desc())
         with self._transaction() as connection:
             rows = connection.execute(query.limit(limit).offset(skip))
             return [SubmissionRow(**row._mapping) for row in rows]
 
     def count_submissions(self, outcome: str, *, since: str = "") -> int:
-        """How many ended so."""
+        """How many ended so, of those begun since then."""
         query = select(func.count()).select_from(INGEST).where(INGEST.c.outcome == outcome)
         if since:
-            query = query.where(INGEST.c.finished >= since)
+            query = query.where(INGEST.c.started >= since)
         with self._transaction() as connection:
             return int(connection.execute(query).scalar_one())
 

@@ -19,7 +19,7 @@ __all__ = ["FileRecords", "Search", "put_files"]
 
 _BATCH = 5000
 _PART = 300_000  # bytes of words in one entry: PostgreSQL takes a megabyte, marks included
-_MONTHS = 600
+_MONTHS = 1200
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,14 +178,14 @@ def _terms(wanted: Search) -> list[list[str]]:
         terms.append([facet("a", wanted.agency)])
     if wanted.puid:
         terms.append([facet("p", wanted.puid)])
-    months = list(_months(wanted.begin, wanted.end)) if wanted.begin else []
-    if terms and months and len(months) < _MONTHS:
+    months = list(_months(wanted.begin, wanted.end)) if wanted.begin or wanted.end else []
+    if months and len(months) < _MONTHS:
         terms.append([facet("m", month) for month in months])
     return terms
 
 
 def _months(begin: str, end: str) -> Iterator[str]:
-    first = date.fromisoformat(begin)
+    first = date.fromisoformat(begin or "1970-01-01")
     last = date.fromisoformat(end) if end else date.today()
     year, month = first.year, first.month
     while (year, month) <= (last.year, last.month):

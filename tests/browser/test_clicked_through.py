@@ -135,8 +135,9 @@ def _night_by_form(day: _Day) -> None:
     page = day.page
     page.goto(f"{day.served.prefect}/v2/runs/flow-run/{run['id']}?tab=Artifacts")
     page.get_by_text("The night").first.wait_for()
-    page.get_by_text("night", exact=True).first.click()
-    page.get_by_text("Waiting for a decision").wait_for()
+    page.goto(f"{day.served.prefect}/v2/artifacts/key/night")
+    page.locator("a[href*='/artifacts/artifact/']").first.click()
+    page.get_by_role("heading", name="Waiting for a decision").wait_for()
     day.shot("prefect-night-artifact")
 
 

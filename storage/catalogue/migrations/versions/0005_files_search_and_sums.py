@@ -24,10 +24,12 @@ def upgrade() -> None:
 def _ingests() -> None:
     for name in ("agency", "run"):
         op.add_column("ingest", sa.Column(name, sa.Text, nullable=False, server_default=""))
-    op.create_index("ix_ingest_agency", "ingest", ["agency", "outcome"])
+    op.create_index("ix_ingest_agency", "ingest", ["agency", "started"])
     op.create_index("ix_ingest_aip", "ingest", ["aip"])
-    op.create_index("ix_ingest_finished", "ingest", ["finished"])
-    op.create_index("ix_copy_state", "copy", ["store", "state"])
+    op.create_index("ix_ingest_started", "ingest", ["started"])
+    op.drop_index("ix_ingest_outcome", "ingest")
+    op.create_index("ix_ingest_outcome", "ingest", ["outcome", "started"])
+    op.create_index("ix_copy_state", "copy", ["store", "state", "aip"])
     wrong = sa.text("store != '' AND (type = 'recovery' OR outcome = 'failure')")
     op.create_index("ix_event_wrong", "event", ["time"], sqlite_where=wrong, postgresql_where=wrong)
 
@@ -169,8 +171,9 @@ def downgrade() -> None:
         op.drop_table(table)
     op.drop_index("ix_copy_state", "copy")
     op.drop_index("ix_event_wrong", "event")
-    for name in ("agency", "aip", "finished"):
+    for name in ("agency", "aip", "started", "outcome"):
         op.drop_index(f"ix_ingest_{name}", "ingest")
+    op.create_index("ix_ingest_outcome", "ingest", ["outcome"])
     with op.batch_alter_table("ingest") as batch:
         for name in ("agency", "run"):
             batch.drop_column(name)
