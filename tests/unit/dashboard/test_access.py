@@ -1,0 +1,225 @@
+"""Who may see what, from where, and how hard it is to guess a way in."""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+from dashboard import create_app
+from dashboard.access import hash_password, password_is
+from stele.dashboards import is_loopback, sources_of
+from stele.settings import Settings
+from storage.catalogue import AccountRow, AipRow, Catalogue, FileRow, FormatCount
+
+pytestmark = pytest.mark.filterwarnings("ignore:Using `httpx`")
+_AIP = "ae05bbf8-9b1e-42f8-8635-685c10b92ca0"
+_PASSWORD = "correct horse battery"
+
+
+class _Site:
+    """A dashboard over an empty catalogue, with a clock that can be turned."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.catalogue = Catalogue(f"sqlite:///{folder / 'catalogue.sqlite'}")
+        self.catalogue.migrate()
+        self.now = datetime(2026, 11, 25, 8, tzinfo=UTC)
+
+    def add(self, name: str, role: str) -> None:
+        self.catalogue.put_account(AccountRow(name, role, hash_password(_PASSWORD), ""))
+
+    def client(self, *, loopback: bool = False, secure: bool = False) -> Any:
+        from dataclasses import replace
+
+        sources = replace(sources_of(Settings(home=self.folder), self.catalogue), clock=lambda: self.now)
+        app = create_app(sources, hosts=["testserver"], loopback=loopback, secure=secure)
+        return TestClient(app, follow_redirects=False, raise_server_exceptions=False)
+
+    def sign_in(self, client: Any, name: str, password: str = _PASSWORD, **more: Any) -> Any:
+        return client.post(
+            "/sign-in", data={"name": name, "password": password, "target": "/stores"}, **more
+        )
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[_Site]:
+    """As said."""
+    made = _Site(tmp_path)
+    row = AipRow(f"urn:uuid:{_AIP}", "v1", "T", "default", "A", "", "", 1, 1, "2026-01-01T00:00:00Z", "")
+    made.catalogue.register(
+        row, stores=["archive"], formats=[FormatCount("fmt/1", "F", 1, 1)], events=(),
+        files=[FileRow("a", 1, "fmt/1", "0" * 128)],
+    )  # fmt: skip
+    (tmp_path / "dips" / f"dip-{_AIP}").mkdir(parents=True)
+    (tmp_path / "dips" / f"dip-{_AIP}" / "index.html").write_text("<p>")
+    (tmp_path / "secret").write_text("s")
+    (tmp_path / "dips" / f"dip-{_AIP}" / "link").symlink_to(tmp_path / "secret")
+    yield made
+    made.catalogue.close()
+
+
+def test_loopback_without_accounts_is_open(site: _Site) -> None:
+    """The first try on one's own machine asks for nothing."""
+    assert site.client(loopback=True).get("/").status_code == 200
+
+
+@pytest.mark.parametrize("loopback", [True, False])
+@pytest.mark.parametrize("path", ["/", "/stores", f"/aips/{_AIP}", f"/aips/{_AIP}/dip.zip", "/patterns"])
+def test_with_accounts_everybody_signs_in(site: _Site, path: str, loopback: bool) -> None:
+    """Also on loopback: a proxy may stand before it."""
+    site.add("chen", "archivist")
+    answer = site.client(loopback=loopback).get(path)
+    assert answer.status_code == 303
+    assert answer.headers["location"].startswith("/sign-in?target=")
+
+
+def test_beyond_loopback_without_accounts_nobody_gets_in(site: _Site) -> None:
+    """No account is no reason to be open."""
+    assert site.client().get("/").status_code == 303
+    assert site.client().get("/health").text == "ok\n"
+
+
+def test_signing_in_and_out(site: _Site) -> None:
+    """The cookie is worth something until it is over, and for no script."""
+    site.add("chen", "archivist")
+    client = site.client(secure=False)
+    answer = site.sign_in(client, "chen")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/stores")
+    cookie = answer.headers["set-cookie"].lower()
+    assert "httponly" in cookie
+    assert "samesite=strict" in cookie
+    assert "chen" in client.get("/stores").text
+    token = client.cookies["stele_session"]
+    assert client.post("/sign-out").status_code == 303
+    client.cookies.set("stele_session", token)
+    assert client.get("/stores").status_code == 303, "an old token is dead"
+
+
+def test_secure_cookie_behind_https(site: _Site) -> None:
+    """Where HTTPS is spoken the cookie goes nowhere else."""
+    site.add("chen", "archivist")
+    assert "secure" in site.sign_in(site.client(secure=True), "chen").headers["set-cookie"].lower()
+
+
+def test_a_session_ends(site: _Site) -> None:
+    """After twelve hours, and when the account changes or goes."""
+    site.add("chen", "archivist")
+    client = site.client()
+    site.sign_in(client, "chen")
+    site.now += timedelta(hours=12, seconds=1)
+    assert client.get("/").status_code == 303
+    site.sign_in(client, "chen")
+    assert client.get("/").status_code == 200
+    site.add("chen", "auditor")
+    assert client.get("/").status_code == 303
+
+
+@pytest.mark.parametrize(("role", "status"), [("archivist", 200), ("operator", 403), ("auditor", 403)])
+def test_who_may_download(site: _Site, role: str, status: int) -> None:
+    """Records themselves are for archivists; the page offers them to nobody else."""
+    site.add("chen", role)
+    client = site.client()
+    site.sign_in(client, "chen")
+    answer = client.get(f"/aips/{_AIP}/dip.zip")
+    assert answer.status_code == status
+    assert ("Download the DIP" in client.get(f"/aips/{_AIP}").text) == (status == 200)
+    if status == 200:
+        assert b"index.html" in answer.content
+        assert b"secret" not in answer.content, "a link in a DIP leads nowhere"
+
+
+def test_guessing(site: _Site) -> None:
+    """Five wrong tries for a name or from an address, and even the right one must wait."""
+    site.add("chen", "operator")
+    client = site.client()
+    answers = [site.sign_in(client, "chen", "wrong password").status_code for _ in range(5)]
+    assert answers == [401, 401, 401, 401, 429]
+    assert site.sign_in(client, "chen").status_code == 429
+    assert site.sign_in(client, "another").status_code == 429
+
+
+@pytest.mark.parametrize(
+    "target", ["https://evil.example", "//evil.example", "/\\evil.example", "evil", "javascript:1"]
+)
+def test_no_way_to_other_sites(site: _Site, target: str) -> None:
+    """Signing in leads to this site's pages only."""
+    site.add("chen", "operator")
+    answer = site.client().post("/sign-in", data={"name": "chen", "password": _PASSWORD, "target": target})
+    assert answer.headers["location"] == "/"
+
+
+def test_forms_of_other_sites(site: _Site) -> None:
+    """A form elsewhere signs nobody in or out."""
+    site.add("chen", "operator")
+    client = site.client()
+    assert site.sign_in(client, "chen", headers={"Origin": "https://evil.example"}).status_code == 403
+    site.sign_in(client, "chen", headers={"Origin": "http://testserver"})
+    assert client.post("/sign-out", headers={"Origin": "https://evil.example"}).status_code == 403
+    assert client.get("/").status_code == 200
+
+
+def test_other_names_for_this_host(site: _Site) -> None:
+    """A page elsewhere that gives its own name this machine's address reads nothing."""
+    assert site.client(loopback=True).get("/", headers={"Host": "evil.example"}).status_code == 400
+
+
+def test_headers_on_every_answer(site: _Site) -> None:
+    """Nothing from elsewhere, no frames, no cache: on pages, errors and redirects."""
+    client = site.client(loopback=True)
+    for path in ("/", "/nothing", f"/aips/{_AIP}", "/aips/no-uuid", "/sign-in", "/metrics"):
+        headers = client.get(path).headers
+        assert "default-src 'none'" in headers["content-security-policy"], path
+        assert "unsafe" not in headers["content-security-policy"]
+        assert headers["x-content-type-options"] == "nosniff"
+        assert headers["cache-control"] == "no-store"
+
+
+def test_metrics_for_a_machine(site: _Site) -> None:
+    """Prometheus signs in with each request, and reads nothing else so."""
+    site.add("prometheus", "operator")
+    client = site.client()
+    assert client.get("/metrics").status_code == 401
+    word = {"Authorization": "Basic " + base64.b64encode(f"prometheus:{_PASSWORD}".encode()).decode()}
+    text = client.get("/metrics", headers=word).text
+    assert re.search(r'^stele_copies\{store="archive",state="verified"\} 1$', text, re.MULTILINE)
+    assert client.get("/", headers=word).status_code == 303
+    for line in text.splitlines():
+        assert re.fullmatch(r"# (HELP|TYPE) .+|[a-z_]+(\{[^}]*\})? -?\d+", line), line
+
+
+def test_the_catalogue_is_away(site: _Site, tmp_path: Path) -> None:
+    """A plain page with 503, not a traceback; /health says so too."""
+    client = site.client(loopback=True)
+    site.catalogue.close()
+    for one in tmp_path.glob("catalogue.sqlite*"):
+        one.unlink()
+    (tmp_path / "catalogue.sqlite").mkdir()
+    assert client.get("/health").status_code == 503
+    answer = client.get("/")
+    assert answer.status_code == 503
+    assert "Traceback" not in answer.text
+    (tmp_path / "catalogue.sqlite").rmdir()
+
+
+def test_passwords() -> None:
+    """Salted; the right one and no other."""
+    kept = hash_password("a long password")
+    assert kept != hash_password("a long password")
+    assert password_is("a long password", kept)
+    assert not password_is("a long passwore", kept)
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [("127.0.0.1", True), ("127.8.0.1", True), ("::1", True), ("localhost", True), ("0.0.0.0", False), ("::", False), ("archive.example.org", False), ("10.0.0.1", False)],
+)  # fmt: skip
+def test_what_is_loopback(host: str, expected: bool) -> None:
+    """What only this machine can reach."""
+    assert is_loopback(host) is expected
