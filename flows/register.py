@@ -7,20 +7,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import socket
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 from prefect.automations import Automation
 from prefect.client.orchestration import PrefectClient, get_client
 from prefect.client.schemas.actions import DeploymentScheduleCreate, WorkPoolCreate, WorkPoolUpdate
-from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterState, FlowRunFilterStateType
 from prefect.client.schemas.objects import (
     ConcurrencyLimitConfig,
     ConcurrencyLimitStrategy,
-    FlowRun,
     StateType,
 )
 from prefect.client.schemas.schedules import CronSchedule
@@ -33,13 +31,15 @@ from prefect.types.entrypoint import EntrypointType
 from prefect.workers.process import ProcessWorker
 
 from flows.deployments import POOL, Deployment, deployments
+from flows.workspace import RUNS
 from stele.dashboards import ORCHESTRATION
 from stele.settings import Settings
+from storage.catalogue import owner_of
 
 __all__ = ["bury_the_dead", "pause", "register"]
 
 _ZOMBIES = "stele: runs whose process is gone"
-_STUCK = timedelta(minutes=15)
+_UNFINISHED = (StateType.RUNNING, StateType.PENDING, StateType.CANCELLING)
 
 
 async def register(settings: Settings, address: str) -> dict[str, str]:
@@ -143,39 +143,29 @@ async def _automations() -> list[Automation]:
     return [Automation.model_validate(one.model_dump()) for one in found]
 
 
-async def bury_the_dead() -> int:
+async def bury_the_dead(settings: Settings) -> int:
     """Runs that this machine began and that no process of it works on any more are set to Crashed.
 
     Without this a power failure leaves them “Running”, and the next night is cancelled because the
-    last one still seems to run. Runs of other machines are left to the automation.
+    last one still seems to run. Runs of other machines are left to the automation, as are those that
+    died before they began to work.
     """
-    states = FlowRunFilterStateType(any_=[StateType.RUNNING, StateType.PENDING, StateType.CANCELLING])
     buried = 0
     async with get_client() as client:
-        runs = await client.read_flow_runs(
-            flow_run_filter=FlowRunFilter(state=FlowRunFilterState(type=states))
-        )
-        for run in runs:
-            if _is_dead(run):
-                state: Any = Crashed(message="Its process was gone when the server was started.")
-                await client.set_flow_run_state(run.id, state, force=True)
-                buried += 1
+        for note in sorted((settings.home / RUNS).glob("*")):
+            host, pid, _ = (owner := note.read_text("utf-8")).rsplit(":", 2)
+            if host != socket.gethostname() or owner_of(int(pid)) == owner:
+                continue
+            try:
+                run = await client.read_flow_run(UUID(note.name))
+                if run.state_type in _UNFINISHED:
+                    state: Any = Crashed(message="Its process was gone when the server was started.")
+                    await client.set_flow_run_state(run.id, state, force=True)
+                    buried += 1
+            except (ObjectNotFound, ValueError):
+                pass  # of a server that is gone, or no note of ours
+            note.unlink(missing_ok=True)
     return buried
-
-
-def _is_dead(run: FlowRun) -> bool:
-    host, _, pid = (run.infrastructure_pid or "").rpartition(":")
-    if not host:  # never got a process: a worker died between taking it and starting it
-        begun = run.expected_start_time or datetime.now(UTC)
-        return datetime.now(UTC) - begun > _STUCK
-    if host != socket.gethostname():
-        return False
-    try:
-        os.kill(int(pid), 0)
-        command = Path(f"/proc/{int(pid)}/cmdline").read_bytes()
-    except (OSError, ValueError):
-        return True
-    return b"prefect" not in command
 
 
 async def pause(*, paused: bool) -> None:

@@ -120,7 +120,7 @@ def _start(running: _Running, parts: Parts) -> None:
 
     ui = ui_address(settings.prefect)
     known = asyncio.run(register(settings, ui))
-    buried = asyncio.run(bury_the_dead())
+    buried = asyncio.run(bury_the_dead(settings))
     if buried:
         running.say(
             f"{buried} run(s) of a former life were set to Crashed; the next run goes on with them."

@@ -14,9 +14,11 @@ from pipeline.ingest import Archive
 from pipeline.progress import Meter, Snapshot
 from stele.settings import Settings, find_home, load_settings
 from stele.wiring import build_archive
+from storage.catalogue import owner_now
 
-__all__ = ["OutsideDropBox", "below_drop_box", "opened", "shown_progress"]
+__all__ = ["RUNS", "OutsideDropBox", "below_drop_box", "opened", "shown_progress"]
 
+RUNS = "runs"
 _SOON, _EVERY = 10.0, 10.0  # seconds: each update is a row in Prefect's database
 
 
@@ -28,11 +30,29 @@ class OutsideDropBox(ValueError):
 def opened() -> Iterator[tuple[Archive, Settings]]:
     """The archive of this worker's workspace; what it does can be found by this flow run."""
     settings = load_settings(find_home(None))
-    archive = build_archive(settings, run=str(flow_run.get_id() or ""))
+    run = str(flow_run.get_id() or "")
+    archive = build_archive(settings, run=run)
     try:
-        yield archive, settings
+        with _worked_on(settings, run):
+            yield archive, settings
     finally:
         archive.catalogue.close()
+
+
+@contextmanager
+def _worked_on(settings: Settings, run: str) -> Iterator[None]:
+    """While it lasts a note says which process works on the run: Prefect itself does not know for sure."""
+    if not run:
+        yield
+        return
+    folder = settings.home / RUNS
+    folder.mkdir(exist_ok=True)
+    note = folder / run
+    note.write_text(owner_now(), "utf-8")
+    try:
+        yield
+    finally:
+        note.unlink(missing_ok=True)
 
 
 def below_drop_box(name: str, settings: Settings) -> Path:

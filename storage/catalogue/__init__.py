@@ -2,7 +2,7 @@
 
 from storage.catalogue.catalogue import Catalogue
 from storage.catalogue.files import Search
-from storage.catalogue.ingests import owner_now
+from storage.catalogue.ingests import owner_now, owner_of
 from storage.catalogue.rows import (
     AccountRow,
     AipRow,
@@ -48,4 +48,5 @@ __all__ = [
     "TallyRow",
     "VersionRow",
     "owner_now",
+    "owner_of",
 ]

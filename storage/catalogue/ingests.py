@@ -114,7 +114,12 @@ class IngestRecords(Database):
 
 def owner_now() -> str:
     """This process, recognisable after its death: host, process id, start time in clock ticks."""
-    return f"{socket.gethostname()}:{os.getpid()}:{_start_ticks(os.getpid())}"
+    return owner_of(os.getpid())
+
+
+def owner_of(pid: int) -> str:
+    """The same for another process of this machine; one that is dead has no start time."""
+    return f"{socket.gethostname()}:{pid}:{_start_ticks(pid)}"
 
 
 def _start_ticks(pid: int) -> str:

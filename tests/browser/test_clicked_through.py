@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import re
-import time
-import urllib.request
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from browser.conftest import Served, start_serving, stop_serving
+from serving import Served, start_serving, until
 
 from stele.settings import load_settings
 from stele.workspace import make_workspace
@@ -34,42 +31,15 @@ def served(tmp_path: Path, make_bag: Any) -> Iterator[Served]:
         bag = make_bag({f"{name}-会议.txt": b"text"}, name=f"{agency}-{name}", Source_Organization="A")
         bag.rename(home / "dropbox" / agency / name)
     (tmp_path / "outside").mkdir()
-    process, made = start_serving(home)
+    made = start_serving(home)
     yield made
-    stop_serving(process)
-    said = (home / "serve.log").read_text("utf-8")
-    assert process.returncode == 0, said
-    assert said.rstrip().endswith("Stopped."), said
-
-
-def _until(condition: Callable[[], Any], seconds: float = 60) -> Any:
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if found := condition():
-            return found
-        time.sleep(0.3)
-    raise AssertionError("it did not come to pass in time")
-
-
-def _last_run(served: Served, flow: str) -> dict[str, Any] | None:
-    """The newest run of a flow, from the API."""
-    body = json.dumps({"flows": {"name": {"any_": [flow]}}, "sort": "EXPECTED_START_TIME_DESC", "limit": 5})
-    request = urllib.request.Request(
-        f"{served.prefect}/api/flow_runs/filter", body.encode(), {"Content-Type": "application/json"}
-    )
-    token = json.load(
-        urllib.request.urlopen(
-            f"{served.prefect}/api/csrf-token?client=00000000-0000-0000-0000-000000000001"
-        )
-    )
-    request.add_header("Prefect-Csrf-Token", token["token"])
-    request.add_header("Prefect-Csrf-Client", token["client"])
-    runs = [run for run in json.load(urllib.request.urlopen(request)) if not run["auto_scheduled"]]
-    return runs[0] if runs else None
+    made.stop()
+    assert made.process.returncode == 0, made.said
+    assert made.said.rstrip().endswith("Stopped."), made.said
 
 
 def _ended(served: Served, flow: str) -> dict[str, Any] | None:
-    run = _last_run(served, flow)
+    run = served.last_run(flow)
     return run if run and run["state_type"] in ("COMPLETED", "FAILED", "CRASHED") else None
 
 
@@ -79,7 +49,6 @@ class _Day:
     def __init__(self, served: Served, browser: Any, shots: Path | None) -> None:
         self.served = served
         self.shots = shots
-        self.known = json.loads((served.home / "orchestration.json").read_text())["deployments"]
         self.page = browser.new_context(viewport={"width": 1280, "height": 1100}, locale="en-GB").new_page()
         self.page.set_default_timeout(20_000)
 
@@ -90,7 +59,9 @@ class _Day:
 
     def form(self, name: str) -> None:
         """Open the form of a deployment."""
-        self.page.goto(f"{self.served.prefect}/v2/deployments/deployment/{self.known[name]}/run")
+        self.page.goto(
+            f"{self.served.prefect}/v2/deployments/deployment/{self.served.deployments[name]}/run"
+        )
 
     def submit(self) -> None:
         """The form is sent, once Prefect's page has taken over what was typed."""
@@ -99,7 +70,7 @@ class _Day:
 
     def run_of(self, flow: str) -> dict[str, Any]:
         """The newest run of a flow, when it has ended well."""
-        run = _until(lambda: _ended(self.served, flow))
+        run = until(lambda: _ended(self.served, flow))
         assert run["state_type"] == "COMPLETED", run
         return dict(run)
 
@@ -118,7 +89,7 @@ def _ingest_by_form(day: _Day) -> None:
     day.submit()
     page.get_by_text("does not match").first.wait_for()
     day.shot("prefect-form-refused")
-    assert _last_run(day.served, "ingest") is None
+    assert day.served.last_run("ingest") is None
     box.fill("county-office/minutes")
     day.shot("prefect-form-filled")
     day.submit()
