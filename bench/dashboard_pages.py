@@ -142,7 +142,7 @@ def _fill_sqlite(place: Path, aips: int, files: int) -> None:
 def _fill_postgres(url: str, aips: int, files: int) -> None:
     import psycopg
 
-    with psycopg.connect(url, autocommit=True) as database:
+    with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as database:
         for name in (*_INDEXES, "ix_search_text_lexemes"):
             database.execute(f"DROP INDEX {name}")
         database.execute("ALTER TABLE file DROP CONSTRAINT pk_file")

@@ -56,6 +56,12 @@ class DipRequest(_Form):
     access_copies: bool = Field(
         default=False, description="Add PDF, JPEG, MP3, MP4 copies as the format policy wants them."
     )
+    person: str = Field(
+        default="", max_length=200, description="For closed records only: your name, who lets them leave."
+    )
+    reason: str = Field(
+        default="", max_length=2000, description="For closed records only: why; it is kept."
+    )
 
 
 class NightRequest(_Form):

@@ -84,6 +84,10 @@ class Rights(_Part):
     access: Literal["open", "restricted", "closed"] = "restricted"
     open_from: date | None = Field(default=None, description="When a closed period ends.")
 
+    def closed_on(self, day: date) -> bool:
+        """Whether the records may not be seen on that day."""
+        return self.access == "closed" and (self.open_from is None or day < self.open_from)
+
 
 class Agreement(_Part):
     """One submission agreement."""

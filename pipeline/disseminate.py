@@ -20,25 +20,39 @@ from packages.mets.csip_writer import (
     root_mets,
 )
 from packages.package_file import MetadataFile, PackageFile, timestamp
-from packages.premis import Representation, representation_premis
+from packages.premis import EventType, Representation, representation_premis
 from packages.premis.reading import iter_files
 from packages.xml_text import attribute, encoded, text
 from pipeline.access_copies import REPRESENTATION, AccessCopies, make_access_copies
+from pipeline.agreement import Agreement
 from pipeline.describe.representation import FIRST
 from pipeline.errors import PipelineError
 from pipeline.export import AipReader, written_folder
 from pipeline.ingest import Archive
+from pipeline.preservation.events import event
 from schemas.xsd import PACKAGE_SCHEMAS
 from storage.copying import write_hashed
 from storage.scratch import scratch_folder
 
-__all__ = ["Disseminated", "disseminate"]
+__all__ = ["AccessClosed", "DamagedAip", "Disseminated", "Release", "disseminate"]
 
 _REP_FOLDER = f"representations/{FIRST}"
 
 
 class DamagedAip(PipelineError):
     """A file of the AIP is not what its inventory says; no DIP is made from damage."""
+
+
+class AccessClosed(PipelineError):
+    """The records may not leave the archive yet, and nobody has answered for an exception."""
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """Who lets closed records leave, and why."""
+
+    person: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,14 +75,19 @@ def disseminate(
     target: Path,
     *,
     access_copies: bool = False,
+    release: Release | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Disseminated:
     """Build a DIP of the AIP's newest version below ``target``, on demand with copies to read.
 
     Every byte is compared with the AIP's digest on the way. Names that the AIP had to change are
-    given back as the agency sent them. Raises UnknownPackage, ExportRefused, DamagedAip.
+    given back as the agency sent them. Closed records leave only when somebody answers for it
+    (``release``), which is recorded. Raises UnknownPackage, ExportRefused, DamagedAip, AccessClosed.
     """
     reader = AipReader(package, archive.repositories)
+    closed = _closed_until(reader, package, archive)
+    if closed and (release is None or not release.person.strip() or not release.reason.strip()):
+        raise AccessClosed(f"{package.urn} is closed {closed}; who has it released, and why?")
     dip = PackageId(uuid.uuid5(package.uuid, f"dip {timestamp(archive.clock())}"))
     final = target / f"dip-{package.uuid}"
     with written_folder(final) as folder:
@@ -77,7 +96,22 @@ def disseminate(
         copies = builder.access(files) if access_copies else AccessCopies()
         builder.metadata(dip, files, copies)
     every = [*files, *copies.files.values()]
+    if closed and release:
+        text = f"closed records released by {release.person.strip()}: {release.reason.strip()}"
+        row = event(EventType.DISSEMINATION, archive.clock(), store="*", detail=text)
+        archive.catalogue.add_events(package.urn, [row])
     return Disseminated(dip.urn, final, len(every), sum(file.size for file in every), tuple(copies.failed))
+
+
+def _closed_until(reader: AipReader, package: PackageId, archive: Archive) -> str:
+    """How long the AIP's own agreement keeps it closed, in words; nothing where it is not."""
+    content = reader.content(f"data/{package.objid}/documentation/agreement.json")
+    if content is None:
+        raise DamagedAip(f"the agreement within {package.urn} is in no store as it should be")
+    rights = Agreement.model_validate_json(content).rights
+    if not rights.closed_on(archive.clock().date()):
+        return ""
+    return f"until {rights.open_from}" if rights.open_from else "without an end"
 
 
 class _Builder:

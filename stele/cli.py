@@ -251,17 +251,19 @@ def dip(
     access_copies: Annotated[
         bool, typer.Option("--access-copies", help="Add PDF, JPEG, MP3, MP4 as the policy wants them.")
     ] = False,
+    by: Annotated[str, typer.Option("--by", help="Closed records only: who lets them leave.")] = "",
+    reason: Annotated[str, typer.Option(help="Closed records only: why; it is recorded.")] = "",
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
     """Build a DIP: the content, its METS, its provenance, and an index.html that opens offline."""
-    from pipeline.disseminate import disseminate
+    from pipeline.disseminate import Release, disseminate
     from stele.screen import OUT, print_json, size_text, watching
     from stele.workspace import opened
 
     with plain_errors(), opened(home) as archive, watching("dip") as report:
         made = disseminate(
-            package_id(aip), archive, folder, access_copies=access_copies,
+            package_id(aip), archive, folder, access_copies=access_copies, release=Release(by, reason),
             progress=lambda size: report("dip", size, 1),
         )  # fmt: skip
     if as_json:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date
 
 from dashboard.sources import Sources
 from packages.identifiers import PackageId
@@ -76,7 +75,7 @@ def aip_page(sources: Sources, package: PackageId, *, may_download: bool) -> Aip
     return AipPage(
         row, str(package.uuid), catalogue.versions(urn), catalogue.copy_rows(urn), tuple(formats),
         _in_order(catalogue.events(urn)), catalogue.file_count(urn), rights,
-        is_closed(rights, sources.clock().date()),
+        rights is not None and rights.closed_on(sources.clock().date()),
         catalogue.hold(urn), catalogue.removal(urn), tuple(submissions),
         orchestration.form("build-dip", aip=urn), dip if (sources.dips / dip).is_dir() else "",
         may_download,
@@ -86,13 +85,6 @@ def aip_page(sources: Sources, package: PackageId, *, may_download: bool) -> Aip
 def _in_order(events: tuple[EventRow, ...]) -> tuple[EventRow, ...]:
     """By time; what happened within a second in the order of the pipeline's stages."""
     return tuple(sorted(events, key=lambda event: (event.time, _RANK.get(event.type, len(_RANK)))))
-
-
-def is_closed(rights: Rights | None, today: date) -> bool:
-    """Whether the records may not be seen by the public yet."""
-    if rights is None or rights.access != "closed":
-        return False
-    return rights.open_from is None or today < rights.open_from
 
 
 @dataclass(frozen=True, slots=True)

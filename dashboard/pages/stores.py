@@ -162,7 +162,6 @@ class CopiesPage:
 
 def copies_page(sources: Sources, store: str, state: str, after: str) -> CopiesPage:
     """Ask for one page of them."""
-    catalogue = sources.catalogue
-    rows = catalogue.copies_in_state(store, state, limit=_PAGE + 1, after=after)
-    pairs = [(aip, row) for row in rows[:_PAGE] if (aip := catalogue.aip(row.aip)) is not None]
-    return CopiesPage(store, state, tuple(pairs), rows[_PAGE - 1].aip if len(rows) > _PAGE else "")
+    rows = sources.catalogue.copies_in_state(store, state, limit=_PAGE + 1, after=after)
+    following = rows[_PAGE - 1][1].aip if len(rows) > _PAGE else ""
+    return CopiesPage(store, state, tuple(rows[:_PAGE]), following)

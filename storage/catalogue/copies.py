@@ -9,7 +9,7 @@ from sqlalchemy import insert, or_, select
 from sqlalchemy import update as sql_update
 
 from storage.catalogue.database import Database
-from storage.catalogue.rows import AuditRow, CopyRow, CopyTallyRow, DueCopy
+from storage.catalogue.rows import AipRow, AuditRow, CopyRow, CopyTallyRow, DueCopy
 from storage.catalogue.tables import AIP, AUDIT, COPY, COPY_TALLY
 from storage.catalogue.tallies import recounted_copies
 
@@ -76,13 +76,17 @@ class CopyRecords(Database):
         with self._transaction() as connection:
             return tuple(CopyTallyRow(**row._mapping) for row in connection.execute(query))
 
-    def copies_in_state(self, store: str, state: str, *, limit: int, after: str = "") -> list[CopyRow]:
-        """Copies of kept AIPs, in the order of their AIPs' identifiers."""
-        query = select(COPY).join(AIP, AIP.c.id == COPY.c.aip)
+    def copies_in_state(
+        self, store: str, state: str, *, limit: int, after: str = ""
+    ) -> list[tuple[AipRow, CopyRow]]:
+        """Copies of kept AIPs, each with its AIP, in the order of the AIPs' identifiers."""
+        query = select(AIP, *COPY.c).join(COPY, AIP.c.id == COPY.c.aip)
         query = query.where(COPY.c.store == store, COPY.c.state == state, COPY.c.aip > after)
         query = query.where(AIP.c.state == "kept").order_by(COPY.c.aip).limit(limit)
+        width = len(AIP.c)
         with self._transaction() as connection:
-            return [CopyRow(**row._mapping) for row in connection.execute(query)]
+            rows = connection.execute(query).all()
+        return [(AipRow(*row[:width]), CopyRow(*row[width:])) for row in rows]
 
     def due(self, store: str, *, limit: int, before: str) -> list[DueCopy]:
         """The copies of a store that were looked at longest ago, before ``before``.
