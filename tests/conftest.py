@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from bag_builder import BagBuilder, bag_builder
+from postgres_server import Postgres, make_place, programs, remove
 from requirements import free_port, unavailable, wait_for
 from servers import Ceph, Server, new_bucket
 
@@ -119,3 +120,28 @@ def ceph(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ceph]:
         if cluster:
             cluster.stop()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A fresh PostgreSQL server."""
+    if programs() is None:
+        unavailable("PostgreSQL (Debian's postgresql) is not installed")
+    place = make_place()
+    server = None
+    try:
+        server = Postgres(place)
+        yield server
+    finally:
+        if server:
+            server.stop()
+        remove(place)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def catalogue_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty catalogue's address, on each database that can hold one."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'catalogue.sqlite'}"
+    server: Postgres = request.getfixturevalue("postgres")
+    return server.new_database()

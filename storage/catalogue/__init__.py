@@ -2,7 +2,6 @@
 
 from storage.catalogue.catalogue import Catalogue
 from storage.catalogue.files import Search
-from storage.catalogue.ingests import owner_now, owner_of
 from storage.catalogue.rows import (
     AccountRow,
     AipRow,
@@ -24,6 +23,7 @@ from storage.catalogue.rows import (
     TallyRow,
     VersionRow,
 )
+from storage.catalogue.workers import owner_now, owner_of
 
 __all__ = [
     "AccountRow",

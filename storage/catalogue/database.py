@@ -8,14 +8,15 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, create_engine, event
+from sqlalchemy import Connection, create_engine, event, make_url
 from sqlalchemy import inspect as inspect_database
 from sqlalchemy import text as sql_text
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from storage.errors import StoreRefused, StoreUnavailable
 
-_HEAD = "0005"
+_HEAD = "0006"
+_MIGRATING = 0x57E1E  # a number that means this, for an advisory lock
 
 
 class Database:
@@ -23,7 +24,10 @@ class Database:
 
     def __init__(self, url: str) -> None:
         try:
-            self._engine = create_engine(url)
+            place = make_url(url)
+            if place.drivername == "postgresql":  # SQLAlchemy would look for an older driver
+                place = place.set(drivername="postgresql+psycopg")
+            self._engine = create_engine(place, pool_pre_ping=place.get_backend_name() != "sqlite")
         except (ArgumentError, ImportError) as error:  # not a URL, or no driver for it
             raise StoreRefused("catalogue", str(error)) from error
         if self._engine.dialect.name == "sqlite":
@@ -34,6 +38,10 @@ class Database:
         with self._transaction() as connection:
             if _schema_version(connection) == _HEAD:
                 return
+            if connection.dialect.name == "postgresql":  # two machines must not migrate at once
+                connection.execute(sql_text(f"SELECT pg_advisory_xact_lock({_MIGRATING})"))
+                if _schema_version(connection) == _HEAD:
+                    return
             from alembic import command  # a second to import, needed once in a lifetime
             from alembic.config import Config
             from alembic.util.exc import CommandError

@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-import os
-import socket
-from datetime import datetime, timedelta
-from pathlib import Path
-from typing import Any
-
 from sqlalchemy import delete, insert, select
 from sqlalchemy import update as sql_update
 from sqlalchemy.exc import IntegrityError
 
-from storage.catalogue.database import Database
 from storage.catalogue.rows import IngestRow
 from storage.catalogue.tables import INGEST
+from storage.catalogue.workers import Workers
 from storage.errors import Busy
 
 RUNNING = "running"
-_FOREIGN_OWNER_BELIEVED = timedelta(days=1)
 
 
-class IngestRecords(Database):
+class IngestRecords(Workers):
     """One row a submission."""
 
     def begin_ingest(self, ingest_id: str, subject: str, agreement: str, now: str) -> int:
@@ -29,7 +22,7 @@ class IngestRecords(Database):
 
         Raises Busy while another live process of this machine holds it.
         """
-        owner = owner_now()
+        owner = self.owner()
         with self._transaction() as connection:
             row = connection.execute(select(INGEST).where(INGEST.c.id == ingest_id)).first()
             if row is None:
@@ -60,20 +53,6 @@ class IngestRecords(Database):
                 raise Busy(subject, "another process that began this moment")
             return int(row.attempts) + 1
 
-    def _alive(self, row: Any, now: str) -> bool:
-        """Whether the process that holds a submission may still be at work.
-
-        SQLite in WAL mode serves one machine only, so there another host name is a former life of
-        this one (a container started anew). Elsewhere a foreign owner is believed for a day.
-        """
-        host = row.owner.rsplit(":", 2)[0]
-        if host == socket.gethostname():
-            return _process_alive(row.owner)
-        if self._engine.dialect.name == "sqlite":
-            return False
-        age = datetime.fromisoformat(now) - datetime.fromisoformat(row.started)
-        return age < _FOREIGN_OWNER_BELIEVED
-
     def finish_ingest(
         self,
         ingest_id: str,
@@ -103,38 +82,10 @@ class IngestRecords(Database):
             )
             if known.rowcount == 0:
                 start = {"id": ingest_id, "subject": subject, "agreement": agreement, "started": now}
-                connection.execute(insert(INGEST).values(owner=owner_now(), attempts=1, **start, **end))
+                connection.execute(insert(INGEST).values(owner=self.owner(), attempts=1, **start, **end))
 
     def ingest(self, ingest_id: str) -> IngestRow | None:
         """One submission's record."""
         with self._transaction() as connection:
             row = connection.execute(select(INGEST).where(INGEST.c.id == ingest_id)).first()
         return IngestRow(**row._mapping) if row else None
-
-
-def owner_now() -> str:
-    """This process, recognisable after its death: host, process id, start time in clock ticks."""
-    return owner_of(os.getpid())
-
-
-def owner_of(pid: int) -> str:
-    """The same for another process of this machine; one that is dead has no start time."""
-    return f"{socket.gethostname()}:{pid}:{_start_ticks(pid)}"
-
-
-def _start_ticks(pid: int) -> str:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
-    except (OSError, IndexError):
-        return "?"
-
-
-def _process_alive(owner: str) -> bool:
-    _, pid, ticks = owner.rsplit(":", 2)
-    try:
-        os.kill(int(pid), 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return ticks == _start_ticks(int(pid))

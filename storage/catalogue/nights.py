@@ -9,7 +9,7 @@ from sqlalchemy import insert, select
 from sqlalchemy import update as sql_update
 from sqlalchemy.exc import IntegrityError
 
-from storage.catalogue.ingests import RUNNING, IngestRecords, owner_now
+from storage.catalogue.ingests import RUNNING, IngestRecords
 from storage.catalogue.rows import DeliveryRow, NightRow
 from storage.catalogue.tables import DELIVERY, NIGHT
 
@@ -24,7 +24,7 @@ class NightRecords(IngestRecords):
 
         ``retry`` are the outcomes after which it is taken again.
         """
-        me = owner_now()
+        me = self.owner()
         with self._transaction() as connection:
             row = connection.execute(select(DELIVERY).where(DELIVERY.c.id == fingerprint)).first()
             if row is None:
@@ -82,7 +82,7 @@ class NightRecords(IngestRecords):
 
     def begin_night(self, night: str, now: str) -> None:
         """A night has begun."""
-        values = {"id": night, "owner": owner_now(), "started": now, "finished": "", "report": ""}
+        values = {"id": night, "owner": self.owner(), "started": now, "finished": "", "report": ""}
         with self._transaction() as connection:
             connection.execute(insert(NIGHT).values(values))
 

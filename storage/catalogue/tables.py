@@ -6,6 +6,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    DateTime,
     ForeignKey,
     Index,
     Integer,
@@ -13,10 +14,11 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
-    Text,
     false,
     true,
 )
+
+from storage.catalogue.plain_text import PlainText
 
 METADATA = MetaData(
     naming_convention={
@@ -30,50 +32,50 @@ INGEST = Table(
     "ingest",
     METADATA,
     Column("id", String(40), primary_key=True),
-    Column("subject", Text, nullable=False),
-    Column("agreement", Text, nullable=False),
+    Column("subject", PlainText, nullable=False),
+    Column("agreement", PlainText, nullable=False),
     Column("outcome", String(16), nullable=False),  # also "running"
     Column("aip", String(45)),
-    Column("owner", Text, nullable=False),
+    Column("owner", PlainText, nullable=False),
     Column("attempts", Integer, nullable=False),
     Column("started", String(32), nullable=False),
     Column("finished", String(32)),
-    Column("report", Text, nullable=False),
-    Column("agency", Text, nullable=False, server_default=""),
-    Column("run", Text, nullable=False, server_default=""),  # where it can be watched: a flow run's id
+    Column("report", PlainText, nullable=False),
+    Column("agency", PlainText, nullable=False, server_default=""),
+    Column("run", PlainText, nullable=False, server_default=""),  # where it can be watched: a flow run's id
 )
 DELIVERY = Table(
     "delivery",
     METADATA,
     Column("id", String(64), primary_key=True),  # fingerprint of path, names, sizes and times
-    Column("path", Text, nullable=False),
-    Column("agency", Text, nullable=False),
+    Column("path", PlainText, nullable=False),
+    Column("agency", PlainText, nullable=False),
     Column("outcome", String(16), nullable=False, index=True),  # also "running"
     Column("aip", String(45)),
-    Column("owner", Text, nullable=False),
+    Column("owner", PlainText, nullable=False),
     Column("attempts", Integer, nullable=False),
     Column("started", String(32), nullable=False),
     Column("finished", String(32), nullable=False),
-    Column("reason", Text, nullable=False),
+    Column("reason", PlainText, nullable=False),
 )
 NIGHT = Table(
     "night",
     METADATA,
     Column("id", String(36), primary_key=True),
-    Column("owner", Text, nullable=False),
+    Column("owner", PlainText, nullable=False),
     Column("started", String(32), nullable=False, index=True),
     Column("finished", String(32), nullable=False),  # "" while it runs, or when it died
-    Column("report", Text, nullable=False),  # JSON
+    Column("report", PlainText, nullable=False),  # JSON
 )
 AIP = Table(
     "aip",
     METADATA,
     Column("id", String(45), primary_key=True),
     Column("version", String(16), nullable=False),
-    Column("title", Text, nullable=False),
-    Column("agreement", Text, nullable=False),
-    Column("agency", Text, nullable=False),
-    Column("external_identifier", Text, nullable=False),
+    Column("title", PlainText, nullable=False),
+    Column("agreement", PlainText, nullable=False),
+    Column("agency", PlainText, nullable=False),
+    Column("external_identifier", PlainText, nullable=False),
     Column("content_digest", String(128), nullable=False),
     Column("files", BigInteger, nullable=False),
     Column("bytes", BigInteger, nullable=False),
@@ -88,7 +90,7 @@ VERSION = Table(
     Column("aip", String(45), ForeignKey("aip.id"), primary_key=True),
     Column("version", String(16), primary_key=True),
     Column("created", String(32), nullable=False),
-    Column("message", Text, nullable=False),
+    Column("message", PlainText, nullable=False),
     Column("inventory_sha512", String(128), nullable=False),
 )
 COPY = Table(
@@ -99,7 +101,7 @@ COPY = Table(
     Column("version", String(16), nullable=False),
     Column("verified", String(32), nullable=False),  # when every byte was last seen right; "" = never
     Column("state", String(16), nullable=False, server_default="verified"),
-    Column("detail", Text, nullable=False, server_default=""),
+    Column("detail", PlainText, nullable=False, server_default=""),
     Column("looked", String(32), nullable=False, server_default=""),  # last read, whatever was found
 )
 FORMAT = Table(
@@ -107,11 +109,11 @@ FORMAT = Table(
     METADATA,
     Column("aip", String(45), ForeignKey("aip.id"), primary_key=True),
     Column("puid", String(32), primary_key=True),  # "unknown" where PRONOM has none
-    Column("name", Text, nullable=False),
+    Column("name", PlainText, nullable=False),
     Column("files", BigInteger, nullable=False),
     Column("bytes", BigInteger, nullable=False),
     Column("not_valid", BigInteger, nullable=False, server_default="0"),
-    Column("mime", Text, nullable=False, server_default=""),
+    Column("mime", PlainText, nullable=False, server_default=""),
     Column("pages", BigInteger, nullable=False, server_default="0"),
     Column("seconds", BigInteger, nullable=False, server_default="0"),
 )
@@ -123,8 +125,8 @@ EVENT = Table(
     Column("type", String(64), nullable=False),
     Column("time", String(32), nullable=False),
     Column("outcome", String(16), nullable=False),
-    Column("detail", Text, nullable=False),
-    Column("note", Text, nullable=False),
+    Column("detail", PlainText, nullable=False),
+    Column("note", PlainText, nullable=False),
     Column("store", String(64), nullable=False, server_default=""),  # of events after the ingest
     Column("journaled", Boolean, nullable=False, server_default=true()),  # also written to storage
 )
@@ -143,18 +145,18 @@ HOLD = Table(
     "hold",
     METADATA,
     Column("aip", String(45), ForeignKey("aip.id"), primary_key=True),
-    Column("reason", Text, nullable=False),
-    Column("person", Text, nullable=False),
+    Column("reason", PlainText, nullable=False),
+    Column("person", PlainText, nullable=False),
     Column("since", String(32), nullable=False),
 )
 REMOVAL = Table(
     "removal",
     METADATA,
     Column("aip", String(45), ForeignKey("aip.id"), primary_key=True),
-    Column("reason", Text, nullable=False),
-    Column("requested_by", Text, nullable=False),
+    Column("reason", PlainText, nullable=False),
+    Column("requested_by", PlainText, nullable=False),
     Column("requested", String(32), nullable=False),
-    Column("approved_by", Text, nullable=False, server_default=""),
+    Column("approved_by", PlainText, nullable=False, server_default=""),
     Column("removed", String(32), nullable=False, server_default=""),
 )
 CATALOGUED = Table(
@@ -168,7 +170,7 @@ FILE = Table(
     METADATA,
     Column("number", Integer, ForeignKey("catalogued.number"), primary_key=True, autoincrement=False),
     Column("position", Integer, primary_key=True, autoincrement=False),
-    Column("path", Text, nullable=False),
+    Column("path", PlainText, nullable=False),
     Column("size", BigInteger, nullable=False),
     Column("puid", String(32), nullable=False),
     Column("sha512", LargeBinary(64), nullable=False),
@@ -180,15 +182,15 @@ SEARCH = Table(
     METADATA,
     Column("id", Integer, primary_key=True, autoincrement=True),
     Column("number", Integer, ForeignKey("catalogued.number"), nullable=False, index=True),
-    Column("words", Text, nullable=False),
+    Column("words", PlainText, nullable=False),
 )
 TALLY = Table(
     "tally",  # sums over the AIPs that are kept, so that no page has to add up a million rows
     METADATA,
     Column("kind", String(8), primary_key=True),  # month, agency, format
     Column("name", String(512), primary_key=True),
-    Column("label", Text, nullable=False),
-    Column("mime", Text, nullable=False),
+    Column("label", PlainText, nullable=False),
+    Column("mime", PlainText, nullable=False),
     Column("aips", BigInteger, nullable=False),
     Column("files", BigInteger, nullable=False),
     Column("bytes", BigInteger, nullable=False),
@@ -211,23 +213,23 @@ DECISION = Table(
     Column("id", Integer, primary_key=True, autoincrement=True),
     Column("ingest", String(40), nullable=False, index=True),
     Column("verdict", String(16), nullable=False),
-    Column("person", Text, nullable=False),
-    Column("reason", Text, nullable=False),
+    Column("person", PlainText, nullable=False),
+    Column("reason", PlainText, nullable=False),
     Column("time", String(32), nullable=False),
-    Column("found", Text, nullable=False),  # JSON: what was known when it was made
+    Column("found", PlainText, nullable=False),  # JSON: what was known when it was made
 )
 PROGRESS = Table(
     "progress",
     METADATA,
     Column("id", String(40), primary_key=True),
-    Column("subject", Text, nullable=False),
+    Column("subject", PlainText, nullable=False),
     Column("stage", String(32), nullable=False),
     Column("files", BigInteger, nullable=False),
     Column("bytes", BigInteger, nullable=False),
     Column("total_files", BigInteger, nullable=False),  # 0 = not known yet
     Column("total_bytes", BigInteger, nullable=False),
     Column("seconds_left", Integer, nullable=False),  # of this stage; -1 = not known
-    Column("owner", Text, nullable=False),
+    Column("owner", PlainText, nullable=False),
     Column("started", String(32), nullable=False),
     Column("updated", String(32), nullable=False),
 )
@@ -236,7 +238,7 @@ ACCOUNT = Table(
     METADATA,
     Column("name", String(64), primary_key=True),
     Column("role", String(16), nullable=False),
-    Column("password", Text, nullable=False),  # a salted hash
+    Column("password", PlainText, nullable=False),  # a salted hash
     Column("created", String(32), nullable=False),
 )
 LOGIN = Table(
@@ -245,6 +247,12 @@ LOGIN = Table(
     Column("token", String(64), primary_key=True),  # SHA-256 of what the browser holds
     Column("account", String(64), nullable=False, index=True),
     Column("expires", String(32), nullable=False),
+)
+WORKER = Table(
+    "worker",
+    METADATA,
+    Column("owner", String(255), primary_key=True),
+    Column("seen", DateTime(timezone=True), nullable=False),
 )
 Index("ix_aip_agency", AIP.c.agency)
 Index("ix_copy_state", COPY.c.store, COPY.c.state, COPY.c.aip)

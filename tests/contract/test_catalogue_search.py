@@ -7,7 +7,6 @@ import uuid
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -15,9 +14,9 @@ from storage.catalogue import AipRow, Catalogue, CopyRow, FileRow, FormatCount, 
 
 
 @pytest.fixture
-def catalogue(tmp_path: Path) -> Iterator[Catalogue]:
+def catalogue(catalogue_url: str) -> Iterator[Catalogue]:
     """An empty catalogue."""
-    made = Catalogue(f"sqlite:///{tmp_path / 'catalogue.sqlite'}")
+    made = Catalogue(catalogue_url)
     made.migrate()
     yield made
     made.close()
