@@ -29,7 +29,8 @@ class Deployment:
     summary: str
     request: dict[str, Any] = field(default_factory=dict)
     crons: tuple[tuple[str, str, dict[str, Any]], ...] = ()
-    only_one: bool = False
+    most_at_once: int = 0
+    """Runs at the same time; one too many is cancelled. 0: any number."""
     choices: dict[str, list[str]] = field(default_factory=dict)
     """Fields of the form for which this workspace knows all answers."""
 
@@ -48,7 +49,7 @@ def deployments(settings: Settings) -> tuple[Deployment, ...]:
         Deployment(
             "nightly", nightly, "Takes in what is whole in the drop box, each delivery once, in fair "
             "order; then makes owed copies and audits what is due.",
-            {}, _crons(("nightly", times.nightly, {})), only_one=True,
+            {}, _nights(settings), most_at_once=settings.night.machines,
         ),
         Deployment(
             "ingest", ingest, "Takes in deliveries of the drop box now.",
@@ -63,7 +64,7 @@ def deployments(settings: Settings) -> tuple[Deployment, ...]:
         ),
         Deployment(
             "audit", audit, "Reads copies again, byte by byte.", {}, _crons(("audit", times.audit, {})),
-            only_one=True,
+            most_at_once=1,
         ),
         Deployment(
             "upkeep", upkeep, "Makes owed copies; compares catalogue and stores; reports on formats.", {},
@@ -74,6 +75,13 @@ def deployments(settings: Settings) -> tuple[Deployment, ...]:
             ),
         ),
     )  # fmt: skip
+
+
+def _nights(settings: Settings) -> tuple[tuple[str, str, dict[str, Any]], ...]:
+    """One run for each machine that shares the night; the first looks after the copies too."""
+    cron, machines = settings.schedule.nightly, settings.night.machines
+    others = [(f"nightly-{number}", cron, {"care": False}) for number in range(2, machines + 1)]
+    return _crons(("nightly", cron, {}), *others)
 
 
 def _crons(*wanted: tuple[str, str, dict[str, Any]]) -> tuple[tuple[str, str, dict[str, Any]], ...]:

@@ -65,7 +65,8 @@ async def register(settings: Settings, address: str) -> dict[str, str]:
 
 def _mark(settings: Settings, wanted: tuple[Deployment, ...]) -> str:
     facts = [
-        (one.name, one.description, one.crons, one.choices, one.flow.name, one.only_one) for one in wanted
+        (one.name, one.description, one.crons, one.choices, one.flow.name, one.most_at_once)
+        for one in wanted
     ]
     text = json.dumps([facts, settings.time_zone], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
@@ -100,11 +101,13 @@ async def _apply(one: Deployment, settings: Settings) -> str:
         )
         for slug, cron, request in one.crons
     ]  # fmt: skip
-    limit = ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW)
+    limit = ConcurrencyLimitConfig(
+        limit=max(one.most_at_once, 1), collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW
+    )
     made: Any = await one.flow.ato_deployment(
         one.name, work_pool_name=POOL, entrypoint_type=EntrypointType.MODULE_PATH, schedules=schedules,
         parameters={"request": one.request} if one.request or one.crons else {}, tags=["stele"],
-        description=one.description, concurrency_limit=limit if one.only_one else None,
+        description=one.description, concurrency_limit=limit if one.most_at_once else None,
     )  # fmt: skip
     _offer_choices(made, one.choices)
     return str(await made.aapply())

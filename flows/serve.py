@@ -119,7 +119,8 @@ def _start(running: _Running, parts: Parts) -> None:
     from flows.register import bury_the_dead, register  # reads the environment that was set above
 
     ui = ui_address(settings.prefect)
-    known = asyncio.run(register(settings, ui))
+    # A machine that only works leaves deployments and schedules to the one with the pages.
+    known = asyncio.run(register(settings, ui)) if parts.server or parts.dashboard else {}
     buried = asyncio.run(bury_the_dead(settings))
     if buried:
         running.say(
@@ -140,7 +141,9 @@ def _start(running: _Running, parts: Parts) -> None:
     if running.asked:
         return
     running.say(f"Ready after {time.monotonic() - began:.1f} s.")
-    running.say(f"  Prefect UI  {ui}/v2/dashboard   ({len(known)} deployments: {', '.join(sorted(known))})")
+    running.say(f"  Prefect UI  {ui}/v2/dashboard")
+    if known:
+        running.say(f"  Deployments {', '.join(sorted(known))}")
     if parts.dashboard:
         running.say(f"  Dashboard   http://{settings.dashboard.host}:{settings.dashboard.port}/")
     running.say(f"  Logs        {printable(str(settings.home / 'logs'))}")

@@ -133,6 +133,9 @@ class NightSettings(_Part):
         default=120.0, ge=0, description="Unchanged for so long, a delivery counts as whole."
     )
     max_hours: float = Field(default=8.0, gt=0, description="No delivery is begun after these.")
+    machines: int = Field(
+        default=1, ge=1, le=64, description="Prefect runs that share a night: one for each machine."
+    )
     most_of_one: int = Field(default=0, ge=0, description="Deliveries of one agency a night; 0 = any.")
     weights: dict[str, float] = Field(default_factory=dict, description="Shares of agencies; default 1.")
     webhook: str = Field(

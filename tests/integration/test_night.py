@@ -177,10 +177,12 @@ def _ended_well(home: Path, good: int, bad: int) -> None:
 
 
 @pytest.fixture
-def full(tmp_path: Path) -> tuple[Path, int, int]:
-    """A workspace with deliveries of twenty agencies; how many are good and bad."""
+def full(tmp_path: Path, catalogue_url: str) -> tuple[Path, int, int]:
+    """A workspace, on each kind of catalogue, with deliveries of twenty agencies; how many are good and bad."""
     home = tmp_path / "home"
     make_workspace(home)
+    config = home / "stele.toml"
+    config.write_text(f'catalogue = "{catalogue_url}"\n{config.read_text("utf-8")}', "utf-8")
     bad = _fill(home / "dropbox", agencies=20, each=4)
     return home, 80 - bad, bad
 
