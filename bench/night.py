@@ -35,6 +35,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sips", type=int, default=1000)
     parser.add_argument("--agencies", type=int, default=138)
+    parser.add_argument("--parallel", type=int, default=1, help="Processes that share the night.")
     parser.add_argument("--work", type=Path, default=None)
     asked = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="stele-night-", dir=asked.work))
@@ -49,7 +50,10 @@ def main() -> None:
             agency = f"agency-{number % asked.agencies:03d}"
             _bag(home / "dropbox" / agency / f"sip-{number:05d}", number, bad=spoilt)
         print(f"{asked.sips} SIPs of 10 files from {asked.agencies} agencies, {bad} of them bad")
-        environment = {**os.environ, "STELE_NIGHT__QUIET_SECONDS": "0"}
+        environment = {
+            **os.environ, "STELE_NIGHT__QUIET_SECONDS": "0",
+            "STELE_NIGHT__PARALLEL": str(asked.parallel),
+        }  # fmt: skip
         began = time.perf_counter()
         done = subprocess.run(
             [stele, "nightly", "--no-audit", "--json", "--home", home],
@@ -62,7 +66,10 @@ def main() -> None:
         peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss >> 10
         print(f"outcomes {report['outcomes']}, left {report['left']}")
         print(f"whole command {seconds:.1f} s, {seconds * 1000 / asked.sips:.1f} ms a SIP; peak {peak} MiB")
-        print(f"ingests {work:.1f} s; everything else {seconds - work:.1f} s = {1 - work / seconds:.0%}")
+        rest = seconds - work / asked.parallel
+        print(
+            f"ingests {work:.1f} s in {asked.parallel} process(es); all else {rest:.1f} s = {rest / seconds:.0%}"
+        )
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

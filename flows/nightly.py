@@ -14,7 +14,8 @@ from flows.workspace import opened
 from pipeline.context import Result
 from pipeline.night import Delivery
 from stele.holds import held
-from stele.nights import care_for_copies, night, tell
+from stele.night_message import tell
+from stele.nights import care_for_copies, night
 from storage.scratch import sweep_scratch
 
 
@@ -25,7 +26,7 @@ def take_in(request: NightRequest) -> dict[str, Any]:
 
     def watch(delivery: Delivery, result: Result | None) -> None:
         if result is not None:
-            log.info("%s: %s %s", delivery.path, result.outcome, result.reason)
+            log.info("%s: %s %s", delivery.place, result.outcome, result.reason)
 
     with opened() as (archive, settings):
         sweep_scratch(archive.work)

@@ -58,6 +58,7 @@ def night_markdown(
     for agency, counts in sorted(report["agencies"].items()):
         cells = " | ".join(str(counts.get(name, "")) for name in _OUTCOMES)
         lines.append(f"| {plain(agency)} | {cells} |")
+    lines += [f"- drop box away: {plain(box)}" for box in report["boxes_away"]]
     said = ", ".join(f"{number} {what}" for what, number in copies.items() if number)
     lines += ["", f"Copies: {said or 'nothing was due'}", ""]
     slowest = [f"{plain(path)} ({seconds:.1f} s)" for path, seconds in report["slowest"]]

@@ -88,6 +88,8 @@ class IngestContext:
     clock: Clock = utc_now
     progress: Progress = no_progress
     sidecar_limit: int = 1000
+    shown: str = ""
+    """Where the submission lies, for people; ``subject`` may be a copy that was only brought here."""
     attempt: int = 1
     findings: Findings = field(default_factory=Findings)
     holds: list[str] = field(default_factory=list)

@@ -15,6 +15,7 @@ from pathlib import Path
 from packages.identifiers import IngestId
 from packages.package_file import timestamp
 from packages.paths import printable
+from packages.problem import Problem
 from packages.problem_catalogue import problem
 from pipeline.agreement import Agreement
 from pipeline.context import (
@@ -46,7 +47,7 @@ from storage.errors import Busy, StorageError, StoreUnavailable
 from storage.ocfl.objects import OcflRepository
 from storage.scratch import scratch_folder
 
-__all__ = ["Archive", "check", "failed", "ingest", "run_context"]
+__all__ = ["Archive", "check", "failed", "ingest", "refused", "run_context"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,43 +94,63 @@ class _Run:
         return time.perf_counter() - self.started
 
 
-def failed(subject: Path, agreement: Agreement, archive: Archive, error: Exception) -> Result:
+def failed(
+    subject: Path, agreement: Agreement, archive: Archive, error: Exception, *, shown: str = ""
+) -> Result:
     """The end of a run that could not even judge its subject."""
-    return _failure(subject, agreement, archive, _begin(subject, agreement), error)
+    shown = shown or printable(str(subject))
+    return _failure(shown, agreement, archive, _begin(shown, agreement), error)
 
 
-def _begin(subject: Path, agreement: Agreement) -> _Run:
+def refused(subject: Path, agreement: Agreement, archive: Archive, found: Problem, *, shown: str) -> Result:
+    """The end of a run whose subject cannot even be brought here, with its report."""
+    run = _begin(shown, agreement)
+    blank = _failure(shown, agreement, archive, run, PipelineError(""))
+    result = replace(blank, outcome=Outcome.REJECTED, problems=(found,), reason="")
+    return _reported(subject, agreement, archive, run, result)
+
+
+def _begin(place: str, agreement: Agreement) -> _Run:
     """Until the submission says what it is, its place stands for it."""
-    place = IngestId.derive(
-        agreement=agreement.name, external_identifier=str(subject.absolute()), content_digest=""
-    )
-    return _Run(place, place)
+    first = IngestId.derive(agreement=agreement.name, external_identifier=place, content_digest="")
+    return _Run(first, first)
 
 
 def ingest(
-    subject: Path, agreement: Agreement, archive: Archive, progress: Progress = no_progress
+    subject: Path,
+    agreement: Agreement,
+    archive: Archive,
+    progress: Progress = no_progress,
+    *,
+    shown: str = "",
 ) -> Result:
     """Take one submission through to custody, or to a report.
 
     Never raises for what is wrong with the submission, with storage or with a tool: those end as
-    ``rejected`` or ``failed``. The submission itself is only ever read.
+    ``rejected`` or ``failed``. The submission itself is only ever read. ``shown`` is where it lies
+    for people, when it was only brought to ``subject``.
     """
-    run = _begin(subject, agreement)
+    run = _begin(shown or str(subject.absolute()), agreement)
+    shown = shown or printable(str(subject))
     try:
         with ExitStack() as stack:
-            name = printable(str(subject))
-            progress = stack.enter_context(recorded(progress, archive.catalogue, name, archive.clock))
-            context = stack.enter_context(run_context(subject, agreement, archive, progress))
+            progress = stack.enter_context(recorded(progress, archive.catalogue, shown, archive.clock))
+            context = stack.enter_context(run_context(subject, agreement, archive, progress, shown=shown))
             result = _run(context, archive, run, stack)
     except Busy as error:  # the other process answers for the submission, and records it
-        return _failure(subject, agreement, archive, run, error)
+        return _failure(shown, agreement, archive, run, error)
     except Exception as error:  # even a bug must not cost the rest of the night its run
-        result = _failure(subject, agreement, archive, run, error)
+        result = _failure(shown, agreement, archive, run, error)
+    return _reported(subject, agreement, archive, run, result)
+
+
+def _reported(subject: Path, agreement: Agreement, archive: Archive, run: _Run, result: Result) -> Result:
+    """The result in the catalogue, and as a receipt."""
     try:
         _record(run, result, agreement, archive)
     except StorageError as error:
         if result.aip is None:
-            result = _failure(subject, agreement, archive, run, error)
+            result = _failure(result.subject, agreement, archive, run, error)
     moment = f"{result.finished:%Y%m%dT%H%M%SZ}"
     name = f"{printable(subject.name)[:60]}-{moment}-{secrets.token_hex(3)}-{result.outcome}"
     try:
@@ -166,7 +187,7 @@ def _run(context: IngestContext, archive: Archive, run: _Run, stack: ExitStack) 
     stack.enter_context(_only_one(archive.locks, str(submission.ingest_id), context.subject))
     context.attempt = catalogue.begin_ingest(
         str(submission.ingest_id),
-        printable(str(context.subject)),
+        context.shown,
         context.agreement.name,
         timestamp(context.clock()),
     )
@@ -234,9 +255,10 @@ def check(
     subject: Path, agreement: Agreement, archive: Archive, progress: Progress = no_progress
 ) -> Result:
     """Judge a submission as an ingest would, formats included, and store nothing."""
-    run = _begin(subject, agreement)
+    run = _begin(str(subject.absolute()), agreement)
+    shown = printable(str(subject))
     try:
-        with run_context(subject, agreement, archive, progress) as context:
+        with run_context(subject, agreement, archive, progress, shown=shown) as context:
             verified = _judge(context, run)
             if verified is not None:
                 with run.stage("examine"):
@@ -246,12 +268,17 @@ def check(
                 outcome = Outcome.REJECTED
             return _result(context, run, outcome, verified)
     except Exception as error:  # as in an ingest: one package's surprise must not cost the others
-        return _failure(subject, agreement, archive, run, error)
+        return _failure(shown, agreement, archive, run, error)
 
 
 @contextmanager
 def run_context(
-    subject: Path, agreement: Agreement, archive: Archive, progress: Progress = no_progress
+    subject: Path,
+    agreement: Agreement,
+    archive: Archive,
+    progress: Progress = no_progress,
+    *,
+    shown: str = "",
 ) -> Iterator[IngestContext]:
     """What the stages of one run share, with a work area that is gone afterwards."""
     with _work_area(archive.work) as work:
@@ -265,6 +292,7 @@ def run_context(
             clock=archive.clock,
             progress=progress,
             sidecar_limit=archive.sidecar_limit,
+            shown=shown or printable(str(subject)),
         )
         try:
             yield context
@@ -282,7 +310,7 @@ def _result(
     version: str | None = None,
 ) -> Result:
     return Result(
-        subject=printable(str(context.subject)),
+        subject=context.shown,
         outcome=outcome,
         aip=aip,
         version=version,
@@ -298,16 +326,16 @@ def _result(
     )
 
 
-def _failure(subject: Path, agreement: Agreement, archive: Archive, run: _Run, error: Exception) -> Result:
+def _failure(shown: str, agreement: Agreement, archive: Archive, run: _Run, error: Exception) -> Result:
     reason = str(error)
     if not isinstance(error, (PipelineError, StorageError, OSError)):
         where = traceback.extract_tb(error.__traceback__)[-1]
         place = f"{Path(where.filename).name}:{where.lineno}"
         reason = f"unexpected {type(error).__name__} in {place}: {error}; please report this"
     if isinstance(error, OSError):
-        reason = f"{error.strerror or error} ({error.filename or subject})"
+        reason = f"{error.strerror or error} ({error.filename or shown})"
     return Result(
-        subject=printable(str(subject)),
+        subject=shown,
         outcome=Outcome.FAILED,
         aip=None,
         version=None,

@@ -130,6 +130,9 @@ def _carry_out(
     verdict, place = str(state.verdict), Path(row.subject)
     if place.exists():
         agreement = choose_agreement(settings, row.agreement)
+        if row.agency:  # the default agreement is lent to agencies that have none
+            name = {"name": row.agency}
+            agreement = agreement.model_copy(update={"agency": agreement.agency.model_copy(update=name)})
         result = ingest_function(settings)(place, agreement, archive, progress)
         said = {Outcome.STORED: f"stored as {result.aip}", Outcome.REJECTED: "the report tells the agency"}
         return Decided(row.id, verdict, "", said.get(result.outcome, result.reason), result)

@@ -30,7 +30,8 @@ def nightly(
     Safe to run several times and on several machines at once. Exit 3 when something failed on our
     side, 1 when something was rejected or held.
     """
-    from stele.nights import care_for_copies, night, tell
+    from stele.night_message import tell
+    from stele.nights import care_for_copies, night
     from stele.screen import ERR, print_json
     from stele.workspace import opened_with_settings
     from storage.scratch import sweep_scratch
@@ -46,7 +47,12 @@ def nightly(
         print_json({**report.as_json(), **care})
     else:
         _show(report, care)
-    failed = report.outcomes.get("failed", 0) or care.get("copies not made", 0) or care.get("unreadable", 0)
+    failed = (
+        report.boxes_away
+        or report.outcomes.get("failed", 0)
+        or care.get("copies not made", 0)
+        or care.get("unreadable", 0)
+    )
     bad = sum(report.outcomes.get(name, 0) for name in ("rejected", "held")) or care.get("damaged", 0)
     raise typer.Exit(EXIT_FAILED if failed else EXIT_INVALID if bad else 0)
 
@@ -63,7 +69,7 @@ def _told(delivery: Delivery, result: object) -> None:
     from stele.screen import ERR
 
     if isinstance(result, Result):
-        ERR.print(f"{result.outcome:>10}  {escape(printable(str(delivery.path)))}", soft_wrap=True)
+        ERR.print(f"{result.outcome:>10}  {escape(printable(delivery.place))}", soft_wrap=True)
 
 
 def _show(report: NightReport, care: dict[str, int]) -> None:

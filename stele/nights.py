@@ -2,56 +2,95 @@
 
 from __future__ import annotations
 
-import http.client
-import json
-import urllib.request
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import urlsplit
 
+from packages.paths import visible
 from pipeline.agreement import Agreement
 from pipeline.ingest import Archive
-from pipeline.night import NightLimits, NightReport, Watch, run_night, unwatched
+from pipeline.night import (
+    BucketBox,
+    DropBox,
+    FolderBox,
+    Intake,
+    NightLimits,
+    NightReport,
+    Watch,
+    run_night,
+    unwatched,
+)
 from pipeline.preservation.audit import audit
 from pipeline.preservation.journal import write_journal
 from pipeline.preservation.replicate import replicate
 from stele.preservation_commands import audit_budget
-from stele.settings import Settings
-from stele.wiring import agreement_names, choose_agreement, ingest_function
+from stele.settings import BoxSettings, S3StoreSettings, Settings
+from stele.wiring import agreement_names, build_store, choose_agreement, ingest_function
 from storage.copies import CopyState
 
-__all__ = ["agreements", "care_for_copies", "night", "tell"]
-
-_PATIENCE = 20.0  # seconds for a webhook
+__all__ = ["agreements", "build_intake", "care_for_copies", "night"]
 
 
 def night(
     archive: Archive, settings: Settings, watch: Watch = unwatched, *, held_again: bool = False
 ) -> NightReport:
-    """One night as the workspace configures it. Raises AgreementError, OSError, StoreUnavailable."""
+    """One night as the workspace configures it. Raises AgreementError, StoreUnavailable."""
     wanted = settings.night
     limits = NightLimits(
         quiet=wanted.quiet_seconds, max_seconds=wanted.max_hours * 3600, most_of_one=wanted.most_of_one,
         held_again=held_again, weights=wanted.weights,
     )  # fmt: skip
-    return run_night(
-        archive, settings.place(settings.dropbox), limits, ingest_function(settings),
-        agreements(settings), watch,
+    intake = build_intake(archive, settings)
+    if wanted.parallel == 1:
+        return run_night(intake, limits, watch)
+    from stele.night_workers import ManyHands
+
+    with ManyHands(settings, archive, wanted.parallel) as hands:
+        return run_night(intake, limits, watch, hands)
+
+
+def build_intake(archive: Archive, settings: Settings) -> Intake:
+    """How this workspace takes deliveries in: its boxes, its agreements. Raises AgreementError."""
+    boxes: dict[str, DropBox] = {"dropbox": FolderBox(settings.place(settings.dropbox))}
+    for wanted in settings.night.boxes:
+        store = build_store(box_store(wanted), settings)
+        address = f"s3://{wanted.bucket}/{wanted.prefix.strip('/')}"
+        boxes[wanted.name] = BucketBox(store, address, settings.place(settings.work))
+    return Intake(archive, boxes, ingest_function(settings), agreements(settings))
+
+
+def box_store(wanted: BoxSettings) -> S3StoreSettings:
+    """A drop box is reached as a store is."""
+    return S3StoreSettings(
+        kind="s3", name=wanted.name, bucket=wanted.bucket, prefix=wanted.prefix,
+        endpoint_url=wanted.endpoint_url, region=wanted.region, access_key=wanted.access_key,
+        secret_key=wanted.secret_key, ca_bundle=wanted.ca_bundle,
     )  # fmt: skip
 
 
 def agreements(settings: Settings) -> Callable[[str], Agreement]:
-    """An agency's own agreement where one has its name, else the default. Raises AgreementError."""
+    """An agency's own agreement where one has its name, else the default in the agency's name.
+
+    Raises AgreementError.
+    """
     known = set(agreement_names(settings))
     chosen: dict[str, Agreement] = {}
 
     def choose(agency: str) -> Agreement:
         if agency not in chosen:
-            chosen[agency] = choose_agreement(settings, agency if agency in known else None)
+            agreed = choose_agreement(settings, agency if agency in known else None)
+            chosen[agency] = agreed if agency in known or not agency else _lent(agreed, agency, settings)
         return chosen[agency]
 
     choose("")  # a default that is wrong is said before anything is begun
     return choose
+
+
+def _lent(default: Agreement, agency: str, settings: Settings) -> Agreement:
+    """The default agreement for an agency that has none: its records bear its own name."""
+    changes: dict[str, Any] = {"agency": default.agency.model_copy(update={"name": visible(agency)})}
+    if settings.night.unknown_agency == "held":
+        changes["review"] = f"“{visible(agency)}” has no submission agreement of its own"
+    return default.model_copy(update=changes)
 
 
 def care_for_copies(archive: Archive, settings: Settings) -> dict[str, int]:
@@ -64,20 +103,3 @@ def care_for_copies(archive: Archive, settings: Settings) -> dict[str, int]:
         counts[name] = counts.get(name, 0) + 1
     write_journal(archive)
     return counts
-
-
-def tell(summary: dict[str, Any], settings: Settings) -> str:
-    """Send the report of a night where the workspace says; why it could not be sent, or nothing.
-
-    A morning without the message must not look like one without the night: that is in the catalogue.
-    """
-    address = settings.night.webhook
-    if not address:
-        return ""
-    body = json.dumps(summary, ensure_ascii=False).encode()
-    request = urllib.request.Request(address, body, {"Content-Type": "application/json"})
-    try:
-        with urllib.request.urlopen(request, timeout=_PATIENCE):
-            return ""
-    except (OSError, ValueError, http.client.HTTPException) as error:
-        return f"the report could not be sent to {urlsplit(address).hostname}: {error}"

@@ -126,6 +126,31 @@ class VirusSettings(_Part):
         return value
 
 
+class BoxSettings(_Part):
+    """A drop box in an S3 bucket: AGENCY/NAME.zip, or AGENCY/NAME/… below the prefix."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")
+    bucket: str
+    prefix: str = ""
+    endpoint_url: str | None = None
+    region: str = "us-east-1"
+    access_key: str | None = None
+    secret_key: SecretStr | None = None
+    ca_bundle: Path | None = Field(default=None, description="PEM file of your own authority.")
+
+
+class MailSettings(_Part):
+    """Where the report of a night is mailed."""
+
+    host: str = Field(default="", description="The SMTP server; empty = no mail.")
+    port: int = Field(default=25, ge=1, le=65535)
+    security: Literal["none", "starttls", "tls"] = "starttls"
+    user: str = ""
+    password: SecretStr = SecretStr("")
+    sender: str = Field(default="stele@localhost", pattern=r"^[^\s@]+@[^\s@]+$")
+    recipients: tuple[Annotated[str, Field(pattern=r"^[^\s@]+@[^\s@]+$")], ...] = ()
+
+
 class NightSettings(_Part):
     """The nightly run."""
 
@@ -141,6 +166,13 @@ class NightSettings(_Part):
     webhook: str = Field(
         default="", pattern=r"^(https?://\S+)?$", description="Where the report is sent (POST, JSON)."
     )
+    parallel: int = Field(default=1, ge=1, le=64, description="Processes that take deliveries in.")
+    unknown_agency: Literal["default", "held"] = Field(
+        default="default",
+        description="Agencies without an agreement of their own: the default one, or an archivist decides.",
+    )
+    boxes: tuple[BoxSettings, ...] = Field(default=(), description="Drop boxes besides the folder.")
+    mail: MailSettings = MailSettings()
     every_hours: float = Field(
         default=24.0, gt=0, description="Doctor warns when the last night is longer ago than this and 2 h."
     )

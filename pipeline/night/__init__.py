@@ -1,6 +1,22 @@
 """The night: what agencies left in the drop box is taken in, each once, in fair order, within limits."""
 
+from pipeline.night.boxes import BucketBox, DropBox, FolderBox
 from pipeline.night.deliveries import Delivery, find_deliveries
+from pipeline.night.intake import Hands, Intake, OneByOne
 from pipeline.night.run import NightLimits, NightReport, Watch, run_night, unwatched
 
-__all__ = ["Delivery", "NightLimits", "NightReport", "Watch", "find_deliveries", "run_night", "unwatched"]
+__all__ = [
+    "BucketBox",
+    "Delivery",
+    "DropBox",
+    "FolderBox",
+    "Hands",
+    "Intake",
+    "NightLimits",
+    "NightReport",
+    "OneByOne",
+    "Watch",
+    "find_deliveries",
+    "run_night",
+    "unwatched",
+]

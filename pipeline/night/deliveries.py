@@ -14,26 +14,31 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Delivery", "find_deliveries"]
+__all__ = ["ARCHIVES", "ARRIVING", "READY", "Delivery", "find_deliveries"]
 
-_ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")
-_ARRIVING = (".part", ".partial", ".filepart", ".tmp", ".crdownload")
-_READY = ".ready"
+ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")
+ARRIVING = (".part", ".partial", ".filepart", ".tmp", ".crdownload")
+READY = ".ready"
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One delivery. ``newest`` is seconds since 1970; ``fingerprint`` changes when any of it does."""
+    """One delivery. ``place`` is a path or an address; ``newest`` is seconds since 1970;
+    ``fingerprint`` changes when any of it does; ``box`` is the drop box it lies in.
+    """
 
-    path: Path
+    place: str
     agency: str
     files: int
     bytes: int
     newest: float
     fingerprint: str
+    box: str = "dropbox"
 
 
-def find_deliveries(dropbox: Path, *, quiet: float, now: float) -> tuple[list[Delivery], list[Delivery]]:
+def find_deliveries(
+    dropbox: Path, *, quiet: float, now: float, box: str = "dropbox"
+) -> tuple[list[Delivery], list[Delivery]]:
     """(whole, still arriving), each in the order of their paths.
 
     ``quiet`` is the seconds after which what does not change counts as whole. What vanishes while
@@ -43,10 +48,10 @@ def find_deliveries(dropbox: Path, *, quiet: float, now: float) -> tuple[list[De
     arriving: list[Delivery] = []
     for path, agency in _candidates(dropbox):
         try:
-            found = _look_at(path, agency)
+            found = _look_at(path, agency, box)
         except FileNotFoundError:
             continue
-        ready = path.with_name(path.name + _READY).exists() or now - found.newest >= quiet
+        ready = path.with_name(path.name + READY).exists() or now - found.newest >= quiet
         (whole if ready and found.files else arriving).append(found)
     return whole, arriving
 
@@ -72,7 +77,7 @@ def _entries(folder: Path) -> list[os.DirEntry[str]]:
 
 def _is_archive(name: str) -> bool:
     lower = name.lower()
-    return lower.endswith(_ARCHIVES) and not lower.endswith(_ARRIVING)
+    return lower.endswith(ARCHIVES) and not lower.endswith(ARRIVING)
 
 
 def _is_delivery(folder: Path) -> bool:
@@ -80,7 +85,7 @@ def _is_delivery(folder: Path) -> bool:
     return any((folder / name).exists() for name in ("bagit.txt", "manifest-sha512.txt", "data"))
 
 
-def _look_at(path: Path, agency: str) -> Delivery:
+def _look_at(path: Path, agency: str, box: str) -> Delivery:
     hasher = hashlib.sha256(os.fsencode(path.absolute()))
     files, size, newest = 0, 0, path.stat().st_mtime
     for name, status in _walk(path):
@@ -90,7 +95,7 @@ def _look_at(path: Path, agency: str) -> Delivery:
         hasher.update(
             f"\0{name}\0{status.st_size}\0{status.st_mtime_ns}".encode("utf-8", "surrogateescape")
         )
-    return Delivery(path, agency, files, size, newest, hasher.hexdigest())
+    return Delivery(str(path), agency, files, size, newest, hasher.hexdigest(), box)
 
 
 def _walk(path: Path) -> Iterator[tuple[str, os.stat_result]]:

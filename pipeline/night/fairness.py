@@ -22,7 +22,7 @@ def in_fair_order(
     is the most deliveries of one agency in a night, 0 for no such limit.
     """
     queues: dict[str, deque[Delivery]] = defaultdict(deque)
-    for delivery in sorted(deliveries, key=lambda one: (one.newest, str(one.path))):
+    for delivery in sorted(deliveries, key=lambda one: (one.newest, one.place)):
         queues[delivery.agency].append(delivery)
     heap = [(0.0, agency) for agency in sorted(queues)]
     heapq.heapify(heap)

@@ -6,25 +6,20 @@ import json
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 
 from packages.package_file import timestamp
 from packages.paths import printable
-from pipeline.agreement import Agreement, AgreementError
-from pipeline.context import Outcome, Progress, Result, no_progress
-from pipeline.ingest import Archive, failed
-from pipeline.night.deliveries import Delivery, find_deliveries
+from pipeline.context import Outcome, Result
+from pipeline.night.deliveries import Delivery
 from pipeline.night.fairness import in_fair_order
+from pipeline.night.intake import RETRIED, Hands, Intake, OneByOne
+from storage.errors import StorageError
 
 __all__ = ["NightLimits", "NightReport", "Watch", "run_night", "unwatched"]
 
-RETRIED = (str(Outcome.FAILED), "decided")
-"""Outcomes after which a delivery is taken again: what is our fault, and what somebody decided."""
 _SLOWEST = 5
-Ingest = Callable[[Path, Agreement, Archive, Progress], Result]
-ChooseAgreement = Callable[[str], Agreement]
 Watch = Callable[[Delivery, Result | None], None]
 """Told of each delivery when it is begun (no result yet) and when it is done."""
 
@@ -66,6 +61,8 @@ class NightReport:
     elsewhere: int = 0
     left: int = 0
     arriving: int = 0
+    boxes_away: list[str] = field(default_factory=list)
+    """Drop boxes that could not be looked into, each with the reason."""
 
     def as_json(self) -> dict[str, object]:
         """Stable keys."""
@@ -80,44 +77,43 @@ class NightReport:
         if result.outcome is Outcome.STORED:
             self.files += result.files
             self.bytes += result.bytes
-        self.slowest.append((printable(str(delivery.path)), round(result.seconds, 3)))
+        self.slowest.append((printable(delivery.place), round(result.seconds, 3)))
         self.slowest = sorted(self.slowest, key=lambda one: -one[1])[:_SLOWEST]
         for code, number in Counter(problem.code for problem in result.problems).items():
             self.problems[code] = self.problems.get(code, 0) + number
 
 
 def run_night(
-    archive: Archive,
-    dropbox: Path,
-    limits: NightLimits,
-    ingest: Ingest,
-    agreement_for: ChooseAgreement,
-    watch: Watch = unwatched,
+    intake: Intake, limits: NightLimits, watch: Watch = unwatched, hands: Hands | None = None
 ) -> NightReport:
-    """Take in what is whole in the drop box and was not dealt with yet.
+    """Take in what is whole in the drop boxes and was not dealt with yet.
 
     Several nights may run at once, on one machine or many: each delivery is claimed in the
     catalogue first, and a claim of a dead process is taken over. What a killed night left is
-    finished by the next. Raises OSError when the drop box cannot be read, StoreUnavailable when
-    the catalogue cannot.
+    finished by the next. A box that cannot be looked into is told of and costs the others nothing.
+    Raises StoreUnavailable when the catalogue cannot be reached.
     """
-    catalogue, began = archive.catalogue, time.monotonic()
+    archive, began = intake.archive, time.monotonic()
+    catalogue = archive.catalogue
     report = NightReport(str(uuid.uuid4()), timestamp(archive.clock()))
-    whole, arriving = find_deliveries(dropbox, quiet=limits.quiet, now=time.time())
     catalogue.begin_night(report.night, report.started)
-    report.found, report.arriving = len(whole), len(arriving)
+    whole = _look_around(intake, limits, report)
     retried = (*RETRIED, str(Outcome.HELD)) if limits.held_again else RETRIED
     done = catalogue.dealt_with([one.fingerprint for one in whole], retried)
     report.known = len(done)
     todo = [one for one in whole if one.fingerprint not in done]
-    for delivery in in_fair_order(todo, limits.weights, most_of_one=limits.most_of_one):
-        if time.monotonic() - began > limits.max_seconds:
-            break
-        if not _claim(archive, delivery, retried):
+
+    def in_time() -> Iterator[Delivery]:
+        for delivery in in_fair_order(todo, limits.weights, most_of_one=limits.most_of_one):
+            if time.monotonic() - began > limits.max_seconds:
+                return
+            watch(delivery, None)
+            yield delivery
+
+    for delivery, result in (hands or OneByOne(intake)).take(in_time(), retried):
+        if result is None:
             report.elsewhere += 1
             continue
-        watch(delivery, None)
-        result = _take_in(archive, delivery, ingest, agreement_for)
         report.count(delivery, result)
         watch(delivery, result)
     report.left = len(todo) - sum(report.outcomes.values()) - report.elsewhere
@@ -127,28 +123,16 @@ def run_night(
     return report
 
 
-def _claim(archive: Archive, delivery: Delivery, retried: Collection[str]) -> bool:
-    return archive.catalogue.claim_delivery(
-        delivery.fingerprint, printable(str(delivery.path)), delivery.agency,
-        timestamp(archive.clock()), retry=retried,
-    )  # fmt: skip
-
-
-def _take_in(
-    archive: Archive, delivery: Delivery, ingest: Ingest, agreement_for: ChooseAgreement
-) -> Result:
-    try:
-        result = ingest(delivery.path, agreement_for(delivery.agency), archive, no_progress)
-    except AgreementError as error:  # one agency's mistake must not cost the others their night
-        result = failed(delivery.path, agreement_for(""), archive, error)
-    reason = result.reason or "; ".join(_first_errors(result))
-    archive.catalogue.finish_delivery(
-        delivery.fingerprint, str(result.outcome), result.aip, timestamp(archive.clock()), reason
-    )
-    return result
-
-
-def _first_errors(result: Result) -> Iterator[str]:
-    for problem in result.problems[:5]:
-        if problem.severity == "error":
-            yield f"{problem.code}: {problem.for_operator}"
+def _look_around(intake: Intake, limits: NightLimits, report: NightReport) -> list[Delivery]:
+    """What is whole in any box."""
+    every: list[Delivery] = []
+    for name, box in intake.boxes.items():
+        try:
+            whole, arriving = box.find(quiet=limits.quiet, now=time.time())
+        except (OSError, StorageError) as error:
+            report.boxes_away.append(f"{name}: {error}")
+            continue
+        report.found += len(whole)
+        report.arriving += len(arriving)
+        every += whole
+    return every

@@ -125,13 +125,18 @@ def normalise(archive: Archive, aips: Sequence[str], *, person: str, reason: str
 
 
 def ingest_and_normalise(
-    subject: Path, agreement: Agreement, archive: Archive, progress: Progress = no_progress
+    subject: Path,
+    agreement: Agreement,
+    archive: Archive,
+    progress: Progress = no_progress,
+    *,
+    shown: str = "",
 ) -> Result:
     """An ingest, and for what was stored the copies the policy asks for, as the next version.
 
     Custody never waits for copies: where they cannot be made the result says so and stays stored.
     """
-    result = ingest(subject, agreement, archive, progress)
+    result = ingest(subject, agreement, archive, progress, shown=shown)
     if result.outcome is not Outcome.STORED or result.aip is None:
         return result
     try:

@@ -16,9 +16,9 @@ from pathlib import Path
 import pytest
 
 from pipeline.ingest import Archive, ingest
-from pipeline.night import NightLimits, run_night
+from pipeline.night import FolderBox, Intake, NightLimits, run_night
 from pipeline.store_check import verify_archive
-from stele.nights import tell
+from stele.night_message import tell
 from stele.settings import load_settings
 from stele.wiring import build_archive, choose_agreement
 from stele.workspace import make_workspace
@@ -52,7 +52,8 @@ def _fill(box: Path, agencies: int, each: int, bad_every: int = 20) -> int:
 def _night(archive: Archive, home: Path, limits: NightLimits = _QUIET):
     settings = load_settings(home)
     agreed = choose_agreement(settings, None)
-    return run_night(archive, home / "dropbox", limits, ingest, lambda _: agreed)
+    intake = Intake(archive, {"dropbox": FolderBox(home / "dropbox")}, ingest, lambda _: agreed)
+    return run_night(intake, limits)
 
 
 def test_each_once(archive: Archive, home: Path) -> None:
@@ -100,7 +101,8 @@ def test_what_was_held_comes_again_when_asked(archive: Archive, home: Path) -> N
     formats = agreed.formats.model_copy(update={"accepted": ("local/ceb",)})
     changed = agreed.model_copy(update={"formats": formats})
     again = NightLimits(quiet=0, held_again=True)
-    report = run_night(archive, home / "dropbox", again, ingest, lambda _: changed)
+    intake = Intake(archive, {"dropbox": FolderBox(home / "dropbox")}, ingest, lambda _: changed)
+    report = run_night(intake, again)
     assert report.outcomes == {"stored": 1}
 
 
