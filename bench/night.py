@@ -68,7 +68,8 @@ def main() -> None:
         print(f"whole command {seconds:.1f} s, {seconds * 1000 / asked.sips:.1f} ms a SIP; peak {peak} MiB")
         rest = seconds - work / asked.parallel
         print(
-            f"ingests {work:.1f} s in {asked.parallel} process(es); all else {rest:.1f} s = {rest / seconds:.0%}"
+            f"ingests {work:.1f} s in {asked.parallel} process(es); "
+            f"all else {rest:.1f} s = {rest / seconds:.0%}"
         )
     finally:
         shutil.rmtree(folder, ignore_errors=True)
