@@ -94,7 +94,8 @@ def _facts(store: StoreSettings, settings: Settings, catalogue: Catalogue) -> St
 
 def _space(store: StoreSettings, settings: Settings, catalogue: Catalogue) -> Space:
     if store.capacity:
-        used = sum(row.bytes for row in catalogue.copy_tallies() if row.store == store.name)
+        there = (row for row in catalogue.copy_tallies() if row.state not in ("owed", "missing"))
+        used = sum(row.bytes for row in there if row.store == store.name)
         return Space(store.capacity, max(store.capacity - used, 0))
     if isinstance(store, FilesStoreSettings):
         try:
