@@ -19,6 +19,7 @@ from rich.progress import (
     TaskID,
     TextColumn,
     TimeElapsedColumn,
+    TimeRemainingColumn,
     TransferSpeedColumn,
 )
 from rich.table import Table
@@ -68,15 +69,19 @@ def watching(name: str) -> Iterator[Report]:
     columns = (
         SpinnerColumn(), TextColumn("{task.description}"), BarColumn(bar_width=20),
         TextColumn("{task.fields[files]} files"), DownloadColumn(binary_units=True),
-        TransferSpeedColumn(), TimeElapsedColumn(),
+        TransferSpeedColumn(), TimeElapsedColumn(), TimeRemainingColumn(),
     )  # fmt: skip
     with Progress(*columns, console=ERR, transient=True) as bar:
         tasks: dict[str, TaskID] = {}
         counts: dict[str, int] = {}
+        received = 0  # bytes: what later stages have before them
 
         def report(stage: str, size: int, files: int) -> None:
+            nonlocal received
+            received += size if stage == "receive" else 0
             if stage not in tasks:
-                tasks[stage] = bar.add_task(f"{escape(name)}: {stage}", total=None, files=0)
+                total = received if stage != "receive" and received else None
+                tasks[stage] = bar.add_task(f"{escape(name)}: {stage}", total=total, files=0)
             counts[stage] = counts.get(stage, 0) + files
             bar.update(tasks[stage], advance=size, files=counts[stage])
 
