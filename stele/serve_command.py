@@ -30,8 +30,8 @@ def serve(
 
     with plain_errors():
         settings = load_settings(find_home(home))
-        from flows.serve import Parts
-        from flows.serve import serve as run
+        from stele.serve import Parts
+        from stele.serve import serve as run
 
         ERR.print("Starting; the first time takes some 15 s …")
         run(
