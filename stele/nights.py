@@ -60,11 +60,7 @@ def build_intake(archive: Archive, settings: Settings) -> Intake:
 
 def box_store(wanted: BoxSettings) -> S3StoreSettings:
     """A drop box is reached as a store is."""
-    return S3StoreSettings(
-        kind="s3", name=wanted.name, bucket=wanted.bucket, prefix=wanted.prefix,
-        endpoint_url=wanted.endpoint_url, region=wanted.region, access_key=wanted.access_key,
-        secret_key=wanted.secret_key, ca_bundle=wanted.ca_bundle,
-    )  # fmt: skip
+    return S3StoreSettings(kind="s3", **wanted.model_dump())
 
 
 def agreements(settings: Settings) -> Callable[[str], Agreement]:

@@ -46,6 +46,16 @@ class _StoreSettings(_Part):
     )
 
 
+class _BucketSettings(_Part):
+    bucket: str
+    prefix: str = ""
+    endpoint_url: str | None = None
+    region: str = "us-east-1"
+    access_key: str | None = None
+    secret_key: SecretStr | None = None
+    ca_bundle: Path | None = Field(default=None, description="PEM file of your own authority.")
+
+
 class FilesStoreSettings(_StoreSettings):
     """A store in a folder."""
 
@@ -54,18 +64,11 @@ class FilesStoreSettings(_StoreSettings):
     path: Path = Field(default=Path("store"), description="Relative to the workspace.")
 
 
-class S3StoreSettings(_StoreSettings):
+class S3StoreSettings(_StoreSettings, _BucketSettings):
     """A store in an S3 bucket. Without keys, the usual AWS chain applies (environment, profile)."""
 
     kind: Literal["s3"]
     name: str = Field(default="s3", pattern=r"^[A-Za-z0-9._-]{1,64}$")
-    bucket: str
-    prefix: str = ""
-    endpoint_url: str | None = None
-    region: str = "us-east-1"
-    access_key: str | None = None
-    secret_key: SecretStr | None = None
-    ca_bundle: Path | None = Field(default=None, description="PEM file of your own authority.")
     connections: int = Field(default=16, ge=1, le=256)
     verify_writes: Literal["auto", "read-back", "signed"] = "auto"
     sse: Literal["AES256", "aws:kms"] | None = Field(default=None, description="Encryption at rest.")
@@ -126,17 +129,10 @@ class VirusSettings(_Part):
         return value
 
 
-class BoxSettings(_Part):
+class BoxSettings(_BucketSettings):
     """A drop box in an S3 bucket: AGENCY/NAME.zip, or AGENCY/NAME/… below the prefix."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")
-    bucket: str
-    prefix: str = ""
-    endpoint_url: str | None = None
-    region: str = "us-east-1"
-    access_key: str | None = None
-    secret_key: SecretStr | None = None
-    ca_bundle: Path | None = Field(default=None, description="PEM file of your own authority.")
 
 
 class MailSettings(_Part):
