@@ -161,6 +161,14 @@ def _night_of_forty(home: Path) -> None:
         _deliver(home, f"agency-{number % 8}", f"sip-{number}", f"{number}".encode())
 
 
+def _works_in(process: Path, home: Path) -> bool:
+    """Whether a process belongs to a workspace."""
+    try:
+        return f"STELE_HOME={home}".encode() in (process / "environ").read_bytes()
+    except OSError:
+        return False
+
+
 def _stored(home: Path) -> int:
     return sum(outcome in ("stored", "duplicate") for outcome in _outcomes(home).values())
 
@@ -200,8 +208,9 @@ def test_power_failure_in_the_night(tmp_path: Path) -> None:
     catalogue.close()
 
 
-def test_stopped_in_the_night(tmp_path: Path) -> None:
+def test_stopped_in_the_night(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ctrl-C twice: the run is told to end, is not left “Running”, and no process stays behind."""
+    monkeypatch.setenv("STELE_NIGHT__PARALLEL", "2")
     home = tmp_path / "home"
     make_workspace(home)
     _night_of_forty(home)
@@ -213,6 +222,7 @@ def test_stopped_in_the_night(tmp_path: Path) -> None:
     served.process.send_signal(signal.SIGTERM)
     served.process.wait(60)
     assert served.process.returncode == 0, served.said
+    until(lambda: not [one for one in Path("/proc").glob("[0-9]*") if _works_in(one, home)], 20)
     ports = tuple(int(address.rsplit(":", 1)[1]) for address in (served.prefect, served.dashboard))
     served = start_serving(home, ports=ports)  # type: ignore[arg-type]
     try:

@@ -43,3 +43,36 @@ def test_every_dependency_has_its_reason() -> None:
     missing = [name for name in listed if f"`{name}`" not in page]
     assert listed
     assert not missing
+
+
+def test_every_verb_is_in_the_reference() -> None:
+    """docs/reference/command-line.md names each command of the front door, groups included."""
+    from typer.main import get_command
+
+    from stele.cli import app
+
+    page = (_ROOT / "docs/reference/command-line.md").read_text("utf-8")
+    missing = []
+    for name, command in get_command(app).commands.items():  # type: ignore[attr-defined]
+        for verb in getattr(command, "commands", {"": None}):
+            words = f"stele {name} {verb}".strip()
+            line = rf"^stele {name}\b.*\b{verb}\b" if verb else rf"^stele {name}\b"
+            if not re.search(line, page, re.MULTILINE):
+                missing.append(words)
+    assert not missing
+
+
+def test_links_between_documents() -> None:
+    """No dead link in README and docs."""
+    dead = []
+    for document in [_ROOT / "README.md", *(_ROOT / "docs").rglob("*.md")]:
+        for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", document.read_text("utf-8")):
+            if not (document.parent / target).exists():
+                dead.append(f"{document.name}: {target}")
+    assert not dead
+
+
+def test_decisions_have_their_own_numbers() -> None:
+    """An ADR's number is used once, and none is left out."""
+    numbers = sorted(int(path.name[:4]) for path in (_ROOT / "docs/adr").glob("*.md"))
+    assert numbers == list(range(1, len(numbers) + 1))
