@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -17,11 +17,11 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dashboard.access import COOKIE, LIFETIME, LOCAL, Access, Person, client_address
 from dashboard.download import DipMissing, zipped
 from dashboard.metrics import metrics_text
+from dashboard.middleware import SafeHeaders, SignedIn
 from dashboard.pages.agency import agency_page
 from dashboard.pages.aip import aip_page, files_page
 from dashboard.pages.holdings import holdings_page
@@ -41,18 +41,6 @@ from storage.errors import StorageError
 
 __all__ = ["create_app"]
 
-_OPEN = ("/sign-in", "/health", "/static/")
-_POLICY = (
-    "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; connect-src 'self'; "
-    "form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
-)
-_HEADERS = (
-    (b"content-security-policy", _POLICY.encode()),
-    (b"x-content-type-options", b"nosniff"),
-    (b"referrer-policy", b"same-origin"),
-    (b"cross-origin-opener-policy", b"same-origin"),
-    (b"cross-origin-resource-policy", b"same-origin"),
-)
 _MOST = 1 << 53
 
 
@@ -69,8 +57,8 @@ def create_app(sources: Sources, *, hosts: list[str], loopback: bool, secure: bo
         routes=[*pages.routes(), Mount("/static", static)],
         middleware=[
             Middleware(TrustedHostMiddleware, allowed_hosts=hosts, www_redirect=False),
-            Middleware(_SafeHeaders),
-            Middleware(_SignedIn, access=access),
+            Middleware(SafeHeaders),
+            Middleware(SignedIn, access=access),
         ],
         exception_handlers={
             HTTPException: pages.refused,
@@ -78,55 +66,6 @@ def create_app(sources: Sources, *, hosts: list[str], loopback: bool, secure: bo
             Exception: pages.broken,
         },
     )
-
-
-class _SafeHeaders:
-    """Nothing from elsewhere, no frame, no script but our one: also on errors."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                headers = list(message.get("headers", ()))
-                if not scope["path"].startswith("/static/"):
-                    headers.append((b"cache-control", b"no-store"))
-                message = {**message, "headers": [*headers, *_HEADERS]}
-            await send(message)
-
-        await self._app(scope, receive, with_headers)
-
-
-class _SignedIn:
-    """Lets nobody through who is not known; the person is in ``request.state.person``."""
-
-    def __init__(self, app: ASGIApp, access: Access) -> None:
-        self._app = app
-        self._access = access
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"].startswith(_OPEN):
-            await self._app(scope, receive, send)
-            return
-        request = Request(scope)
-        try:
-            person = await run_in_threadpool(self._access.person, request)
-        except StorageError:
-            await Response("The catalogue cannot be reached.\n", 503)(scope, receive, send)
-            return
-        if person is None:
-            await self._ask(request)(scope, receive, send)
-            return
-        scope.setdefault("state", {})["person"] = person
-        await self._app(scope, receive, send)
-
-    @staticmethod
-    def _ask(request: Request) -> Response:
-        if request.url.path == "/metrics":
-            return Response("sign in\n", 401, {"WWW-Authenticate": 'Basic realm="Stele", charset="UTF-8"'})
-        target = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-        return RedirectResponse(f"/sign-in?target={quote(target)}", 303)
 
 
 @dataclass(slots=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import ctypes
 import signal
 from collections.abc import Collection, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -15,12 +14,12 @@ from pipeline.context import Result
 from pipeline.errors import ToolFailed
 from pipeline.ingest import Archive, failed
 from pipeline.night import Delivery, Intake
+from stele.processes import die_with_parent
 from stele.settings import Settings, load_settings
 from stele.wiring import build_archive, choose_agreement
 
 __all__ = ["ManyHands"]
 
-_PR_SET_PDEATHSIG = 1
 _intake: Intake | None = None  # of a child: opened once, used for every delivery it is given
 
 
@@ -83,7 +82,7 @@ class ManyHands:
 def _begin(home: Path, run: str) -> None:
     """In the child. It ends when its parent does, however that ends."""
     global _intake
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    die_with_parent(signal.SIGKILL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
     from stele.nights import build_intake
 

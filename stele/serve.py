@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import os
 import secrets
 import signal
@@ -20,13 +19,12 @@ from types import FrameType
 
 from packages.paths import printable
 from pipeline.errors import PipelineError
+from stele.processes import GRACE, children, die_with_parent, stop, tell
 from stele.settings import PrefectSettings, Settings
 
 __all__ = ["Parts", "ServeFailed", "serve"]
 
 _PATIENCE = 120.0  # seconds until the server must answer: its first start makes a database
-_GRACE = 10.0
-_PR_SET_PDEATHSIG = 1
 Say = Callable[[str], None]
 
 
@@ -61,7 +59,7 @@ class _Running:
         with (folder / f"{name}.log").open("ab") as log:
             self.processes[name] = subprocess.Popen(
                 words, env=self.environment, stdout=log, stderr=log, stdin=subprocess.DEVNULL,
-                cwd=self.settings.home, start_new_session=True, preexec_fn=_die_with_parent,
+                cwd=self.settings.home, start_new_session=True, preexec_fn=die_with_parent,
             )  # fmt: skip
 
     def check(self) -> None:
@@ -73,7 +71,7 @@ class _Running:
                     f"the {name} stopped (exit {process.returncode}); see {log}:\n{_tail(log)}"
                 )
 
-    def stop(self, *_: object) -> None:
+    def ask(self) -> None:
         """Asked to end; asked twice, at once."""
         self.asked += 1
 
@@ -103,7 +101,7 @@ def serve(settings: Settings, parts: Parts, say: Say, *, grace: float = 60.0) ->
 
 
 def _asked_by(running: _Running) -> Callable[[int, FrameType | None], None]:
-    return lambda *_: running.stop()
+    return lambda *_: running.ask()
 
 
 def _start(running: _Running, parts: Parts) -> None:
@@ -157,7 +155,7 @@ def _end(running: _Running) -> None:
     for name in ("worker", "dashboard", "prefect-server"):
         process = running.processes.get(name)
         if process is not None:
-            _stop(process)
+            stop(process)
     if running.asked:
         running.say("Stopped.")
 
@@ -172,58 +170,22 @@ def _drain(running: _Running, worker: subprocess.Popen[bytes]) -> None:
         running.say(f"The work pool could not be paused: {error}")
     try:
         end = time.monotonic() + running.grace
-        at_work = _children(worker.pid)
+        at_work = children(worker.pid)
         if at_work and running.asked < 2:
             running.say(f"{len(at_work)} run(s) at work get {running.grace:.0f} s; again Ctrl-C: none.")
-        while _children(worker.pid) and time.monotonic() < end and running.asked < 2:
+        while children(worker.pid) and time.monotonic() < end and running.asked < 2:
             time.sleep(0.2)
-        for pid in _children(worker.pid):
-            _signal(pid, signal.SIGTERM)
-        end = time.monotonic() + _GRACE
-        while _children(worker.pid) and time.monotonic() < end:
+        for pid in children(worker.pid):
+            tell(pid, signal.SIGTERM)
+        end = time.monotonic() + GRACE
+        while children(worker.pid) and time.monotonic() < end:
             time.sleep(0.1)
     finally:
-        _stop(worker)
+        stop(worker)
         try:
             asyncio.run(pause(paused=False))
         except Exception as error:
             running.say(f"The work pool is still paused: {error}")
-
-
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    if process.poll() is not None:
-        return
-    process.send_signal(signal.SIGINT)
-    try:
-        process.wait(_GRACE)
-    except subprocess.TimeoutExpired:
-        _signal_group(process.pid, signal.SIGKILL)
-        process.wait(_GRACE)
-
-
-def _signal(pid: int, number: signal.Signals) -> None:
-    try:
-        os.kill(pid, number)
-    except ProcessLookupError:
-        return
-
-
-def _signal_group(pid: int, number: signal.Signals) -> None:
-    try:
-        os.killpg(pid, number)
-    except ProcessLookupError:
-        return
-
-
-def _children(pid: int) -> list[int]:
-    try:
-        return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-    except OSError:
-        return []
-
-
-def _die_with_parent() -> None:
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _stele(*words: str) -> tuple[str, ...]:
