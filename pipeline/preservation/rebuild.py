@@ -54,7 +54,8 @@ def _register(archive: Archive, store: ArchivalStore, root: str) -> Rebuilt:
         return Rebuilt(store.name, root, str(error))
     catalogue = archive.catalogue
     known = catalogue.aip(object_id)
-    if known is None or _number(record.aip) > _number(known):
+    unlisted = known is not None and known.files > 0 and not catalogue.file_count(object_id)
+    if known is None or unlisted or _number(record.aip) > _number(known):
         _write(archive, record, versions)
     if catalogue.copy(object_id, store.name) is None:
         state = str(CopyState.UNVERIFIED)  # being there says nothing about its bytes
