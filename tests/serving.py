@@ -18,6 +18,7 @@ from typing import Any
 from requirements import free_port
 
 _ENDED = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
+_TABLES: list[bytes] = []
 _CLIENT = "00000000-0000-0000-0000-000000000001"
 
 
@@ -120,6 +121,7 @@ def start_serving(
             f"[dashboard]\nport = {ports[1]}\n[schedule]\nreplicate = ''\n[night]\nquiet_seconds = 0\n",
             "utf-8",
         )
+    _lend_database(home)
     began, log = time.monotonic(), home / "serve.log"
     with log.open("wb") as out:
         process = subprocess.Popen(
@@ -133,6 +135,22 @@ def start_serving(
     ready = time.monotonic() - began
     addresses = (f"http://127.0.0.1:{port}" for port in ports)
     return Served(home, *addresses, ready, process)
+
+
+def _lend_database(home: Path) -> None:
+    """Prefect's tables, made once: its first start takes ten seconds for them."""
+    place = home / "prefect/prefect.db"
+    if place.exists():
+        return
+    place.parent.mkdir(exist_ok=True)
+    if not _TABLES:
+        environment = {**os.environ, "PREFECT_HOME": str(place.parent), "DO_NOT_TRACK": "1"}
+        subprocess.run(
+            [sys.executable, "-m", "prefect", "server", "database", "upgrade", "-y"],
+            env=environment, check=True, capture_output=True, timeout=120,
+        )  # fmt: skip
+        _TABLES.append(place.read_bytes())
+    place.write_bytes(_TABLES[0])
 
 
 def until(condition: Callable[[], Any], seconds: float = 60) -> Any:
