@@ -64,8 +64,9 @@ def morning_page(sources: Sources) -> MorningPage:
     catalogue, now = sources.catalogue, timestamp(sources.clock())
     night = night_of(sources, next(iter(catalogue.nights(1)), None))
     aips, files, size = catalogue.totals()
+    in_order = tuple(sorted(tasks(sources, night, store_lines(sources)), key=lambda task: not task.grave))
     return MorningPage(
-        now, night, tuple(tasks(sources, night, store_lines(sources))), tuple(catalogue.running(now)),
+        now, night, in_order, tuple(catalogue.running(now)),
         tuple(row for row in catalogue.submissions(_OUTCOMES, limit=8)), aips, files, size,
     )  # fmt: skip
 
@@ -91,7 +92,7 @@ def night_of(sources: Sources, row: NightRow | None, *, newest: bool = True) -> 
 
 
 def tasks(sources: Sources, night: Night, stores: tuple[StoreLine, ...]) -> Iterator[Task]:
-    """Everything that needs a person, gravest first within its subject."""
+    """Everything that needs a person."""
     catalogue, now = sources.catalogue, sources.clock()
     if night.state in ("died", "late"):
         yield Task(f"night-{night.state}", 1, "/nights", grave=True)
