@@ -111,11 +111,12 @@ def _start(running: _Running, parts: Parts) -> None:
         running.start("dashboard", *_stele("dashboard", "--home", str(settings.home)))
     if parts.server:
         running.start("prefect-server", sys.executable, "-m", "prefect", "server", "start")
+    # Seconds to import, spent while the server starts; it reads the environment that was set above.
+    from flows.register import bury_the_dead, register
+
     _wait(running, f"{_api(settings)}/health", "Prefect server")
     if running.asked:
         return
-    from flows.register import bury_the_dead, register  # reads the environment that was set above
-
     ui = ui_address(settings.prefect)
     # A machine that only works leaves deployments and schedules to the one with the pages.
     known = asyncio.run(register(settings, ui)) if parts.server or parts.dashboard else {}

@@ -129,8 +129,10 @@ def start_serving(
             stderr=out, stdout=out, env={**os.environ, "PREFECT_SERVER_LOGGING_LEVEL": "WARNING"},
         )  # fmt: skip
     while b"Ready" not in log.read_bytes():
-        assert process.poll() is None, log.read_text("utf-8", "replace")
-        assert time.monotonic() - began < 150, log.read_text("utf-8", "replace")
+        if process.poll() is not None or time.monotonic() - began > 150:
+            process.terminate()
+            process.wait(90)
+            raise AssertionError(log.read_text("utf-8", "replace"))
         time.sleep(0.05)
     ready = time.monotonic() - began
     addresses = (f"http://127.0.0.1:{port}" for port in ports)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import urllib.error
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,20 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     yield made
     made.stop()
     assert made.process.returncode == 0, made.said
+
+
+@pytest.fixture
+def serving() -> Iterator[Callable[..., Served]]:
+    """Starts servers of a test's own; none is left behind, whatever fails."""
+    started: list[Served] = []
+
+    def start(home: Path, **more: Any) -> Served:
+        started.append(start_serving(home, **more))
+        return started[-1]
+
+    yield start
+    for one in started:
+        one.stop()
 
 
 def _deliver(home: Path, agency: str, name: str, content: bytes = b"text") -> Path:
@@ -173,12 +187,12 @@ def _stored(home: Path) -> int:
     return sum(outcome in ("stored", "duplicate") for outcome in _outcomes(home).values())
 
 
-def test_power_failure_in_the_night(tmp_path: Path) -> None:
+def test_power_failure_in_the_night(tmp_path: Path, serving: Callable[..., Served]) -> None:
     """Everything dies at once; the next start buries the dead run, the next night ends with each once."""
     home = tmp_path / "home"
     make_workspace(home)
     _night_of_forty(home)
-    served = start_serving(home)
+    served = serving(home)
     ports = tuple(int(address.rsplit(":", 1)[1]) for address in (served.prefect, served.dashboard))
     paused = next(
         one
@@ -192,15 +206,13 @@ def test_power_failure_in_the_night(tmp_path: Path) -> None:
     until(lambda: _stored(home) >= 3)
     served.kill()
     assert _stored(home) < 40, "it was killed before the end"
-    served = start_serving(home, ports=ports)  # type: ignore[arg-type]
-    try:
-        assert "1 run(s) of a former life" in served.said
-        assert served.run(dead)["state_type"] == "CRASHED"
-        (schedule,) = served.ask(f"deployments/{served.deployments['nightly']}")["schedules"]
-        assert not schedule["active"], "what was paused in the UI stays paused"
-        assert served.ended(served.start_run("nightly"))["state_type"] == "COMPLETED"
-    finally:
-        served.stop()
+    served = serving(home, ports=ports)  # type: ignore[arg-type]
+    assert "1 run(s) of a former life" in served.said
+    assert served.run(dead)["state_type"] == "CRASHED"
+    (schedule,) = served.ask(f"deployments/{served.deployments['nightly']}")["schedules"]
+    assert not schedule["active"], "what was paused in the UI stays paused"
+    assert served.ended(served.start_run("nightly"))["state_type"] == "COMPLETED"
+    served.stop()
     assert _stored(home) == 40
     catalogue = Catalogue(load_settings(home).catalogue_url)
     assert catalogue.totals()[0] == 40
@@ -208,13 +220,15 @@ def test_power_failure_in_the_night(tmp_path: Path) -> None:
     catalogue.close()
 
 
-def test_stopped_in_the_night(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_stopped_in_the_night(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, serving: Callable[..., Served]
+) -> None:
     """Ctrl-C twice: the run is told to end, is not left “Running”, and no process stays behind."""
     monkeypatch.setenv("STELE_NIGHT__PARALLEL", "2")
     home = tmp_path / "home"
     make_workspace(home)
     _night_of_forty(home)
-    served = start_serving(home)
+    served = serving(home)
     number = served.start_run("nightly")
     until(lambda: _stored(home) >= 2)
     served.process.send_signal(signal.SIGINT)
@@ -224,16 +238,14 @@ def test_stopped_in_the_night(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert served.process.returncode == 0, served.said
     until(lambda: not [one for one in Path("/proc").glob("[0-9]*") if _works_in(one, home)], 20)
     ports = tuple(int(address.rsplit(":", 1)[1]) for address in (served.prefect, served.dashboard))
-    served = start_serving(home, ports=ports)  # type: ignore[arg-type]
-    try:
-        assert served.run(number)["state_type"] in ("CRASHED", "COMPLETED")
-        assert served.ended(served.start_run("nightly"))["state_type"] == "COMPLETED"
-    finally:
-        served.stop()
+    served = serving(home, ports=ports)  # type: ignore[arg-type]
+    assert served.run(number)["state_type"] in ("CRASHED", "COMPLETED")
+    assert served.ended(served.start_run("nightly"))["state_type"] == "COMPLETED"
+    served.stop()
     assert _stored(home) == 40
 
 
-def test_behind_a_password(tmp_path: Path) -> None:
+def test_behind_a_password(tmp_path: Path, serving: Callable[..., Served]) -> None:
     """With auth set nobody without the password gets an answer; our own parts do their work."""
     home = tmp_path / "home"
     make_workspace(home)
@@ -243,36 +255,34 @@ def test_behind_a_password(tmp_path: Path) -> None:
     config.write_text(
         f'{config.read_text()}\n[prefect]\nport = {port}\nauth = "admin:a-secret-word"\n[dashboard]\nport = {free_port()}\n'
     )
-    served = start_serving(home, ports=(port, load_settings(home).dashboard.port))
-    try:
-        with pytest.raises(urllib.error.HTTPError) as refused:
-            served.ask("deployments/filter", None)
-        assert refused.value.code in (401, 405)
-        refused.value.close()
-        assert "a-secret-word" not in served.said
-        for pid in Path("/proc").glob("[0-9]*/cmdline"):
-            try:
-                assert b"a-secret-word" not in pid.read_bytes(), "no password in the list of processes"
-            except OSError:
-                continue
-        import json
-        import subprocess
-        import sys
+    served = serving(home, ports=(port, load_settings(home).dashboard.port))
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        served.ask("deployments/filter", None)
+    assert refused.value.code in (401, 405)
+    refused.value.close()
+    assert "a-secret-word" not in served.said
+    for pid in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            assert b"a-secret-word" not in pid.read_bytes(), "no password in the list of processes"
+        except OSError:
+            continue
+    import json
+    import subprocess
+    import sys
 
-        code = (
-            "from prefect.deployments import run_deployment; "
-            f"print(run_deployment({served.deployments['ingest']!r}, "
-            "parameters={'request': {'deliveries': ['office/one']}}).state_name)"
-        )
-        environment: dict[str, Any] = {
-            "PATH": "/usr/bin:/bin", "PREFECT_API_URL": f"{served.prefect}/api",
-            "PREFECT_API_AUTH_STRING": "admin:a-secret-word", "PREFECT_HOME": str(tmp_path / "client"),
-        }  # fmt: skip
-        done = subprocess.run(
-            [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False
-        )
-        assert "Completed" in done.stdout, done.stderr[-1500:]
-        assert json.loads((home / "orchestration.json").read_text())["address"] == served.prefect
-    finally:
-        served.stop()
+    code = (
+        "from prefect.deployments import run_deployment; "
+        f"print(run_deployment({served.deployments['ingest']!r}, "
+        "parameters={'request': {'deliveries': ['office/one']}}).state_name)"
+    )
+    environment: dict[str, Any] = {
+        "PATH": "/usr/bin:/bin", "PREFECT_API_URL": f"{served.prefect}/api",
+        "PREFECT_API_AUTH_STRING": "admin:a-secret-word", "PREFECT_HOME": str(tmp_path / "client"),
+    }  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False
+    )
+    assert "Completed" in done.stdout, done.stderr[-1500:]
+    assert json.loads((home / "orchestration.json").read_text())["address"] == served.prefect
+    served.stop()
     assert _outcomes(home) == {place.name: "stored"}
