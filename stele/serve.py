@@ -24,6 +24,8 @@ from stele.settings import PrefectSettings, Settings
 
 __all__ = ["Parts", "ServeFailed", "serve"]
 
+_DRAINING = "draining"  # a note in the workspace, while the work pool is paused for a drain
+_LARGEST_LOG = 50 << 20  # bytes; looked at when a part is started
 _PATIENCE = 120.0  # seconds until the server must answer: its first start makes a database
 Say = Callable[[str], None]
 
@@ -56,7 +58,10 @@ class _Running:
         """Start one; it dies with us, whatever kills us."""
         folder = self.settings.home / "logs"
         folder.mkdir(exist_ok=True)
-        with (folder / f"{name}.log").open("ab") as log:
+        place = folder / f"{name}.log"
+        if place.exists() and place.stat().st_size > _LARGEST_LOG:
+            place.replace(folder / f"{name}.log.1")
+        with place.open("ab") as log:
             self.processes[name] = subprocess.Popen(
                 words, env=self.environment, stdout=log, stderr=log, stdin=subprocess.DEVNULL,
                 cwd=self.settings.home, start_new_session=True, preexec_fn=die_with_parent,
@@ -112,15 +117,24 @@ def _start(running: _Running, parts: Parts) -> None:
     if parts.server:
         running.start("prefect-server", sys.executable, "-m", "prefect", "server", "start")
     # Seconds to import, spent while the server starts; it reads the environment that was set above.
-    from flows.register import bury_the_dead, register
+    from flows.register import bury_the_dead, pause, register
 
     _wait(running, f"{_api(settings)}/health", "Prefect server")
     if running.asked:
         return
     ui = ui_address(settings.prefect)
     # A machine that only works leaves deployments and schedules to the one with the pages.
-    known = asyncio.run(register(settings, ui)) if parts.server or parts.dashboard else {}
-    buried = asyncio.run(bury_the_dead(settings))
+    try:
+        known = asyncio.run(register(settings, ui)) if parts.server or parts.dashboard else {}
+        buried = asyncio.run(bury_the_dead(settings))
+        if (settings.home / _DRAINING).exists():  # a drain that was killed has left the pool paused
+            asyncio.run(pause(paused=False))
+            (settings.home / _DRAINING).unlink()
+    except Exception as error:
+        raise ServeFailed(
+            f"the Prefect server at {_api(settings)} does not take our deployments "
+            f"({type(error).__name__}: {error}); is [prefect] auth in stele.toml right?"
+        ) from error
     if buried:
         running.say(
             f"{buried} run(s) of a former life were set to Crashed; the next run goes on with them."
@@ -166,6 +180,7 @@ def _drain(running: _Running, worker: subprocess.Popen[bytes]) -> None:
     from flows.register import pause
 
     try:
+        (running.settings.home / _DRAINING).touch()
         asyncio.run(pause(paused=True))
     except Exception as error:
         running.say(f"The work pool could not be paused: {error}")
@@ -185,8 +200,9 @@ def _drain(running: _Running, worker: subprocess.Popen[bytes]) -> None:
         stop(worker)
         try:
             asyncio.run(pause(paused=False))
+            (running.settings.home / _DRAINING).unlink(missing_ok=True)
         except Exception as error:
-            running.say(f"The work pool is still paused: {error}")
+            running.say(f"The work pool is still paused, until the next start: {error}")
 
 
 def _stele(*words: str) -> tuple[str, ...]:

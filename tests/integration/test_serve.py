@@ -245,6 +245,43 @@ def test_stopped_in_the_night(
     assert _stored(home) == 40
 
 
+def test_a_server_elsewhere_that_knows_us_not(tmp_path: Path) -> None:
+    """A worker with a wrong password says so in a sentence, and nothing stays behind."""
+    import subprocess
+    import sys
+    from http.server import BaseHTTPRequestHandler, HTTPServer
+    from threading import Thread
+
+    class Refusing(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200 if self.path.endswith("health") else 401)
+            self.end_headers()
+
+        do_POST = do_GET  # noqa: N815
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Refusing)
+    Thread(target=server.serve_forever, daemon=True).start()
+    home = tmp_path / "home"
+    make_workspace(home)
+    config = home / "stele.toml"
+    api = f"http://127.0.0.1:{server.server_port}/api"
+    config.write_text(
+        f'{config.read_text()}\n[prefect]\napi = "{api}"\n[dashboard]\nport = {free_port()}\n'
+    )
+    done = subprocess.run(
+        [Path(sys.executable).with_name("stele"), "serve", "--no-server", "--home", home],
+        capture_output=True, text=True, timeout=90, check=False,
+    )  # fmt: skip
+    server.shutdown()
+    server.server_close()
+    assert done.returncode == 3, done.stderr
+    assert "does not take our deployments" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_behind_a_password(tmp_path: Path, serving: Callable[..., Served]) -> None:
     """With auth set nobody without the password gets an answer; our own parts do their work."""
     home = tmp_path / "home"
