@@ -33,11 +33,17 @@ def ingest_one(delivery: str, agreement: str) -> dict[str, Any]:
         if agreement:
             agreed = choose_agreement(settings, agreement)
         else:
-            agreed = agreements(settings)(Path(delivery).parts[0])
+            agreed = agreements(settings)(agency_of(delivery))
         result = ingest_function(settings)(path, agreed, archive, shown_progress(delivery))
     if result.outcome is Outcome.FAILED:
         raise IngestFailed(result.reason)
     return result.as_json()
+
+
+def agency_of(delivery: str) -> str:
+    """The agency's folder; nothing for a delivery that lies in the drop box itself."""
+    parts = Path(delivery).parts
+    return parts[0] if len(parts) > 1 else ""
 
 
 @flow(name="ingest", flow_run_name="ingest {request.deliveries[0]}")

@@ -73,7 +73,8 @@ def test_ingest_and_dip(served: Served) -> None:
     """A good and a broken one: both in the report, a finished run; then a DIP of the good one."""
     _deliver(served.home, "office", "good")
     (_deliver(served.home, "office", "broken") / "data/broken.txt").write_bytes(b"changed")
-    number = served.start_run("ingest", deliveries=["office/good", "office/broken"])
+    bag_builder(served.home / "dropbox")({"a.txt": b"of nobody"}, name="unnamed")
+    number = served.start_run("ingest", deliveries=["office/good", "office/broken", "unnamed"])
     run = served.ended(number)
     assert run["state_type"] == "COMPLETED", run
     report = served.artifact(number, "ingest")
@@ -82,6 +83,8 @@ def test_ingest_and_dip(served: Served) -> None:
     catalogue = Catalogue(load_settings(served.home).catalogue_url)
     aip = next(row.id for row in catalogue.aips() if row.title.endswith("office-good"))
     assert catalogue.submissions(aip=aip)[0].run == number
+    agencies = {row.subject.rsplit("/", 1)[-1]: row.agency for row in catalogue.submissions()}
+    assert (agencies["good"], agencies["unnamed"]) == ("office", "Any agency")
     catalogue.close()
     assert served.ended(served.start_run("build-dip", aip=aip))["state_type"] == "COMPLETED"
     (dip,) = (served.home / "dips").iterdir()
