@@ -38,10 +38,13 @@ class Database:
         with self._transaction() as connection:
             if _schema_version(connection) == _HEAD:
                 return
-            if connection.dialect.name == "postgresql":  # two machines must not migrate at once
+            # Two processes must not migrate at once: one does, the other finds it done.
+            if connection.dialect.name == "postgresql":
                 connection.execute(sql_text(f"SELECT pg_advisory_xact_lock({_MIGRATING})"))
-                if _schema_version(connection) == _HEAD:
-                    return
+            else:
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+            if _schema_version(connection) == _HEAD:
+                return
             from alembic import command  # a second to import, needed once in a lifetime
             from alembic.config import Config
             from alembic.util.exc import CommandError
