@@ -8,7 +8,7 @@ from datetime import datetime
 from dashboard.pages.morning import night_of
 from dashboard.pages.stores import StoreLine, store_lines
 from dashboard.sources import Sources
-from packages.package_file import timestamp
+from pipeline.night import NightState
 
 __all__ = ["metrics_text"]
 
@@ -28,13 +28,13 @@ def _holdings(sources: Sources) -> Iterator[str]:
         for name in ("held", "failed", "running")
     ]
     yield from _figure("stele_submissions", "gauge", "Submissions that wait, failed or run.", waiting)
-    dead = len(sources.catalogue.dead_submissions(timestamp(sources.clock())))
+    dead = len(sources.catalogue.dead_submissions())
     yield from _figure("stele_submissions_dead", "gauge", "Submissions whose process died.", [("", dead)])
 
 
 def _night(sources: Sources) -> Iterator[str]:
     night = night_of(sources, next(iter(sources.catalogue.nights(1)), None))
-    good = int(night.state in ("ended", "running"))
+    good = int(night.state in (NightState.ENDED, NightState.RUNNING))
     yield from _figure(
         "stele_night_ok", "gauge", "1 while the last night ended in time or runs.", [("", good)]
     )

@@ -16,11 +16,11 @@ from typing import Literal
 from rich.markup import escape
 from rich.table import Table
 
-from packages.package_file import timestamp
 from pipeline.agreement import AgreementError
 from pipeline.formats.normalise import CONVERTERS
 from pipeline.formats.policy import PolicyError
 from pipeline.formats.tool import ToolState
+from pipeline.night import NightState, night_state
 from pipeline.virus.clamd import Clamd
 from stele.probes import age_text, kept, summary
 from stele.screen import OUT, size_text
@@ -169,18 +169,20 @@ def _catalogue(settings: Settings) -> Iterator[Finding]:
 
 def _night(catalogue: Catalogue, settings: Settings) -> Finding:
     """Whether the last night happened, and came to its end."""
-    now = datetime.now(UTC)
     last = next(iter(catalogue.nights(1)), None)
+    every = settings.night.every_hours
+    state = night_state(catalogue, last, datetime.now(UTC), every_hours=every)
     if last is None:
         return Finding("last night", "missing", "no night has run yet (stele nightly)")
-    began = datetime.fromisoformat(last.started)
-    if not last.finished:
-        if catalogue.night_is_running(last, timestamp(now)):
+    match state:
+        case NightState.RUNNING:
             return Finding("last night", "ok", f"runs since {last.started}")
-        return Finding("last night", "broken", f"the one of {last.started} died; the next goes on")
-    if now - began > timedelta(hours=settings.night.every_hours + 2):
-        return Finding("last night", "broken", f"none since {last.started}", "deliveries wait")
-    return Finding("last night", "ok", f"{last.started} to {last.finished}")
+        case NightState.DIED:
+            return Finding("last night", "broken", f"the one of {last.started} died; the next goes on")
+        case NightState.LATE:
+            return Finding("last night", "broken", f"none since {last.started}", "deliveries wait")
+        case _:
+            return Finding("last night", "ok", f"{last.started} to {last.finished}")
 
 
 def _stores_hold_objects(settings: Settings) -> bool:

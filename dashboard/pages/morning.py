@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from dashboard.pages.stores import StoreLine, store_lines
 from dashboard.sources import Sources
 from packages.package_file import timestamp
+from pipeline.night import NightState, night_state
 from storage.catalogue import NightRow, ProgressRow, SubmissionRow
 
 __all__ = ["MorningPage", "Night", "Task", "morning_page", "night_of", "tasks"]
@@ -21,9 +22,9 @@ _RECENT = timedelta(days=7)
 
 @dataclass(frozen=True, slots=True)
 class Night:
-    """A night: ``state`` is ``ended``, ``running``, ``died``, ``late`` (none since) or ``never``."""
+    """A night, as far as its report tells."""
 
-    state: str
+    state: NightState
     id: str = ""
     started: str = ""
     finished: str = ""
@@ -61,31 +62,26 @@ class MorningPage:
 
 def morning_page(sources: Sources) -> MorningPage:
     """Ask for it."""
-    catalogue, now = sources.catalogue, timestamp(sources.clock())
+    catalogue = sources.catalogue
     night = night_of(sources, next(iter(catalogue.nights(1)), None))
     aips, files, size = catalogue.totals()
     in_order = tuple(sorted(tasks(sources, night, store_lines(sources)), key=lambda task: not task.grave))
     return MorningPage(
-        now, night, in_order, tuple(catalogue.running(now)),
-        tuple(row for row in catalogue.submissions(_OUTCOMES, limit=8)), aips, files, size,
+        timestamp(sources.clock()), night, in_order, tuple(catalogue.running()),
+        tuple(catalogue.submissions(_OUTCOMES, limit=8)), aips, files, size,
     )  # fmt: skip
 
 
 def night_of(sources: Sources, row: NightRow | None, *, newest: bool = True) -> Night:
     """What became of a night. Only the newest can be late: no other has begun since."""
+    every = sources.night_every_hours if newest else None
+    state = night_state(sources.catalogue, row, sources.clock(), every_hours=every)
     if row is None:
-        return Night("never")
-    now = sources.clock()
+        return Night(state)
     report: dict[str, Any] = json.loads(row.report or "{}")
-    if not row.finished:
-        state = "running" if sources.catalogue.night_is_running(row, timestamp(now)) else "died"
-        return Night(state, row.id, row.started)
-    late = newest and now - datetime.fromisoformat(row.started) > timedelta(
-        hours=sources.night_every_hours + 2
-    )
     outcomes = report.get("outcomes", {})
     return Night(
-        "late" if late else "ended", row.id, row.started, row.finished,
+        state, row.id, row.started, row.finished,
         tuple((name, outcomes[name]) for name in _OUTCOMES if outcomes.get(name)),
         report.get("files", 0), report.get("bytes", 0), report.get("left", 0), report.get("arriving", 0),
     )  # fmt: skip
@@ -94,7 +90,7 @@ def night_of(sources: Sources, row: NightRow | None, *, newest: bool = True) -> 
 def tasks(sources: Sources, night: Night, stores: tuple[StoreLine, ...]) -> Iterator[Task]:
     """Everything that needs a person."""
     catalogue, now = sources.catalogue, sources.clock()
-    if night.state in ("died", "late"):
+    if night.state in (NightState.DIED, NightState.LATE):
         yield Task(f"night-{night.state}", 1, "/nights", grave=True)
     since = timestamp(now - _RECENT)
     for outcome, grave in (("failed", True), ("held", False), ("rejected", False)):
@@ -102,7 +98,7 @@ def tasks(sources: Sources, night: Night, stores: tuple[StoreLine, ...]) -> Iter
         if number := catalogue.count_submissions(outcome, **asked):
             ending = f"&since={since}" if asked else ""
             yield Task(outcome, number, f"/submissions?outcome={outcome}{ending}", grave=grave)
-    if dead := catalogue.dead_submissions(timestamp(now)):
+    if dead := catalogue.dead_submissions():
         yield Task("dead", len(dead), "/submissions?outcome=running", grave=True)
     if removals := [one for one in catalogue.removals() if not one.removed]:
         yield Task("removals", len(removals), "/removals")

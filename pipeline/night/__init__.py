@@ -4,6 +4,7 @@ from pipeline.night.boxes import BucketBox, DropBox, FolderBox
 from pipeline.night.deliveries import Delivery, find_deliveries
 from pipeline.night.intake import Hands, Intake, OneByOne
 from pipeline.night.run import NightLimits, NightReport, Watch, run_night, unwatched
+from pipeline.night.state import NightState, night_state
 
 __all__ = [
     "BucketBox",
@@ -14,9 +15,11 @@ __all__ = [
     "Intake",
     "NightLimits",
     "NightReport",
+    "NightState",
     "OneByOne",
     "Watch",
     "find_deliveries",
+    "night_state",
     "run_night",
     "unwatched",
 ]

@@ -69,12 +69,12 @@ class DecisionRecords(IngestRecords):
         with self._transaction() as connection:
             return int(connection.execute(query).scalar_one())
 
-    def dead_submissions(self, now: str) -> list[SubmissionRow]:
+    def dead_submissions(self) -> list[SubmissionRow]:
         """Those whose process died on the way: the next run of the same finishes them."""
         query = _submissions().add_columns(INGEST.c.owner).where(INGEST.c.outcome == RUNNING)
         with self._transaction() as connection:
             rows = connection.execute(query).all()
-        return [SubmissionRow(*row[:-1]) for row in rows if not self._alive(row, now)]
+        return [SubmissionRow(*row[:-1]) for row in rows if not self._alive(row.owner)]
 
 
 def _submissions() -> Select[Any]:

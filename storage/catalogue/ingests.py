@@ -35,7 +35,7 @@ class IngestRecords(Workers):
                 except IntegrityError:
                     raise Busy(subject, "another process that began this moment") from None
                 return 1
-            if row.outcome == RUNNING and row.owner != owner and self._alive(row, now):
+            if row.outcome == RUNNING and row.owner != owner and self._alive(row.owner):
                 raise Busy(subject, row.owner)
             taken = connection.execute(
                 sql_update(INGEST)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import asdict
 
 from sqlalchemy import insert, select
 from sqlalchemy import update as sql_update
@@ -38,7 +37,7 @@ class NightRecords(IngestRecords):
                     return False
                 return True
             if row.outcome == RUNNING:
-                if row.owner != me and self._alive(row, now):
+                if row.owner != me and self._alive(row.owner):
                     return False
             elif row.outcome not in retry:
                 return False
@@ -99,14 +98,6 @@ class NightRecords(IngestRecords):
         with self._transaction() as connection:
             return tuple(NightRow(**row._mapping) for row in connection.execute(query))
 
-    def night_is_running(self, night: NightRow, now: str) -> bool:
+    def night_is_running(self, night: NightRow) -> bool:
         """Whether a night without an end may still be at work, or has died."""
-        return not night.finished and self._alive(_Started(**asdict(night)), now)
-
-
-class _Started:
-    """What ``_alive`` asks of a row."""
-
-    def __init__(self, *, owner: str, started: str, **_: object) -> None:
-        self.owner = owner
-        self.started = started
+        return not night.finished and self._alive(night.owner)

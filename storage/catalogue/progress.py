@@ -28,11 +28,11 @@ class ProgressRecords(IngestRecords):
         with self._transaction() as connection:
             connection.execute(delete(PROGRESS).where(PROGRESS.c.id == progress_id))
 
-    def running(self, now: str) -> list[ProgressRow]:
+    def running(self) -> list[ProgressRow]:
         """What runs now, the longest first; the traces of processes that died are removed."""
         with self._transaction() as connection:
             rows = connection.execute(select(PROGRESS).order_by(PROGRESS.c.started)).all()
-            dead = [row.id for row in rows if not self._alive(row, now)]
+            dead = [row.id for row in rows if not self._alive(row.owner)]
             if dead:
                 connection.execute(delete(PROGRESS).where(PROGRESS.c.id.in_(dead)))
         return [ProgressRow(**row._mapping) for row in rows if row.id not in dead]

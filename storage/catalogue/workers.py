@@ -14,7 +14,6 @@ import threading
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 from sqlalchemy import delete, func, select
 from sqlalchemy.dialects import postgresql
@@ -63,16 +62,14 @@ class Workers(Database):
             )
             connection.execute(delete(WORKER).where(WORKER.c.seen < func.now() - _FORGOTTEN))
 
-    def _alive(self, row: Any, _now: str) -> bool:
+    def _alive(self, owner: str) -> bool:
         """Whether the process that signed a claim may still be at work."""
-        host = row.owner.rsplit(":", 2)[0]
+        host = owner.rsplit(":", 2)[0]
         if host == socket.gethostname():
-            return _process_alive(row.owner)
+            return _process_alive(owner)
         if self._engine.dialect.name == "sqlite":
             return False  # another host name is a former life of this machine: a container begun anew
-        fresh = select(WORKER.c.owner).where(
-            WORKER.c.owner == row.owner, WORKER.c.seen > func.now() - BELIEVED
-        )
+        fresh = select(WORKER.c.owner).where(WORKER.c.owner == owner, WORKER.c.seen > func.now() - BELIEVED)
         with self._transaction() as connection:
             return connection.execute(fresh).first() is not None
 
