@@ -234,7 +234,7 @@ def main() -> None:
 
 def _measure(catalogue: Catalogue) -> None:
     stores = tuple(
-        StoreFacts(name, "files", "", "required", True, lambda: Space(1 << 50, 1 << 49))
+        StoreFacts(name, "files", "", "required", True, 0, lambda: Space(1 << 50, 1 << 49))
         for name in ("one", "two")
     )
     policy = load_policy([Path(__file__).parent.parent / "config/format-policy.toml"])

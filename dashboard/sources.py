@@ -27,14 +27,16 @@ class Space:
 
 @dataclass(frozen=True, slots=True)
 class StoreFacts:
-    """A store as it is configured, and how to ask for its room."""
+    """A store as it is configured. ``capacity`` is a quota in bytes, 0 where the medium is asked."""
 
     name: str
     kind: str
     place: str
     role: str
     audited: bool
+    capacity: int
     space: Callable[[], Space]
+    """The medium's room; asked only without a quota."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ def sources_of(settings: Settings, catalogue: Catalogue) -> Sources:
     return Sources(
         archive_name=settings.archive_name,
         catalogue=catalogue,
-        stores=tuple(_facts(store, settings, catalogue) for store in settings.stores),
+        stores=tuple(_facts(store, settings) for store in settings.stores),
         policy=build_policy(settings),
         agreement=_agreements(settings),
         dips=settings.place(settings.dips),
@@ -85,18 +85,14 @@ def _agreements(settings: Settings) -> Callable[[str], Agreement | None]:
     return find
 
 
-def _facts(store: StoreSettings, settings: Settings, catalogue: Catalogue) -> StoreFacts:
+def _facts(store: StoreSettings, settings: Settings) -> StoreFacts:
     return StoreFacts(
-        store.name, store.kind, store.place, store.role, not store.paused,
-        lambda: _space(store, settings, catalogue),
+        store.name, store.kind, store.place, store.role, not store.paused, store.capacity,
+        lambda: _space(store, settings),
     )  # fmt: skip
 
 
-def _space(store: StoreSettings, settings: Settings, catalogue: Catalogue) -> Space:
-    if store.capacity:
-        there = (row for row in catalogue.copy_tallies() if row.state not in ("owed", "missing"))
-        used = sum(row.bytes for row in there if row.store == store.name)
-        return Space(store.capacity, max(store.capacity - used, 0))
+def _space(store: StoreSettings, settings: Settings) -> Space:
     if isinstance(store, FilesStoreSettings):
         try:
             usage = shutil.disk_usage(settings.place(store.path))

@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
 from dashboard.charts import Chart, bars
-from dashboard.sources import Sources, StoreFacts
-from storage.catalogue import AipRow, AuditRow, CopyRow, CopyTallyRow, EventRow
+from dashboard.sources import Sources, Space, StoreFacts
+from storage.catalogue import AipRow, AuditRow, CopyRow, CopyTallyRow, EventRow, TallyRow
 
 __all__ = ["CopiesPage", "StoreLine", "StoresPage", "copies_page", "store_lines", "stores_page"]
 
-_BAD = ("damaged", "missing", "unreadable")
 _PAGE = 200
 _AGES = ((7, "≤ 7"), (30, "8–30"), (60, "31–60"), (90, "61–90"), (180, "91–180"), (365, "181–365"))
 _DAYS_OF_TREND = 90
@@ -28,7 +27,6 @@ class StoreLine:
     place: str
     role: str
     audited: bool
-    copies: int
     verified: int
     states: tuple[tuple[str, int], ...]
     """Everything that is not verified, by state."""
@@ -40,11 +38,6 @@ class StoreLine:
     days_left: int | None
     overdue: int
     ages: Chart
-
-    @property
-    def damaged(self) -> int:
-        """Copies that are not what they must be, or could not be read."""
-        return sum(number for state, number in self.states if state in _BAD)
 
     @property
     def owed(self) -> int:
@@ -82,8 +75,8 @@ def stores_page(sources: Sources) -> StoresPage:
 def store_lines(sources: Sources) -> tuple[StoreLine, ...]:
     """Every configured store."""
     tallies = sources.catalogue.copy_tallies()
-    kept, *_ = sources.catalogue.totals()
-    growth = _growth(sources)
+    months = sources.catalogue.tallies("month")
+    kept, growth = sum(month.aips for month in months), _growth(months, sources.clock())
     today = sources.clock().date()
     return tuple(
         _line(facts, [t for t in tallies if t.store == facts.name], kept, growth, today, sources.ttl_days)
@@ -102,13 +95,13 @@ def _line(
     states: Counter[str] = Counter()
     for tally in tallies:
         states[tally.state] += tally.copies
-    space = facts.space()
     held = sum(t.bytes for t in tallies if t.state not in ("owed", "missing"))
+    quota = facts.capacity
+    space = Space(quota, max(quota - held, 0)) if quota else facts.space()
     last_good_day = (today - timedelta(days=ttl_days)).isoformat()
     overdue = sum(t.copies for t in tallies if t.state == "verified" and t.day < last_good_day)
     return StoreLine(
         name=facts.name, kind=facts.kind, place=facts.place, role=facts.role, audited=facts.audited,
-        copies=sum(number for state, number in states.items() if state not in ("owed", "missing")),
         verified=states["verified"],
         states=tuple(sorted((s, n) for s, n in states.items() if s != "verified" and n)),
         lacking=max(kept - sum(states.values()), 0), bytes=held, total=space.total, free=space.free,
@@ -117,11 +110,10 @@ def _line(
     )  # fmt: skip
 
 
-def _growth(sources: Sources) -> float:
+def _growth(months: Sequence[TallyRow], now: datetime) -> float:
     """Bytes a day over the last months, from the months' sums; 0 where nothing came."""
-    now = sources.clock()
     begin = now - timedelta(days=_DAYS_OF_TREND)
-    recent = [m for m in sources.catalogue.tallies("month") if m.name >= f"{begin:%Y-%m}"]
+    recent = [month for month in months if month.name >= f"{begin:%Y-%m}"]
     if not recent:
         return 0.0
     first = datetime.fromisoformat(f"{recent[0].name}-01").replace(tzinfo=UTC)
