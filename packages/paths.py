@@ -9,8 +9,9 @@ from urllib.parse import quote, unquote
 
 _BAG_ESCAPES = {"%": "%25", "\r": "%0D", "\n": "%0A"}
 _BAG_UNESCAPE = re.compile("%(25|0[DdAa])")
-# XML 1.0 §2.2 Char, and the non-characters no name should carry.
+# Marks that turn the direction of writing: behind U+202E a name reads as another.
 _DIRECTION = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+# XML 1.0 §2.2 Char, and the non-characters no name should carry.
 _NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 # What may not stand in an AIP's names: BagIt 1.0 escapes (aip.md §3), control characters.
 # U+0085, U+2028 and U+2029 end a line for some readers of manifests.

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict
 
 from sqlalchemy import delete, insert, select
-from sqlalchemy import update as sql_update
 
-from storage.catalogue.database import Database
+from storage.catalogue.database import Database, put_row
 from storage.catalogue.rows import AccountRow
 from storage.catalogue.tables import ACCOUNT, LOGIN
 
@@ -31,9 +30,7 @@ class AccountRecords(Database):
         """Add or change one; whoever is signed in under this name is signed out."""
         with self._transaction() as connection:
             connection.execute(delete(LOGIN).where(LOGIN.c.account == account.name))
-            mine = sql_update(ACCOUNT).where(ACCOUNT.c.name == account.name)
-            if connection.execute(mine.values(asdict(account))).rowcount == 0:
-                connection.execute(insert(ACCOUNT).values(asdict(account)))
+            put_row(connection, ACCOUNT, asdict(account))
 
     def remove_account(self, name: str) -> bool:
         """Whether there was one."""

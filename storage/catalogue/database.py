@@ -8,7 +8,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, create_engine, event, make_url
+from sqlalchemy import Connection, Table, and_, create_engine, event, insert, make_url, update
 from sqlalchemy import inspect as inspect_database
 from sqlalchemy import text as sql_text
 from sqlalchemy.exc import ArgumentError, DBAPIError
@@ -69,6 +69,13 @@ class Database:
                 yield connection
         except DBAPIError as error:
             raise StoreUnavailable("catalogue", str(error.orig)) from error
+
+
+def put_row(connection: Connection, table: Table, values: dict[str, Any]) -> None:
+    """Add a row, or change the one that has its primary key."""
+    mine = and_(*(column == values[column.name] for column in table.primary_key))
+    if connection.execute(update(table).where(mine).values(values)).rowcount == 0:
+        connection.execute(insert(table).values(values))
 
 
 def _sqlite_pragmas(connection: Any, _record: Any) -> None:

@@ -129,7 +129,6 @@ def put_files(connection: Connection, aip: AipRow, puids: Sequence[str], files: 
         words.add(file.path)
         if len(batch) == _BATCH:
             _put(connection, number, batch, words)
-    _put(connection, number, batch, words)
     words.close()
     _put(connection, number, batch, words)
 

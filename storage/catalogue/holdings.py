@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 
-from sqlalchemy import Connection, delete, func, insert, select
+from sqlalchemy import delete, func, insert, select
 from sqlalchemy import update as sql_update
 
-from storage.catalogue.database import Database
+from storage.catalogue.database import Database, put_row
 from storage.catalogue.files import put_files
 from storage.catalogue.rows import AipRow, EventRow, FileRow, FormatCount, TallyRow, VersionRow
 from storage.catalogue.tables import AIP, COPY, EVENT, FORMAT, TALLY, VERSION
@@ -42,8 +42,9 @@ class Holdings(Database):
             connection.execute(delete(EVENT).where(ours))
             for table in (FORMAT, COPY):
                 connection.execute(delete(table).where(table.c.aip == aip.id))
-            _put_aip(connection, aip)
-            _put_version(connection, aip, message, version_created or aip.created)
+            put_row(connection, AIP, asdict(aip))
+            version = VersionRow(aip.version, version_created or aip.created, message, aip.inventory_sha512)
+            put_row(connection, VERSION, {"aip": aip.id, **asdict(version)})
             good = {"aip": aip.id, "version": aip.version, "verified": verified or aip.created}
             good["looked"] = good["verified"]
             lacking = {"aip": aip.id, "version": "", "verified": "", "looked": "", "state": "owed"}
@@ -79,7 +80,7 @@ class Holdings(Database):
     def add_tombstone(self, aip: AipRow) -> None:
         """The record of an AIP that is not there any more."""
         with self._transaction() as connection, recounted(connection, aip.id):
-            _put_aip(connection, aip)
+            put_row(connection, AIP, asdict(aip))
 
     def versions(self, aip_id: str) -> tuple[VersionRow, ...]:
         """The versions of an AIP, oldest first."""
@@ -95,11 +96,8 @@ class Holdings(Database):
 
     def set_version(self, aip_id: str, version: VersionRow) -> None:
         """Record an earlier version (a rebuilt catalogue learns them one by one)."""
-        values = {"aip": aip_id, **asdict(version)}
         with self._transaction() as connection:
-            key = (VERSION.c.aip == aip_id) & (VERSION.c.version == version.version)
-            if connection.execute(sql_update(VERSION).where(key).values(values)).rowcount == 0:
-                connection.execute(insert(VERSION).values(values))
+            put_row(connection, VERSION, {"aip": aip_id, **asdict(version)})
 
     def formats(self, aip_id: str) -> tuple[FormatCount, ...]:
         """The formats in an AIP, most frequent first."""
@@ -205,23 +203,3 @@ class Holdings(Database):
             sum(row.files for row in months),
             sum(row.bytes for row in months),
         )
-
-
-def _put_aip(connection: Connection, aip: AipRow) -> None:
-    values = asdict(aip)
-    if connection.execute(sql_update(AIP).where(AIP.c.id == aip.id).values(values)).rowcount == 0:
-        connection.execute(insert(AIP).values(values))
-
-
-def _put_version(connection: Connection, aip: AipRow, message: str, created: str) -> None:
-    key = (VERSION.c.aip == aip.id) & (VERSION.c.version == aip.version)
-    connection.execute(delete(VERSION).where(key))
-    connection.execute(
-        insert(VERSION).values(
-            aip=aip.id,
-            version=aip.version,
-            created=created,
-            message=message,
-            inventory_sha512=aip.inventory_sha512,
-        )
-    )

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-from sqlalchemy import delete, insert, select
-from sqlalchemy import update as sql_update
+from sqlalchemy import delete, select
 
+from storage.catalogue.database import put_row
 from storage.catalogue.ingests import IngestRecords
 from storage.catalogue.rows import ProgressRow
 from storage.catalogue.tables import PROGRESS
@@ -17,11 +17,8 @@ class ProgressRecords(IngestRecords):
 
     def put_progress(self, row: ProgressRow) -> None:
         """So far it is now."""
-        values = asdict(row)
         with self._transaction() as connection:
-            mine = sql_update(PROGRESS).where(PROGRESS.c.id == row.id)
-            if connection.execute(mine.values(values)).rowcount == 0:
-                connection.execute(insert(PROGRESS).values(values))
+            put_row(connection, PROGRESS, asdict(row))
 
     def end_progress(self, progress_id: str) -> None:
         """It has ended."""
