@@ -19,10 +19,9 @@ from starlette.responses import HTMLResponse
 from dashboard.access import Person
 from dashboard.language import LANGUAGES, choose_language, translations
 from packages.paths import visible
+from packages.sizes import size_text
 
 __all__ = ["Look", "render"]
-
-_UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +69,8 @@ def _environment(language: str) -> Environment:
 
 
 def _size(value: int) -> str:
-    """Bytes in binary units; the unit is never parted from its number."""
-    amount = float(value)
-    for unit in _UNITS:
-        if amount < 1024 or unit == _UNITS[-1]:
-            break
-        amount /= 1024
-    return f"{amount:.0f}\u00a0{unit}" if unit == "B" else f"{amount:.1f}\u00a0{unit}"
+    """Bytes in words; the unit is never parted from its number."""
+    return size_text(value).replace(" ", "\u00a0")
 
 
 def _last_day(month: str) -> str:

@@ -27,7 +27,6 @@ class Deployment:
     name: str
     flow: Flow[..., Any]
     summary: str
-    request: dict[str, Any] = field(default_factory=dict)
     crons: tuple[tuple[str, str, dict[str, Any]], ...] = ()
     most_at_once: int = 0
     """Runs at the same time; one too many is cancelled. 0: any number."""
@@ -49,7 +48,7 @@ def deployments(settings: Settings) -> tuple[Deployment, ...]:
         Deployment(
             "nightly", nightly, "Takes in what is whole in the drop box, each delivery once, in fair "
             "order; then makes owed copies and audits what is due.",
-            {}, _nights(settings), most_at_once=settings.night.machines,
+            _nights(settings), most_at_once=settings.night.machines,
         ),
         Deployment(
             "ingest", ingest, "Takes in deliveries of the drop box now.",
@@ -63,11 +62,11 @@ def deployments(settings: Settings) -> tuple[Deployment, ...]:
             "The dashboard's pages link here with the form filled in.",
         ),
         Deployment(
-            "audit", audit, "Reads copies again, byte by byte.", {}, _crons(("audit", times.audit, {})),
+            "audit", audit, "Reads copies again, byte by byte.", _crons(("audit", times.audit, {})),
             most_at_once=1,
         ),
         Deployment(
-            "upkeep", upkeep, "Makes owed copies; compares catalogue and stores; reports on formats.", {},
+            "upkeep", upkeep, "Makes owed copies; compares catalogue and stores; reports on formats.",
             _crons(
                 ("replicate", times.replicate, {"task": "replicate"}),
                 ("reconcile", times.reconcile, {"task": "reconcile"}),

@@ -106,7 +106,7 @@ async def _apply(one: Deployment, settings: Settings) -> str:
     )
     made: Any = await one.flow.ato_deployment(
         one.name, work_pool_name=POOL, entrypoint_type=EntrypointType.MODULE_PATH, schedules=schedules,
-        parameters={"request": one.request} if one.request or one.crons else {}, tags=["stele"],
+        parameters={"request": {}} if one.crons else {}, tags=["stele"],
         description=one.description, concurrency_limit=limit if one.most_at_once else None,
     )  # fmt: skip
     _offer_choices(made, one.choices)

@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from packages.paths import visible
+from pipeline.formats.report import FormatLine
 from stele.holds import Held
 from stele.settings import Settings
-from storage.catalogue import FormatCount
 
 __all__ = [
     "dashboard_link",
@@ -79,13 +79,13 @@ def held_markdown(waiting: Iterable[Held], link: str) -> str:
     return "\n".join(lines)
 
 
-def formats_markdown(formats: Iterable[tuple[FormatCount, str]]) -> str:
+def formats_markdown(formats: Iterable[FormatLine]) -> str:
     """What is kept in which formats."""
     lines = ["| Format | PUID | Risk | Files | Bytes | Not valid |", "|---|---|---|---|---|---|"]
-    for count, risk in formats:
+    for one in formats:
         lines.append(
-            f"| {plain(count.name)} | {count.puid} | {risk} | {count.files:,} | {count.bytes:,} | "
-            f"{count.not_valid:,} |"
+            f"| {plain(one.name)} | {one.puid} | {one.risk} | {one.files:,} | {one.bytes:,} | "
+            f"{one.not_valid:,} |"
         )
     return "\n".join(lines)
 

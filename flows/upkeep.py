@@ -21,7 +21,6 @@ from pipeline.preservation.journal import write_journal
 from pipeline.preservation.reconcile import reconcile
 from pipeline.preservation.replicate import replicate
 from stele.preservation_commands import audit_budget
-from storage.catalogue import FormatCount
 from storage.copies import CopyState
 
 _SHOWN = 500
@@ -77,12 +76,7 @@ def upkeep_task(task: UpkeepTask) -> tuple[bool, str]:
                     return True, "Catalogue and storage agree."
                 return False, "\n".join(["| What | Store | Object |", "|---|---|---|", *found[:_SHOWN]])
             case UpkeepTask.FORMATS:
-                lines = format_report(archive.catalogue, archive.tools.policy)
-                rows = [
-                    (FormatCount(one.puid, one.name, one.files, one.bytes, one.not_valid), one.risk)
-                    for one in lines
-                ]
-                return True, formats_markdown(rows)
+                return True, formats_markdown(format_report(archive.catalogue, archive.tools.policy))
             case _:
                 assert_never(task)
 

@@ -116,6 +116,10 @@ class Agreement(_Part):
     )
     profile: dict[str, Any] = Field(default_factory=dict, exclude=True, repr=False)
 
+    def lent_to(self, agency: str) -> Agreement:
+        """The same terms for an agency that has no agreement: its records bear its own name."""
+        return self.model_copy(update={"agency": self.agency.model_copy(update={"name": agency})})
+
 
 class AgreementError(PipelineError):
     """The agreement's file is wrong; the message lists every mistake."""

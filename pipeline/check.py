@@ -33,7 +33,7 @@ def check(
     try:
         layout = look_at(subject)
     except Exception as error:  # a surprise in one subject must not cost the others their verdict
-        return failed(subject, agreement, archive, error)
+        return failed(printable(str(subject)), agreement, archive, error)
     form = form_of(layout) if layout else Form.BAG  # receiving it says what is wrong with it
     if layout is not None and form is Form.PACKAGE:
         return _judged(subject, agreement, archive, progress, lambda c: judge_package(c, layout))
@@ -81,4 +81,4 @@ def _judged(
                 finished=context.clock(),
             )
     except Exception as error:
-        return failed(subject, agreement, archive, error)
+        return failed(printable(str(subject)), agreement, archive, error)

@@ -14,7 +14,7 @@ from packages.identifiers import IngestId, PackageId
 from packages.package_file import timestamp
 from packages.paths import printable
 from packages.premis import Agent, AgentType, Event, EventOutcome, EventType
-from packages.premis.model import AgentRole
+from packages.premis.model import AgentRole, person_agent
 from packages.problem import Problem
 from pipeline.agreement import Agreement
 from pipeline.findings import Findings
@@ -134,7 +134,7 @@ class IngestContext:
         ``people`` are the names of those who authorised it.
         """
         who = agent or self.software.agent
-        authorizers = [Agent(f"person-{name}", name, AgentType.PERSON, "") for name in people]
+        authorizers = [person_agent(name) for name in people]
         for one in (who, *authorizers):
             self.agents[one.id] = one
         number = str(len(self.events))

@@ -94,20 +94,17 @@ class _Run:
         return time.perf_counter() - self.started
 
 
-def failed(
-    subject: Path, agreement: Agreement, archive: Archive, error: Exception, *, shown: str = ""
-) -> Result:
+def failed(shown: str, agreement: Agreement, archive: Archive, error: Exception) -> Result:
     """The end of a run that could not even judge its subject."""
-    shown = shown or printable(str(subject))
     return _failure(shown, agreement, archive, _begin(shown, agreement), error)
 
 
-def refused(subject: Path, agreement: Agreement, archive: Archive, found: Problem, *, shown: str) -> Result:
+def refused(shown: str, agreement: Agreement, archive: Archive, found: Problem) -> Result:
     """The end of a run whose subject cannot even be brought here, with its report."""
     run = _begin(shown, agreement)
     blank = _failure(shown, agreement, archive, run, PipelineError(""))
     result = replace(blank, outcome=Outcome.REJECTED, problems=(found,), reason="")
-    return _reported(subject, agreement, archive, run, result)
+    return _reported(Path(shown).name, agreement, archive, run, result)
 
 
 def _begin(place: str, agreement: Agreement) -> _Run:
@@ -141,10 +138,10 @@ def ingest(
         return _failure(shown, agreement, archive, run, error)
     except Exception as error:  # even a bug must not cost the rest of the night its run
         result = _failure(shown, agreement, archive, run, error)
-    return _reported(subject, agreement, archive, run, result)
+    return _reported(subject.name, agreement, archive, run, result)
 
 
-def _reported(subject: Path, agreement: Agreement, archive: Archive, run: _Run, result: Result) -> Result:
+def _reported(name: str, agreement: Agreement, archive: Archive, run: _Run, result: Result) -> Result:
     """The result in the catalogue, and as a receipt."""
     try:
         _record(run, result, agreement, archive)
@@ -152,9 +149,9 @@ def _reported(subject: Path, agreement: Agreement, archive: Archive, run: _Run, 
         if result.aip is None:
             result = _failure(result.subject, agreement, archive, run, error)
     moment = f"{result.finished:%Y%m%dT%H%M%SZ}"
-    name = f"{printable(subject.name)[:60]}-{moment}-{secrets.token_hex(3)}-{result.outcome}"
+    paper = f"{printable(name)[:60]}-{moment}-{secrets.token_hex(3)}-{result.outcome}"
     try:
-        return write_receipt(result, agreement, archive.receipts, name)
+        return write_receipt(result, agreement, archive.receipts, paper)
     except (OSError, ValueError) as error:  # what is kept is kept, with or without a paper
         return replace(result, reason=f"{result.reason} The receipt could not be written: {error}".strip())
 

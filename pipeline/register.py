@@ -8,9 +8,9 @@ from datetime import date
 from packages.package_file import timestamp
 from pipeline.context import IngestContext
 from pipeline.store import StoredAip
-from pipeline.stored_record import StoredRecord, read_stored_record
+from pipeline.stored_record import StoredRecord, listed, read_stored_record
 from pipeline.worklist import Worklist
-from storage.catalogue import AipRow, Catalogue, EventRow, FileRow, FormatCount
+from storage.catalogue import AipRow, Catalogue, EventRow, FormatCount
 
 __all__ = ["register"]
 
@@ -57,13 +57,8 @@ def _of_this_run(stored: StoredAip, context: IngestContext) -> StoredRecord:
             EventRow(e.id, e.type.label, timestamp(e.time), e.outcome.label, e.detail, e.note)
             for e in context.events
         ),
-        lambda: _files(stored.planned.worklist),
+        lambda: listed(stored.planned.worklist.package_files()),
     )
-
-
-def _files(worklist: Worklist) -> Iterator[FileRow]:
-    for file in worklist.package_files():
-        yield FileRow(file.original, file.size, file.format.puid or "unknown", file.sha512)
 
 
 def _format_counts(worklist: Worklist) -> Iterator[FormatCount]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import BinaryIO
@@ -17,14 +17,14 @@ from typing import BinaryIO
 from lxml import etree
 
 from packages.identifiers import PackageId
-from packages.package_file import pages_and_seconds
-from packages.premis.reading import iter_events, iter_files
+from packages.package_file import PackageFile, pages_and_seconds
+from packages.premis.reading import PremisFile, iter_events, iter_files
 from pipeline.errors import PipelineError
 from storage.catalogue import AipRow, EventRow, FileRow, FormatCount
 from storage.ocfl.inventory import Inventory, InventoryEntry
 from storage.ocfl.objects import OcflRepository
 
-__all__ = ["ForeignObject", "StoredRecord", "read_stored_record"]
+__all__ = ["ForeignObject", "StoredRecord", "listed", "read_stored_record"]
 
 _PREMIS = re.compile(r"data/[^/]+/representations/[^/]+/metadata/preservation/premis\.xml")
 
@@ -42,6 +42,12 @@ class StoredRecord:
     events: tuple[EventRow, ...]
     files: Callable[[], Iterator[FileRow]]
     """Read one by one when they are asked for: there may be a million."""
+
+
+def listed(files: Iterable[PackageFile] | Iterable[PremisFile]) -> Iterator[FileRow]:
+    """Files as the catalogue lists them: under the names the agency gave."""
+    for file in files:
+        yield FileRow(file.original, file.size, file.format.puid or "unknown", file.sha512)
 
 
 def read_stored_record(repository: OcflRepository, object_id: str) -> StoredRecord:
@@ -91,8 +97,7 @@ class _Reader:
     def _files(self, documents: list[str]) -> Iterator[FileRow]:
         for premis in documents:
             with self._open(premis) as stream:
-                for file in iter_files(stream):
-                    yield FileRow(file.original, file.size, file.format.puid or "unknown", file.sha512)
+                yield from listed(iter_files(stream))
 
     def _open(self, logical: str) -> AbstractContextManager[BinaryIO]:
         entry: InventoryEntry = self._entries[logical]

@@ -150,8 +150,9 @@ def inspect(
     from rich.markup import escape
     from rich.table import Table
 
+    from packages.sizes import size_text
     from pipeline.inspection import inspect_files
-    from stele.screen import OUT, print_json, size_text
+    from stele.screen import OUT, print_json
     from stele.wiring import build_tools
     from stele.workspace import settings_or_defaults
 
@@ -180,7 +181,8 @@ def aip_list(home: Home = None, as_json: AsJson = False) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    from stele.screen import OUT, print_json, size_text
+    from packages.sizes import size_text
+    from stele.screen import OUT, print_json
     from stele.workspace import opened
 
     table = Table()
@@ -225,8 +227,9 @@ def aip_export(
     as_json: AsJson = False,
 ) -> None:
     """Give an AIP back as a valid bag; every digest is checked on the way."""
+    from packages.sizes import size_text
     from pipeline.export import export_aip
-    from stele.screen import OUT, print_json, print_problems, size_text, watching
+    from stele.screen import OUT, print_json, print_problems, watching
     from stele.workspace import opened
 
     with plain_errors(), opened(home) as archive, watching("export") as report:
@@ -257,8 +260,9 @@ def dip(
     as_json: AsJson = False,
 ) -> None:
     """Build a DIP: the content, its METS, its provenance, and an index.html that opens offline."""
+    from packages.sizes import size_text
     from pipeline.disseminate import Release, disseminate
-    from stele.screen import OUT, print_json, size_text, watching
+    from stele.screen import OUT, print_json, watching
     from stele.workspace import opened
 
     with plain_errors(), opened(home) as archive, watching("dip") as report:

@@ -16,6 +16,7 @@ from typing import Literal
 from rich.markup import escape
 from rich.table import Table
 
+from packages.sizes import size_text
 from pipeline.agreement import AgreementError
 from pipeline.formats.normalise import CONVERTERS
 from pipeline.formats.policy import PolicyError
@@ -23,7 +24,7 @@ from pipeline.formats.tool import ToolState
 from pipeline.night import NightState, night_state
 from pipeline.virus.clamd import Clamd
 from stele.probes import age_text, kept, summary
-from stele.screen import OUT, size_text
+from stele.screen import OUT
 from stele.settings import S3StoreSettings, Settings, SettingsError, find_home, load_settings
 from stele.wiring import agreement_names, build_store, build_tools, choose_agreement
 from storage.catalogue import Catalogue

@@ -24,8 +24,9 @@ def report(home: Home = None, as_json: AsJson = False) -> None:
     from rich.markup import escape
     from rich.table import Table
 
+    from packages.sizes import size_text
     from pipeline.formats.report import format_report
-    from stele.screen import OUT, print_json, size_text
+    from stele.screen import OUT, print_json
     from stele.workspace import opened
 
     table = Table()
@@ -200,8 +201,9 @@ def _show_preview(archive: Archive, samples: int, *, as_json: bool) -> None:
     from rich.markup import escape
     from rich.table import Table
 
+    from packages.sizes import size_text
     from pipeline.preservation.normalise import preview as run
-    from stele.screen import OUT, print_json, size_text
+    from stele.screen import OUT, print_json
 
     table = Table()
     for column in ("Format", "AIPs", "Files", "Size", "Becomes by", "Takes about", "Sample"):

@@ -131,8 +131,7 @@ def _carry_out(
     if place.exists():
         agreement = choose_agreement(settings, row.agreement)
         if row.agency:  # the default agreement is lent to agencies that have none
-            name = {"name": row.agency}
-            agreement = agreement.model_copy(update={"agency": agreement.agency.model_copy(update=name)})
+            agreement = agreement.lent_to(row.agency)
         result = ingest_function(settings)(place, agreement, archive, progress)
         said = {Outcome.STORED: f"stored as {result.aip}", Outcome.REJECTED: "the report tells the agency"}
         return Decided(row.id, verdict, "", said.get(result.outcome, result.reason), result)

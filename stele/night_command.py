@@ -76,7 +76,8 @@ def _show(report: NightReport, care: dict[str, int]) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    from stele.screen import OUT, size_text
+    from packages.sizes import size_text
+    from stele.screen import OUT
 
     table = Table("Agency", "Stored", "Duplicate", "Rejected", "Held", "Failed")
     names = ("stored", "duplicate", "rejected", "held", "failed")

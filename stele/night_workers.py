@@ -10,6 +10,7 @@ from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
 from pathlib import Path
 
+from packages.paths import printable
 from pipeline.context import Result
 from pipeline.errors import ToolFailed
 from pipeline.ingest import Archive, failed
@@ -70,7 +71,7 @@ class ManyHands:
         except BrokenProcessPool:
             error = ToolFailed("its process died; the next night takes it again")
             default = choose_agreement(self._settings, None)
-            return failed(Path(delivery.place), default, self._archive, error)
+            return failed(printable(delivery.place), default, self._archive, error)
 
     def _new_pool(self) -> ProcessPoolExecutor:
         return ProcessPoolExecutor(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from packages.paths import visible
 from pipeline.agreement import Agreement
@@ -82,11 +81,12 @@ def agreements(settings: Settings) -> Callable[[str], Agreement]:
 
 
 def _lent(default: Agreement, agency: str, settings: Settings) -> Agreement:
-    """The default agreement for an agency that has none: its records bear its own name."""
-    changes: dict[str, Any] = {"agency": default.agency.model_copy(update={"name": visible(agency)})}
+    """The default agreement for an agency that has none, and what the workspace says to that."""
+    lent = default.lent_to(visible(agency))
     if settings.night.unknown_agency == "held":
-        changes["review"] = f"“{visible(agency)}” has no submission agreement of its own"
-    return default.model_copy(update=changes)
+        why = f"“{lent.agency.name}” has no submission agreement of its own"
+        lent = lent.model_copy(update={"review": why})
+    return lent
 
 
 def care_for_copies(archive: Archive, settings: Settings) -> dict[str, int]:

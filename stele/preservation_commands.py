@@ -256,7 +256,8 @@ def store_sweep(
 def _print_differences(found: Iterable[Difference], as_json: bool, nothing: str) -> int:
     from dataclasses import asdict
 
-    from stele.screen import OUT, print_json, size_text
+    from packages.sizes import size_text
+    from stele.screen import OUT, print_json
 
     number = 0
     for number, difference in enumerate(found, 1):  # noqa: B007  (the count is used after the loop)

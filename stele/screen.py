@@ -25,6 +25,7 @@ from rich.progress import (
 from rich.table import Table
 
 from packages.problem import Problem, Severity
+from packages.sizes import size_text
 from pipeline.context import Outcome, Result, no_progress
 from pipeline.context import Progress as Report
 
@@ -48,16 +49,6 @@ def print_json(record: object) -> None:
     # A name that is no Unicode must not end the run; its bytes are shown as escapes.
     sys.stdout.write(line.encode("utf-8", "backslashreplace").decode("utf-8"))
     sys.stdout.flush()
-
-
-def size_text(size: int) -> str:
-    """Bytes for people, in binary units."""
-    value, units = float(size), ("B", "KiB", "MiB", "GiB", "TiB")
-    for unit in units:
-        if value < 1024 or unit == units[-1]:
-            break
-        value /= 1024
-    return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
 
 
 @contextmanager

@@ -9,8 +9,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from packages.identifiers import PackageId
+from packages.sizes import size_text
 from pipeline.errors import UnknownPackage
-from stele.screen import OUT, size_text
+from stele.screen import OUT
 from storage.catalogue import Catalogue
 
 

@@ -31,8 +31,9 @@ def update(
     """Make a new version of an AIP: metadata added or replaced, a representation added."""
     from dataclasses import asdict
 
+    from packages.sizes import size_text
     from pipeline.preservation.update import Change, update_aip
-    from stele.screen import OUT, print_json, size_text
+    from stele.screen import OUT, print_json
     from stele.workspace import opened
 
     change = Change(reason, by, tuple(metadata or ()), representation, name)

@@ -130,6 +130,11 @@ class Agent:
     version: str
 
 
+def person_agent(name: str) -> Agent:
+    """Somebody by name."""
+    return Agent(f"person-{name}", name, AgentType.PERSON, "")
+
+
 @dataclass(frozen=True, slots=True)
 class Event:
     """Something that happened to the package, to a representation, or to files named in ``objects``.

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from packages.paths import printable
-from pipeline.night.deliveries import ARCHIVES, ARRIVING, READY, Delivery, find_deliveries
+from pipeline.night.deliveries import READY, Delivery, find_deliveries, is_archive
 from storage.protocol import ObjectEntry, ObjectStore
 from storage.scratch import scratch_folder
 
@@ -78,7 +78,7 @@ class BucketBox:
             name = "/".join(parts[:2])
             if len(parts) == 2 and name.endswith(READY):
                 ready.add(name.removesuffix(READY))
-            elif len(parts) > 2 or _is_archive(name):
+            elif len(parts) > 2 or is_archive(name):
                 groups[name].append(entry)
         whole: list[Delivery] = []
         arriving: list[Delivery] = []
@@ -103,7 +103,7 @@ class BucketBox:
         with scratch_folder(self._scratch) as scratch:
             last = name.rpartition("/")[2]
             target = scratch / "delivery" / _segment(last, name)
-            if _is_archive(name):
+            if is_archive(name):
                 self._fetch(name, target)
             else:
                 target.mkdir(parents=True)
@@ -136,8 +136,3 @@ def _segment(part: str, key: str) -> str:
     if len(part.encode("utf-8", "surrogatepass")) > _LONGEST:
         raise Undeliverable(f"“{shown}” has a name longer than {_LONGEST} bytes")
     return part
-
-
-def _is_archive(name: str) -> bool:
-    lower = name.lower()
-    return lower.endswith(ARCHIVES) and not lower.endswith(ARRIVING)

@@ -14,10 +14,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["ARCHIVES", "ARRIVING", "READY", "Delivery", "find_deliveries"]
+__all__ = ["READY", "Delivery", "find_deliveries", "is_archive"]
 
-ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")
-ARRIVING = (".part", ".partial", ".filepart", ".tmp", ".crdownload")
+_ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")
+_ARRIVING = (".part", ".partial", ".filepart", ".tmp", ".crdownload")
 READY = ".ready"
 
 
@@ -59,13 +59,13 @@ def find_deliveries(
 def _candidates(dropbox: Path) -> Iterator[tuple[Path, str]]:
     for entry in _entries(dropbox):
         if not entry.is_dir(follow_symlinks=False):
-            if _is_archive(entry.name):
+            if is_archive(entry.name):
                 yield Path(entry.path), ""
         elif _is_delivery(Path(entry.path)):
             yield Path(entry.path), ""
         else:
             for inner in _entries(Path(entry.path)):
-                if inner.is_dir(follow_symlinks=False) or _is_archive(inner.name):
+                if inner.is_dir(follow_symlinks=False) or is_archive(inner.name):
                     yield Path(inner.path), entry.name
 
 
@@ -75,9 +75,10 @@ def _entries(folder: Path) -> list[os.DirEntry[str]]:
     return sorted(kept, key=lambda entry: entry.name)
 
 
-def _is_archive(name: str) -> bool:
+def is_archive(name: str) -> bool:
+    """Whether a name is that of a packed delivery, and not of one that still arrives."""
     lower = name.lower()
-    return lower.endswith(ARCHIVES) and not lower.endswith(ARRIVING)
+    return lower.endswith(_ARCHIVES) and not lower.endswith(_ARRIVING)
 
 
 def _is_delivery(folder: Path) -> bool:

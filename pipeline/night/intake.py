@@ -57,19 +57,18 @@ class Intake:
         return result
 
     def _ingest(self, delivery: Delivery, shown: str) -> Result:
-        place = Path(shown)
         try:
             agreement = self.agreement_for(delivery.agency)
         except AgreementError as error:  # one agency's mistake must not cost the others their night
-            return failed(place, self.agreement_for(""), self.archive, error)
+            return failed(shown, self.agreement_for(""), self.archive, error)
         try:
             with self.boxes[delivery.box].brought(delivery) as path:
                 return self.ingest(path, agreement, self.archive, shown=shown)
         except Undeliverable as error:
             found = problem("PATH-ESCAPE", shown, found=str(error))
-            return refused(place, agreement, self.archive, found, shown=shown)
+            return refused(shown, agreement, self.archive, found)
         except (OSError, StorageError) as error:  # the box is away
-            return failed(place, agreement, self.archive, error, shown=shown)
+            return failed(shown, agreement, self.archive, error)
 
 
 class Hands(Protocol):

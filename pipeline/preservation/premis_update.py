@@ -6,8 +6,8 @@ from dataclasses import replace
 
 from lxml import etree
 
-from packages.premis import Agent, AgentType, Event, EventType
-from packages.premis.model import AgentRole, RelationshipSubType
+from packages.premis import Event, EventType
+from packages.premis.model import AgentRole, RelationshipSubType, person_agent
 from packages.premis.writer import (
     NAMESPACE,
     agent_element,
@@ -40,7 +40,7 @@ def updated_premis(
     The order PREMIS asks for is kept: objects, events, agents, rights. Raises XmlRefused.
     """
     root = parse(content).root
-    who = Agent(f"person-{person.strip()}", person.strip(), AgentType.PERSON, "")
+    who = person_agent(person.strip())
     subject = added.representation.id if added else entity
     event = context.event(kind, detail, objects=(subject,), agent=who)
     context.events.remove(event)
