@@ -103,7 +103,7 @@ class BucketBox:
         with scratch_folder(self._scratch) as scratch:
             last = name.rpartition("/")[2]
             target = scratch / "delivery" / _segment(last, name)
-            if is_archive(name):
+            if is_archive(name) and self._store.size(name) is not None:  # a folder may be called so
                 self._fetch(name, target)
             else:
                 target.mkdir(parents=True)

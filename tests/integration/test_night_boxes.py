@@ -90,6 +90,15 @@ def test_an_archive_in_a_bucket(archive: Archive, home: Path, tmp_path: Path, ma
     assert _night(archive, home, box).outcomes == {"stored": 1}
 
 
+def test_a_folder_called_like_an_archive(
+    archive: Archive, home: Path, tmp_path: Path, make_bag: Any
+) -> None:
+    """Keys below a name that ends in .zip are a folder, and taken in as one."""
+    files = _files(make_bag({"a.txt": b"text"}))
+    box = _kept_box(tmp_path, {f"health/2026.zip/{name}": data for name, data in files.items()})
+    assert _night(archive, home, box).outcomes == {"stored": 1}
+
+
 @pytest.mark.parametrize(
     "keys",
     [["a/sip/../../../etc/x"], ["a/sip/./x"], ["a/sip//x"], ["a/sip/x\\..\\y"], ["a/sip/x\ny"], ["a/sip/" + "x" * 256], ["a/sip/x", "a/sip/x/y"], ["a/../x"]],
