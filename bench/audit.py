@@ -23,7 +23,8 @@ from bench_bags import make_bag, parse_size
 from sqlalchemy import insert
 
 from packages.package_file import timestamp
-from pipeline.ingest import Archive, ingest
+from pipeline.archive import Archive
+from pipeline.ingest import ingest
 from pipeline.preservation.audit import AuditBudget, audit, plan
 from stele.settings import load_settings
 from stele.wiring import build_archive, choose_agreement
@@ -33,7 +34,9 @@ from storage.catalogue.tables import AIP, COPY
 
 def budget(days: float, home: Path) -> AuditBudget:
     """No limit but the term."""
-    return AuditBudget(timedelta(days=days), 1 << 60, 1 << 40, 1e9, repair=False, aside=home / "damaged")
+    return AuditBudget(
+        timedelta(days=days), 1 << 60, 1 << 40, 1e9, repair=False, quarantine=home / "damaged"
+    )
 
 
 def audited(archive: Archive, home: Path, title: str) -> None:

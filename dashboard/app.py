@@ -36,6 +36,7 @@ from dashboard.pages.submissions import removals_page, submission_page, submissi
 from dashboard.rendering import Look, render
 from dashboard.sources import Sources
 from packages.identifiers import PackageId
+from pipeline.release import downloaded
 from storage.catalogue import Search
 from storage.errors import StorageError
 
@@ -164,6 +165,11 @@ class _Pages:
             stream = zipped(self.sources.dips / name)
         except DipMissing:
             raise HTTPException(404) from None
+        if self.sources.catalogue.aip(package.urn) is None:
+            raise HTTPException(404)
+        # A DIP of closed records was built because somebody answered for it; who takes it is told too.
+        taken = downloaded(request.state.person.name, self.sources.clock())
+        self.sources.catalogue.add_events(package.urn, [taken])
         headers = {"content-disposition": f'attachment; filename="{name}.zip"'}
         return StreamingResponse(stream, media_type="application/zip", headers=headers)
 

@@ -14,8 +14,12 @@ from flows.requests import IngestRequest
 from flows.workspace import OutsideDropBox, below_drop_box, opened, shown_progress
 from pipeline.context import Outcome
 from pipeline.errors import PipelineError
-from stele.nights import agreements
-from stele.wiring import choose_agreement, ingest_function
+from stele.nights import agreements, ingest_now
+from stele.wiring import choose_agreement
+
+
+class NoSuchDelivery(PipelineError):
+    """A delivery is named that is not in the drop box."""
 
 
 class IngestFailed(PipelineError):
@@ -34,7 +38,7 @@ def ingest_one(delivery: str, agreement: str) -> dict[str, Any]:
             agreed = choose_agreement(settings, agreement)
         else:
             agreed = agreements(settings)(agency_of(delivery))
-        result = ingest_function(settings)(path, agreed, archive, shown_progress(delivery))
+        result = ingest_now(archive, settings, path, agreed, shown_progress(delivery))
     if result.outcome is Outcome.FAILED:
         raise IngestFailed(result.reason)
     return result.as_json()
@@ -56,7 +60,9 @@ async def ingest(request: IngestRequest) -> list[dict[str, Any]]:
     logger, results = get_run_logger(), []
     with opened() as (_, settings):
         for delivery in request.deliveries:
-            below_drop_box(delivery, settings)  # a wrong one is said before anything is begun
+            # A wrong one is said before anything is begun: it is no failure of ours to be tried again.
+            if not below_drop_box(delivery, settings).exists():
+                raise NoSuchDelivery(f"there is no “{delivery}” in the drop box; nothing was taken in")
     for delivery in request.deliveries:
         state = ingest_one(delivery, request.agreement, return_state=True)
         outcome = await state.aresult(raise_on_failure=False)

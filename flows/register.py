@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import socket
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from uuid import UUID
 
 from prefect.automations import Automation
 from prefect.client.orchestration import PrefectClient, get_client
-from prefect.client.schemas.actions import DeploymentScheduleCreate, WorkPoolCreate, WorkPoolUpdate
+from prefect.client.schemas.actions import DeploymentScheduleCreate, WorkPoolCreate
 from prefect.client.schemas.objects import (
     ConcurrencyLimitConfig,
     ConcurrencyLimitStrategy,
@@ -34,9 +33,9 @@ from flows.deployments import POOL, Deployment, deployments
 from flows.workspace import RUNS
 from stele.dashboards import ORCHESTRATION
 from stele.settings import Settings
-from storage.catalogue import owner_of
+from storage.catalogue import seen_dead
 
-__all__ = ["bury_the_dead", "pause", "register"]
+__all__ = ["crash_orphaned_runs", "register"]
 
 _ZOMBIES = "stele: runs whose process is gone"
 _UNFINISHED = (StateType.RUNNING, StateType.PENDING, StateType.CANCELLING)
@@ -146,32 +145,31 @@ async def _automations() -> list[Automation]:
     return [Automation.model_validate(one.model_dump()) for one in found]
 
 
-async def bury_the_dead(settings: Settings) -> int:
-    """Runs that this machine began and that no process of it works on any more are set to Crashed.
+async def crash_orphaned_runs(settings: Settings) -> int:
+    """Set to Crashed the runs that this machine began and that no process of it works on any more.
 
-    Without this a power failure leaves them “Running”, and the next night is cancelled because the
-    last one still seems to run. Runs of other machines are left to the automation, as are those that
-    died before they began to work.
+    Without this a power failure leaves them “Running”, and the next nightly run is cancelled because
+    the last one still seems to run. Runs of other machines are left to the automation, as are those
+    that died before they began to work.
     """
-    buried = 0
+    crashed = 0
     async with get_client() as client:
         for note in sorted((settings.home / RUNS).glob("*")):
-            host, pid, _ = (owner := note.read_text("utf-8")).rsplit(":", 2)
-            if host != socket.gethostname() or owner_of(int(pid)) == owner:
-                continue
+            owner = note.read_text("utf-8", "replace")
+            if owner and not _is_gone(owner):
+                continue  # at work, or of another machine
             try:
                 run = await client.read_flow_run(UUID(note.name))
                 if run.state_type in _UNFINISHED:
                     state: Any = Crashed(message="Its process was gone when the server was started.")
                     await client.set_flow_run_state(run.id, state, force=True)
-                    buried += 1
+                    crashed += 1
             except (ObjectNotFound, ValueError):
                 pass  # of a server that is gone, or no note of ours
             note.unlink(missing_ok=True)
-    return buried
+    return crashed
 
 
-async def pause(*, paused: bool) -> None:
-    """Whether workers of our pool take new runs."""
-    async with get_client() as client:
-        await client.update_work_pool(POOL, WorkPoolUpdate(is_paused=paused))
+def _is_gone(owner: str) -> bool:
+    """Whether a note names a process of this machine that is gone, perhaps with an earlier boot."""
+    return seen_dead(owner) or owner.rpartition(":")[0].rpartition(":")[0] == ""

@@ -39,8 +39,10 @@ def audit_copies(request: AuditRequest) -> tuple[dict[str, int], list[str]]:
         budget = replace(budget, repair=budget.repair or request.repair)
         watch = shown_progress("audit")
         for one in run_audit(archive, budget):
-            counts[str(one.state)] += 1
+            counts["skipped" if one.skipped else str(one.state)] += 1
             watch("audit", one.seen.bytes, 1)
+            if one.skipped:
+                continue
             if one.state not in _GOOD and len(bad) < _SHOWN:
                 bad.append(f"| {one.seen.object_id} | {plain(one.seen.store)} | **{one.state}** |")
         write_journal(archive)
@@ -65,7 +67,9 @@ def upkeep_task(task: UpkeepTask) -> tuple[bool, str]:
     with opened() as (archive, _):
         match task:
             case UpkeepTask.REPLICATE:
-                done = [(one.made, one.aip, one.store, one.reason) for one in replicate(archive)]
+                done = [
+                    (one.made or one.skipped, one.aip, one.store, one.reason) for one in replicate(archive)
+                ]
                 write_journal(archive)
                 return all(one[0] for one in done), _copies_markdown(done)
             case UpkeepTask.RECONCILE:

@@ -9,12 +9,13 @@ from pathlib import Path
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.runtime import flow_run
 
+from pipeline.archive import Archive
 from pipeline.context import Progress
-from pipeline.ingest import Archive
 from pipeline.progress import Meter, Snapshot
 from stele.settings import Settings, find_home, load_settings
 from stele.wiring import build_archive
-from storage.catalogue import owner_now
+from storage.catalogue import current_owner
+from storage.durable import write_durably
 
 __all__ = ["RUNS", "OutsideDropBox", "below_drop_box", "opened", "shown_progress"]
 
@@ -48,7 +49,7 @@ def _worked_on(settings: Settings, run: str) -> Iterator[None]:
     folder = settings.home / RUNS
     folder.mkdir(exist_ok=True)
     note = folder / run
-    note.write_text(owner_now(), "utf-8")
+    write_durably((note, current_owner().encode()))
     try:
         yield
     finally:

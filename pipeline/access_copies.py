@@ -12,8 +12,8 @@ from packages.identifiers import PackageId
 from packages.package_file import PackageFile
 from packages.premis import Agent, AgentType, Event, EventOutcome, EventType
 from packages.premis.model import AgentRole
+from pipeline.archive import Archive
 from pipeline.formats.normalise import CONVERTERS, Converted, Converter
-from pipeline.ingest import Archive
 
 __all__ = ["REPRESENTATION", "AccessCopies", "make_access_copies"]
 

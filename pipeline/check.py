@@ -12,11 +12,12 @@ from packages.mets.reading import read_mets
 from packages.paths import printable
 from packages.problem import Problem, by_severity
 from pipeline.agreement import Agreement
+from pipeline.archive import Archive
 from pipeline.context import IngestContext, Outcome, Progress, Result, no_progress, utc_now
 from pipeline.eark import Form, check_top, form_of, judge_package, look_at
 from pipeline.eark.dialect import report_dialect
-from pipeline.ingest import Archive, failed, run_context
 from pipeline.ingest import check as check_submission
+from pipeline.ingest import failed, run_context
 
 __all__ = ["check", "check_mets_file"]
 

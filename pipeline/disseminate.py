@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
@@ -20,16 +21,15 @@ from packages.mets.csip_writer import (
     root_mets,
 )
 from packages.package_file import MetadataFile, PackageFile, timestamp
-from packages.premis import EventType, Representation, representation_premis
+from packages.premis import Representation, representation_premis
 from packages.premis.reading import iter_files
 from packages.xml_text import attribute, encoded, text
 from pipeline.access_copies import REPRESENTATION, AccessCopies, make_access_copies
-from pipeline.agreement import Agreement
+from pipeline.archive import Archive
 from pipeline.describe.representation import FIRST
 from pipeline.errors import PipelineError
 from pipeline.export import AipReader, written_folder
-from pipeline.ingest import Archive
-from pipeline.preservation.events import event
+from pipeline.release import AccessClosed, Release, require_release
 from schemas.xsd import PACKAGE_SCHEMAS
 from storage.copying import write_hashed
 from storage.scratch import scratch_folder
@@ -41,18 +41,6 @@ _REP_FOLDER = f"representations/{FIRST}"
 
 class DamagedAip(PipelineError):
     """A file of the AIP is not what its inventory says; no DIP is made from damage."""
-
-
-class AccessClosed(PipelineError):
-    """The records may not leave the archive yet, and nobody has answered for an exception."""
-
-
-@dataclass(frozen=True, slots=True)
-class Release:
-    """Who lets closed records leave, and why."""
-
-    person: str
-    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,47 +72,30 @@ def disseminate(
     given back as the agency sent them. Closed records leave only when somebody answers for it
     (``release``), which is recorded. Raises UnknownPackage, ExportRefused, DamagedAip, AccessClosed.
     """
-    reader = AipReader(package, archive.repositories)
-    closed = _closed_until(reader, package, archive)
-    if closed and (release is None or not release.person.strip() or not release.reason.strip()):
-        raise AccessClosed(f"{package.urn} is closed {closed}; who has it released, and why?")
     dip = PackageId(uuid.uuid5(package.uuid, f"dip {timestamp(archive.clock())}"))
     final = target / f"dip-{package.uuid}"
-    with written_folder(final) as folder:
+    with ExitStack() as stack:
+        reader = stack.enter_context(AipReader(package, archive.repositories))
+        require_release(reader, archive, release, "DIP")
+        folder = stack.enter_context(written_folder(final))
         builder = _Builder(reader, folder, archive)
         files = builder.content(progress)
         copies = builder.access(files) if access_copies else AccessCopies()
         builder.metadata(dip, files, copies)
     every = [*files, *copies.files.values()]
-    if closed and release:
-        text = f"closed records released by {release.person.strip()}: {release.reason.strip()}"
-        row = event(EventType.DISSEMINATION, archive.clock(), store="*", detail=text)
-        archive.catalogue.add_events(package.urn, [row])
     return Disseminated(dip.urn, final, len(every), sum(file.size for file in every), tuple(copies.failed))
-
-
-def _closed_until(reader: AipReader, package: PackageId, archive: Archive) -> str:
-    """How long the AIP's own agreement keeps it closed, in words; nothing where it is not."""
-    content = reader.content(f"data/{package.objid}/documentation/agreement.json")
-    if content is None:
-        raise DamagedAip(f"the agreement within {package.urn} is in no store as it should be")
-    rights = Agreement.model_validate_json(content).rights
-    if not rights.closed_on(archive.clock().date()):
-        return ""
-    return f"until {rights.open_from}" if rights.open_from else "without an end"
 
 
 class _Builder:
     def __init__(self, reader: AipReader, folder: Path, archive: Archive) -> None:
         self._reader = reader
         self._package = reader.package
-        self._entries = {entry.logical: entry for entry in reader.inventory.state()}
         self._folder = folder
         self._archive = archive
         self._root = f"data/{self._package.objid}"
 
     def _fetch(self, logical: str, target: str) -> int:
-        size = self._reader.fetch(self._entries[logical], self._folder / target)
+        size = self._reader.fetch(self._reader.entry(logical), self._folder / target)
         if size is None:
             raise DamagedAip(f"{logical} of {self._package.urn} is damaged; run “stele store verify”")
         return size
@@ -138,8 +109,8 @@ class _Builder:
             described = {file.id: file for file in iter_files(stream)}
         given: set[str] = set()
         files = []
-        for logical in sorted(path for path in self._entries if path.startswith(prefix)):
-            name = logical.removeprefix(prefix)
+        for entry in self._reader.inventory.below(prefix):
+            logical, name = entry.logical, entry.logical.removeprefix(prefix)
             identifier = self._package.child("file", name)
             known = described[identifier]
             path = known.original.removeprefix("data/")
@@ -246,7 +217,7 @@ class _Builder:
 
     def _adopted(self, path: str) -> MetadataFile:
         size = (self._folder / path).stat().st_size
-        digest = self._entries[f"{self._root}/{path}"].sha512
+        digest = self._reader.entry(f"{self._root}/{path}").sha512
         return MetadataFile(path, size, digest, "application/xml")
 
     def _write(self, path: str, chunks: Iterable[bytes], mime: str = "application/xml") -> MetadataFile:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -17,7 +18,8 @@ from packages.problem_catalogue import problem
 from pipeline.errors import PipelineError, UnknownPackage
 from storage.copying import copy_hashed
 from storage.errors import ObjectMissing, StorageError, StoreUnavailable
-from storage.ocfl.inventory import Inventory, InventoryEntry
+from storage.ocfl.inventory import InventoryEntry
+from storage.ocfl.inventory_index import InventoryIndex
 from storage.ocfl.objects import OcflRepository
 
 __all__ = ["AipReader", "ExportRefused", "Exported", "export_aip", "written_folder"]
@@ -39,29 +41,50 @@ class Exported:
 
 
 class AipReader:
-    """One AIP, read from whichever store still has each file whole."""
+    """One AIP, read from whichever store still has each file whole. To be closed after use."""
 
-    def __init__(self, package: PackageId, repositories: Sequence[OcflRepository]) -> None:
-        """Raises UnknownPackage when no store holds a readable copy; the last storage error when
-        all are out of reach."""
+    def __init__(
+        self, package: PackageId, repositories: Sequence[OcflRepository], *, every_version: bool = False
+    ) -> None:
+        """``every_version``: files of earlier versions are wanted too. Raises UnknownPackage when no
+        store holds a readable copy; the last storage error when all are out of reach."""
         self.package = package
-        self._copies: list[tuple[OcflRepository, Inventory]] = []
-        self._entries: dict[str, InventoryEntry] | None = None
-        failure: StorageError | None = None
-        for repository in repositories:
-            try:
-                self._copies.append((repository, repository.inventory(package.urn)))
-            except ObjectMissing:
-                continue
-            except StorageError as error:
-                failure = error
-        if not self._copies:
-            if failure:
-                raise failure
+        self._every_version = every_version
+        self._waiting = deque(repositories)
+        self._copies: list[tuple[OcflRepository, InventoryIndex]] = []
+        self._failure: StorageError | None = None
+        if not self._open_next():
+            if self._failure:
+                raise self._failure
             raise UnknownPackage(f"no store holds an AIP {package.urn}")
 
+    def _open_next(self) -> bool:
+        """Read the next store's inventory; only asked for when the ones before do not suffice."""
+        while self._waiting:
+            repository = self._waiting.popleft()
+            try:
+                inventory = repository.inventory(self.package.urn, every_version=self._every_version)
+                self._copies.append((repository, inventory))
+                return True
+            except ObjectMissing:
+                continue
+            except StorageError as error:  # the next store may have it; raised when none has
+                self._failure = error
+        return False
+
+    def __enter__(self) -> AipReader:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give up the scratch files of the inventories."""
+        for _, inventory in self._copies:
+            inventory.close()
+
     @property
-    def inventory(self) -> Inventory:
+    def inventory(self) -> InventoryIndex:
         """The inventory of the first readable copy, in configured order."""
         return self._copies[0][1]
 
@@ -72,45 +95,58 @@ class AipReader:
 
     def content(self, logical: str) -> bytes | None:
         """The bytes of a small file, from the first copy that has them right. Raises KeyError."""
-        entry = self._entry(logical)
-        for repository, _ in self._copies:
+        entry = self.entry(logical)
+        for repository, here in self._places(entry):
             try:
-                with repository.open(self.package.urn, entry) as stream:
+                with repository.open(self.package.urn, here) as stream:
                     content = stream.read()
             except (StorageError, OSError):
-                continue
+                continue  # the next copy may be whole
             if sha512_hex(content) == entry.sha512:
                 return content
         return None
 
     def open(self, logical: str) -> AbstractContextManager[BinaryIO]:
         """A file's bytes as a stream, unproved. Raises KeyError, ObjectMissing."""
-        return self.first.open(self.package.urn, self._entry(logical))
+        return self.first.open(self.package.urn, self.entry(logical))
 
     def size(self, logical: str) -> int:
         """A file's bytes. Raises KeyError, ObjectMissing."""
-        key = self.first.key(self.package.urn, self._entry(logical))
+        key = self.first.key(self.package.urn, self.entry(logical))
         size = self.first.store.size(key)
         if size is None:
             raise ObjectMissing(key)
         return size
 
-    def _entry(self, logical: str) -> InventoryEntry:
-        if self._entries is None:
-            self._entries = {entry.logical: entry for entry in self.inventory.state()}
-        return self._entries[logical]
+    def entry(self, logical: str) -> InventoryEntry:
+        """A file of the newest version. Raises KeyError."""
+        found = self.inventory.entry(logical)
+        if found is None:
+            raise KeyError(logical)
+        return found
+
+    def has(self, logical: str) -> bool:
+        """Whether the newest version has a file of this path."""
+        return self.inventory.entry(logical) is not None
 
     def fetch(self, entry: InventoryEntry, target: Path) -> int | None:
         """Copy one file out and compare its digest; its bytes, None when no copy is whole."""
         target.parent.mkdir(parents=True, exist_ok=True)
-        for repository, inventory in self._copies:
-            content = inventory.manifest.get(entry.sha512)
-            if content:
-                here = InventoryEntry(entry.sha512, entry.logical, content[0])
-                size = self._fetch_from(repository, here, target)
-                if size is not None:
-                    return size
+        for repository, here in self._places(entry):
+            size = self._fetch_from(repository, here, target)
+            if size is not None:
+                return size
         return None
+
+    def _places(self, entry: InventoryEntry) -> Iterator[tuple[OcflRepository, InventoryEntry]]:
+        """Where a file's bytes may be, copy after copy."""
+        number = 0
+        while number < len(self._copies) or self._open_next():
+            repository, inventory = self._copies[number]
+            number += 1
+            content = inventory.content_of(entry.sha512)
+            if content is not None:
+                yield repository, InventoryEntry(entry.sha512, entry.logical, content)
 
     def _fetch_from(self, repository: OcflRepository, entry: InventoryEntry, target: Path) -> int | None:
         descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
@@ -152,12 +188,12 @@ def export_aip(
 
     A file damaged in one store is taken from the next. Raises UnknownPackage, ExportRefused.
     """
-    reader = AipReader(package, repositories)
-    wanted = version or reader.inventory.head
-    if wanted not in reader.inventory.versions:
-        raise UnknownPackage(f"{package.urn} has no version {wanted}")
+    reader = AipReader(package, repositories, every_version=version is not None)
     files, size, problems = 0, 0, []
-    with written_folder(target / package.objid) as folder:
+    with reader, written_folder(target / package.objid) as folder:
+        wanted = version or reader.inventory.head
+        if wanted not in [one.name for one in reader.inventory.versions]:
+            raise UnknownPackage(f"{package.urn} has no version {wanted}")
         for entry in reader.inventory.state(wanted):
             written = reader.fetch(entry, folder / entry.logical)
             if written is None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
+import logging
 import secrets
 import time
 import traceback
@@ -18,58 +18,33 @@ from packages.paths import printable
 from packages.problem import Problem
 from packages.problem_catalogue import problem
 from pipeline.agreement import Agreement
+from pipeline.archive import Archive
 from pipeline.context import (
-    Clock,
     IngestContext,
     Outcome,
     Progress,
     Result,
-    Software,
     no_progress,
-    utc_now,
 )
 from pipeline.decisions import apply_decisions
 from pipeline.describe import describe
-from pipeline.errors import DamagedArchive, PipelineError, WorkAreaUnusable
+from pipeline.errors import DamagedArchive, PipelineError, SubmissionUnreadable, WorkAreaUnusable
 from pipeline.examine import examine
 from pipeline.formats.identification import Identification
-from pipeline.formats.toolbox import Toolbox
+from pipeline.leases import LeasedAip, leased_aip
 from pipeline.presence import require_present
 from pipeline.progress import recorded
-from pipeline.receipt import write_receipt
+from pipeline.receipt import receipt_path, write_receipt
 from pipeline.receive import receive
 from pipeline.register import register
-from pipeline.store import store
+from pipeline.store import TooFewStores, store
 from pipeline.verify import VerifiedSip, verify
-from storage.catalogue import Catalogue
 from storage.copies import ArchivalStore, Role
 from storage.errors import Busy, StorageError, StoreUnavailable
-from storage.ocfl.objects import OcflRepository
 from storage.scratch import scratch_folder
 
-__all__ = ["Archive", "check", "failed", "ingest", "refused", "run_context"]
-
-
-@dataclass(frozen=True, slots=True)
-class Archive:
-    """The real components one installation works with; built in one place (``stele.wiring``)."""
-
-    catalogue: Catalogue
-    stores: tuple[ArchivalStore, ...]
-    work: Path
-    receipts: Path
-    locks: Path
-    software: Software
-    tools: Toolbox
-    clock: Clock = utc_now
-    sidecar_limit: int = 1000
-    run: str = ""
-    """Where what is done now can be watched: the id of an orchestrator's run."""
-
-    @property
-    def repositories(self) -> tuple[OcflRepository, ...]:
-        """The storage roots, in configured order."""
-        return tuple(store.repository for store in self.stores)
+_LOG = logging.getLogger(__name__)
+__all__ = ["check", "failed", "ingest", "refused", "run_context"]
 
 
 @dataclass(slots=True)
@@ -77,7 +52,8 @@ class _Run:
     """What is known of a run, however it ends: the submission's id and the seconds per stage."""
 
     ingest_id: IngestId
-    place_id: IngestId
+    provisional_id: IngestId
+    attempt: int = 0
     stages: dict[str, float] = field(default_factory=dict)
     started: float = field(default_factory=time.perf_counter)
 
@@ -129,11 +105,14 @@ def ingest(
     """
     run = _begin(shown or str(subject.absolute()), agreement)
     shown = shown or printable(str(subject))
+    if not subject.exists():  # nothing came, so no submission failed: there is nothing to record
+        missing = SubmissionUnreadable(f"there is no file or folder {subject}")
+        return _failure(shown, agreement, archive, run, missing)
     try:
         with ExitStack() as stack:
             progress = stack.enter_context(recorded(progress, archive.catalogue, shown, archive.clock))
             context = stack.enter_context(run_context(subject, agreement, archive, progress, shown=shown))
-            result = _run(context, archive, run, stack)
+            result = _run(context, archive, run)
     except Busy as error:  # the other process answers for the submission, and records it
         return _failure(shown, agreement, archive, run, error)
     except Exception as error:  # even a bug must not cost the rest of the night its run
@@ -142,21 +121,21 @@ def ingest(
 
 
 def _reported(name: str, agreement: Agreement, archive: Archive, run: _Run, result: Result) -> Result:
-    """The result in the catalogue, and as a receipt."""
+    """The result in the catalogue, and as a receipt; both durable."""
+    moment = f"{result.finished:%Y%m%dT%H%M%SZ}"
+    receipt = f"{printable(name)[:60]}-{moment}-{secrets.token_hex(3)}-{result.outcome}"
     try:
-        _record(run, result, agreement, archive)
+        _record(run, result, agreement, archive, receipt)
     except StorageError as error:
         if result.aip is None:
             result = _failure(result.subject, agreement, archive, run, error)
-    moment = f"{result.finished:%Y%m%dT%H%M%SZ}"
-    paper = f"{printable(name)[:60]}-{moment}-{secrets.token_hex(3)}-{result.outcome}"
     try:
-        return write_receipt(result, agreement, archive.receipts, paper)
+        return write_receipt(result, agreement, archive.receipts, receipt)
     except (OSError, ValueError) as error:  # what is kept is kept, with or without a paper
         return replace(result, reason=f"{result.reason} The receipt could not be written: {error}".strip())
 
 
-def _record(run: _Run, result: Result, agreement: Agreement, archive: Archive) -> None:
+def _record(run: _Run, result: Result, agreement: Agreement, archive: Archive, receipt: str) -> None:
     """How it ended, for whoever asks tomorrow."""
     archive.catalogue.finish_ingest(
         str(run.ingest_id),
@@ -168,27 +147,35 @@ def _record(run: _Run, result: Result, agreement: Agreement, archive: Archive) -
         report=json.dumps(result.as_json()),
         agency=agreement.agency.name,
         run=archive.run,
-        instead_of=str(run.place_id),
+        reason=result.reason,
+        receipt=str(receipt_path(archive.receipts, receipt)),
+        attempt=run.attempt,
+        supersedes_id=str(run.provisional_id),
     )
 
 
-def _run(context: IngestContext, archive: Archive, run: _Run, stack: ExitStack) -> Result:
-    _refuse_absent_stores(archive)
+def _run(context: IngestContext, archive: Archive, run: _Run) -> Result:
+    _require_stores(archive, context.agreement)
     verified = _judge(context, run)
     if verified is None or context.rejected:
         return _result(context, run, Outcome.REJECTED, verified)
     submission = verified.submission
     run.ingest_id = submission.ingest_id
+    with leased_aip(archive, submission.package_id.urn, f"ingest of {context.subject_name}") as leased:
+        context.attempt = run.attempt = leased.archive.catalogue.begin_ingest(
+            str(submission.ingest_id),
+            context.shown,
+            context.agreement.name,
+            timestamp(context.clock()),
+        )
+        return _take_custody(context, leased, run, verified)
+
+
+def _take_custody(context: IngestContext, leased: LeasedAip, run: _Run, verified: VerifiedSip) -> Result:
+    """From here on the AIP is ours alone: what was judged is described, stored and registered."""
+    archive, known = leased.archive, leased.row
+    submission, catalogue = verified.submission, archive.catalogue
     urn = submission.package_id.urn
-    catalogue = archive.catalogue
-    stack.enter_context(_only_one(archive.locks, str(submission.ingest_id), context.subject))
-    context.attempt = catalogue.begin_ingest(
-        str(submission.ingest_id),
-        context.shown,
-        context.agreement.name,
-        timestamp(context.clock()),
-    )
-    known = catalogue.aip(urn)
     if known is not None and known.state == "kept":
         _require_held(urn, archive.stores)
         return _result(context, run, Outcome.DUPLICATE, verified, aip=urn, version=known.version)
@@ -211,18 +198,23 @@ def _run(context: IngestContext, archive: Archive, run: _Run, stack: ExitStack) 
     return _result(context, run, Outcome.STORED, verified, aip=urn, version=stored.version)
 
 
-def _refuse_absent_stores(archive: Archive) -> None:
-    """Before hours are spent on receiving: is every required store there?
+def _require_stores(archive: Archive, agreement: Agreement) -> None:
+    """Before hours are spent on receiving: are there enough stores, and is every required one there?
 
     One that should hold copies and has not even a storage root is an unmounted disk or a mistyped
-    bucket; writing to it would hide that. Raises StoreUnavailable, StoreRefused.
+    bucket; writing to it would hide that. Raises StoreUnavailable, StoreRefused, TooFewStores.
     """
+    if agreement.required_copies > len(archive.stores):
+        raise TooFewStores(
+            f"agreement “{agreement.name}” requires {agreement.required_copies} copies, but only "
+            f"{len(archive.stores)} store(s) are configured; add stores or change the agreement"
+        )
     for one in archive.stores:
         try:
             require_present(one, archive.catalogue)
         except StoreUnavailable:
             if one.role is Role.REQUIRED:
-                raise  # what a secondary one lacks is owed
+                raise  # what a secondary one lacks is pending
 
 
 def _require_held(urn: str, stores: Sequence[ArchivalStore]) -> None:
@@ -329,6 +321,7 @@ def _failure(shown: str, agreement: Agreement, archive: Archive, run: _Run, erro
         where = traceback.extract_tb(error.__traceback__)[-1]
         place = f"{Path(where.filename).name}:{where.lineno}"
         reason = f"unexpected {type(error).__name__} in {place}: {error}; please report this"
+        _LOG.error("unexpected error while %s was taken in", shown, exc_info=error)
     if isinstance(error, OSError):
         reason = f"{error.strerror or error} ({error.filename or shown})"
     return Result(
@@ -345,21 +338,6 @@ def _failure(shown: str, agreement: Agreement, archive: Archive, run: _Run, erro
         finished=archive.clock(),
         reason=reason,
     )
-
-
-@contextmanager
-def _only_one(folder: Path, name: str, subject: Path) -> Iterator[None]:
-    """One process a submission, also among containers that share the work folder.
-
-    The system gives the lock up when its holder dies. Raises Busy.
-    """
-    folder.mkdir(exist_ok=True)
-    with (folder / name).open("w") as lock:  # never removed: a lock on a removed file locks nobody out
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise Busy(printable(str(subject)), "another process on this machine") from None
-        yield
 
 
 @contextmanager

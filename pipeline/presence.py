@@ -6,26 +6,26 @@ from storage.catalogue import Catalogue
 from storage.copies import ArchivalStore
 from storage.errors import StoreRefused
 
-__all__ = ["absence", "require_present"]
+__all__ = ["missing_reason", "require_present"]
 
 _HELD = ("verified", "damaged", "unverified", "unreadable")
 
 
-def absence(store: ArchivalStore, catalogue: Catalogue) -> str:
-    """Why a store that should hold copies cannot be the one meant; empty when all is well.
+def missing_reason(store: ArchivalStore, catalogue: Catalogue) -> str | None:
+    """Why a store that should hold copies cannot be the one meant; None when all is well.
 
     Raises StoreUnavailable when it cannot be asked.
     """
     if store.repository.exists():
-        return ""
+        return None
     counts = catalogue.count_copies(store.name)
     if any(counts.get(state) for state in _HELD):
         return "it has no storage root, but should hold copies; is it mounted, is the name right?"
-    return ""
+    return None
 
 
 def require_present(store: ArchivalStore, catalogue: Catalogue) -> None:
     """Raises StoreRefused for a store that is absent, StoreUnavailable for one out of reach."""
-    reason = absence(store, catalogue)
+    reason = missing_reason(store, catalogue)
     if reason:
         raise StoreRefused(store.name, reason)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from packages.package_file import timestamp
 from pipeline.context import Clock, Progress
-from storage.catalogue import Catalogue, ProgressRow, owner_now
+from storage.catalogue import Catalogue, ProgressRow
 from storage.errors import StorageError
 
 __all__ = ["Meter", "Snapshot", "recorded"]
@@ -73,15 +73,15 @@ class Meter:
 @contextmanager
 def recorded(watcher: Progress, catalogue: Catalogue, subject: str, clock: Clock) -> Iterator[Progress]:
     """A progress that is also kept in the catalogue while the run lasts, for the dashboard."""
-    number, owner, started, written = str(uuid.uuid4()), owner_now(), timestamp(clock()), False
+    number, started, written = str(uuid.uuid4()), timestamp(clock()), False
 
     def write(now: Snapshot) -> None:
         nonlocal written
-        row = ProgressRow(
-            number, subject, now.stage, now.files, now.bytes, now.total_files, now.total_bytes,
-            now.seconds_left, owner, started, timestamp(clock()),
-        )  # fmt: skip
         with suppress(StorageError):  # an ingest does not fail because nobody can watch it
+            row = ProgressRow(
+                number, subject, now.stage, now.files, now.bytes, now.total_files, now.total_bytes,
+                now.seconds_left, catalogue.owner(), started, timestamp(clock()),
+            )  # fmt: skip
             catalogue.put_progress(row)
             written = True
 

@@ -12,8 +12,9 @@ from packages.package_file import timestamp
 from packages.problem import Severity
 from pipeline.agreement import Agreement
 from pipeline.context import Outcome, Result
+from storage.durable import write_durably
 
-__all__ = ["write_receipt"]
+__all__ = ["receipt_path", "write_receipt"]
 
 _SENTENCE = {
     Outcome.STORED: "The archive has taken these records into custody.",
@@ -25,15 +26,23 @@ _SENTENCE = {
 }
 
 
-def write_receipt(result: Result, agreement: Agreement, folder: Path, name: str) -> Result:
-    """Write ``name.json`` for machines and ``name.md`` for people; the result names the latter."""
-    folder.mkdir(parents=True, exist_ok=True)
+def receipt_path(folder: Path, name: str) -> Path:
+    """Where the readable receipt of this name is."""
     stem = re.sub(r"[^\w.-]", "_", name)
-    readable = folder / f"{stem}.md"
+    return folder / f"{stem}.md"
+
+
+def write_receipt(result: Result, agreement: Agreement, folder: Path, name: str) -> Result:
+    """Write ``name.json`` for machines and ``name.md`` for people, durably; the result names the latter.
+
+    Raises OSError.
+    """
+    readable = receipt_path(folder, name)
     result = replace(result, receipt=str(readable))
-    readable.write_text(_as_markdown(result, agreement), "utf-8")
-    (folder / f"{stem}.json").write_text(
-        json.dumps(result.as_json(), ensure_ascii=False, indent=2) + "\n", "utf-8"
+    facts = json.dumps(result.as_json(), ensure_ascii=False, indent=2) + "\n"
+    write_durably(
+        (readable, _as_markdown(result, agreement).encode()),
+        (readable.with_suffix(".json"), facts.encode()),
     )
     return result
 

@@ -24,11 +24,10 @@ def register(stored: StoredAip, catalogue: Catalogue, context: IngestContext) ->
     record = read_stored_record(stored.found_in, urn) if stored.found_in else _of_this_run(stored, context)
     catalogue.register(
         record.aip,
-        stores=stored.stores,
+        copies=stored.copies,
         formats=record.formats,
         events=record.events,
         files=record.files(),
-        owed=stored.owed,
         message=f"Ingest of {context.subject_name}",
     )
     return record.aip

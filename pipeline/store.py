@@ -9,15 +9,17 @@ from packages.package_file import timestamp
 from packages.problem_catalogue import problem
 from pipeline.context import IngestContext
 from pipeline.describe import PlannedAip
-from pipeline.errors import PipelineError
+from pipeline.errors import DamagedArchive, PipelineError
 from pipeline.protection import protection_by
-from storage.copies import ArchivalStore, Role
+from storage.catalogue import CopyRow
+from storage.copies import ArchivalStore, CopyState, Role
 from storage.errors import InventoryUnreadable, ObjectExists, ObjectMissing, StoreUnavailable
+from storage.fixity import audit_copy, trusted_inventory
 from storage.ocfl.inventory import VersionInfo
 from storage.ocfl.objects import OcflRepository
 from storage.protocol import Protection
 
-__all__ = ["StoredAip", "store"]
+__all__ = ["StoredAip", "TooFewStores", "store"]
 
 
 class TooFewStores(PipelineError):
@@ -26,19 +28,17 @@ class TooFewStores(PipelineError):
 
 @dataclass(frozen=True, slots=True)
 class StoredAip:
-    """An AIP in custody: every one of ``stores`` holds a verified copy of ``version``.
+    """An AIP in custody: ``copies`` says of each store what is known of the copy there.
 
-    ``owed`` are secondary stores that could not be reached, each with the reason; replication
-    fills them. ``found_in`` is the store that held the AIP already, from a run that was killed
-    after its commit.
+    A copy is verified that this run wrote and proved, or read whole. ``found_in`` is the store that
+    held the AIP already, from a run that was killed after its commit.
     """
 
     planned: PlannedAip
     version: str
     created: str
     inventory_sha512: str
-    stores: tuple[str, ...]
-    owed: tuple[tuple[str, str], ...]
+    copies: tuple[CopyRow, ...]
     found_in: OcflRepository | None
 
 
@@ -57,34 +57,58 @@ def store(planned: PlannedAip, stores: Sequence[ArchivalStore], context: IngestC
     urn = planned.package_id.urn
     in_order = sorted(stores, key=lambda one: one.role is not Role.REQUIRED)
     found_in = holder = _holder(in_order, urn, protection_by(context.agreement))
-    held, owed, digest = [], [], ""
+    copies: list[CopyRow] = []
+    digest = holder.inventory_digest(urn) if holder else ""
     for one in in_order:
         repository = one.repository
         try:
             if holder is None:
                 digest = _create(planned, repository, info, context)
                 holder = repository
-            elif not repository.holds(urn):
-                repository.copy_from(
-                    holder,
-                    urn,
-                    first_attempt=context.attempt == 1,
-                    protection=protection_by(context.agreement),
-                )
-            held.append(one.name)
+            elif repository.holds(urn) or not repository.copy_from(
+                holder,
+                urn,
+                first_attempt=context.attempt == 1,
+                protection=protection_by(context.agreement),
+            ):
+                _require_intact(one, urn, digest)
+            now = timestamp(context.clock())
+            copies.append(CopyRow(urn, one.name, "v1", now, str(CopyState.VERIFIED), "", now))
         except StoreUnavailable as error:
             if one.role is Role.REQUIRED:
                 raise
-            owed.append((one.name, error.reason))
+            copies.append(CopyRow(urn, one.name, "", "", str(CopyState.OWED), error.reason, ""))
             context.add(problem("STORE-OWED", found=f"{one.name}: {error.reason}"))
     required = context.agreement.required_copies
-    if holder is None or len(held) < required:
+    verified = sum(1 for copy in copies if copy.state == CopyState.VERIFIED)
+    if holder is None or verified < required:
         raise TooFewStores(
             f"agreement “{context.agreement.name}” requires {required} verified copies, "
-            f"{len(held)} of {len(stores)} store(s) could be written"
+            f"{verified} of {len(stores)} store(s) could be written"
         )
-    digest = digest or holder.inventory_digest(urn)
-    return StoredAip(planned, "v1", info.created, digest, tuple(held), tuple(owed), found_in)
+    return StoredAip(planned, "v1", info.created, digest, tuple(copies), found_in)
+
+
+def _require_intact(store: ArchivalStore, urn: str, digest: str) -> None:
+    """Read a copy that an interrupted run left: “stored” is said of what was seen, not of what is
+    probably there. Raises DamagedArchive, StoreUnavailable.
+    """
+    repository = store.repository
+    with trusted_inventory([repository], urn, digest) as trusted:
+        if trusted is None:
+            raise DamagedArchive(
+                f"store “{store.name}” holds {urn} from an interrupted run with another inventory; "
+                "compare the stores before one is replaced"
+            )
+        seen = audit_copy(repository, urn, trusted, {})
+    if seen.state is CopyState.UNREADABLE:
+        raise StoreUnavailable(store.name, seen.reason)
+    if seen.state is not CopyState.VERIFIED:
+        first = seen.findings[0] if seen.findings else None
+        raise DamagedArchive(
+            f"store “{store.name}” holds {urn} from an interrupted run, and {seen.wrong} object(s) are not "
+            f"as they were written{f', first {first.key} ({first.kind})' if first else ''}"
+        )
 
 
 def _holder(stores: Sequence[ArchivalStore], urn: str, protection: Protection) -> OcflRepository | None:
@@ -94,7 +118,7 @@ def _holder(stores: Sequence[ArchivalStore], urn: str, protection: Protection) -
         try:
             if repository.holds(urn):
                 try:
-                    repository.inventory(urn)
+                    repository.inventory(urn).close()
                 except (InventoryUnreadable, ObjectMissing):
                     if not repository.finish_commit(urn, protection):
                         raise

@@ -12,6 +12,7 @@ from packages.problem import Problem, Severity, by_severity, has_errors
 from packages.problem_catalogue import problem
 from pipeline.aip_check import AipFile, check_aip
 from storage.catalogue import Catalogue
+from storage.copies import CopyState
 from storage.errors import StoreUnavailable
 from storage.ocfl.inventory import INVENTORY
 from storage.ocfl.objects import OcflRepository
@@ -57,10 +58,10 @@ class VerifyReport:
 def verify_archive(
     catalogue: Catalogue, repositories: tuple[OcflRepository, ...], only: PackageId | None
 ) -> Iterator[VerifyReport]:
-    """Every copy the catalogue promises, or those of one AIP."""
+    """Every copy that was ever made, whatever is known of it, or every place of one AIP."""
     ids = [only.urn] if only else [row.id for row in catalogue.aips()]
     for aip in ids:
-        promised = set(catalogue.copies(aip))
+        promised = {copy.store for copy in catalogue.copy_rows(aip) if copy.state != CopyState.OWED}
         for repository in repositories:
             if only or repository.store.name in promised:
                 yield verify_object(repository.store, repository.layout.object_root(aip), aip)

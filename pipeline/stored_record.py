@@ -7,12 +7,15 @@ earlier, killed run has stored the AIP and only the catalogue has not heard of i
 from __future__ import annotations
 
 import json
+import pickle
 import re
+import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from typing import BinaryIO
+from dataclasses import astuple, dataclass
+from itertools import islice
+from typing import IO, BinaryIO
 
 from lxml import etree
 
@@ -21,12 +24,17 @@ from packages.package_file import PackageFile, pages_and_seconds
 from packages.premis.reading import PremisFile, iter_events, iter_files
 from pipeline.errors import PipelineError
 from storage.catalogue import AipRow, EventRow, FileRow, FormatCount
-from storage.ocfl.inventory import Inventory, InventoryEntry
+from storage.ocfl.inventory import InventoryEntry
 from storage.ocfl.objects import OcflRepository
 
 __all__ = ["ForeignObject", "StoredRecord", "listed", "read_stored_record"]
 
 _PREMIS = re.compile(r"data/[^/]+/representations/[^/]+/metadata/preservation/premis\.xml")
+_METADATA = re.compile(
+    r"bag-info\.txt|data/[^/]+/(representations/[^/]+/)?metadata/preservation/premis\.xml"
+    r"|data/[^/]+/documentation/agreement\.json"
+)
+"""What is read of an AIP; its content, perhaps a million files, is not even listed."""
 
 
 class ForeignObject(PipelineError):
@@ -41,7 +49,7 @@ class StoredRecord:
     formats: tuple[FormatCount, ...]
     events: tuple[EventRow, ...]
     files: Callable[[], Iterator[FileRow]]
-    """Read one by one when they are asked for: there may be a million."""
+    """Read when they are asked for, and from a scratch file one by one: there may be a million."""
 
 
 def listed(files: Iterable[PackageFile] | Iterable[PremisFile]) -> Iterator[FileRow]:
@@ -58,17 +66,33 @@ def read_stored_record(repository: OcflRepository, object_id: str) -> StoredReco
     return _Reader(repository, object_id).read()
 
 
+_BATCH = 1000
+_MAX_MEMORY_BYTES = 8 << 20
+
+
+def _unspooled(spool: IO[bytes]) -> Iterator[FileRow]:
+    with spool:
+        while True:
+            try:
+                batch = pickle.load(spool)  # of our own writing, in a file that nobody else can open
+            except EOFError:
+                return
+            yield from (FileRow(*row) for row in batch)
+
+
 class _Reader:
     def __init__(self, repository: OcflRepository, object_id: str) -> None:
         self._repository = repository
         self._object_id = object_id
-        self._inventory: Inventory = repository.inventory(object_id)
-        self._entries = {entry.logical: entry for entry in self._inventory.state()}
+        self._entries: dict[str, InventoryEntry] = {}
 
     def read(self) -> StoredRecord:
         try:
             package = PackageId.parse(self._object_id)
             root = f"data/{package.objid}"
+            with self._repository.inventory(self._object_id) as inventory:
+                head, digest, created = inventory.head, inventory.sha512, inventory.versions[0].created
+                self._entries = {e.logical: e for e in inventory.state() if _METADATA.fullmatch(e.logical)}
             info = self._bag_info()
             of_representations = sorted(path for path in self._entries if _PREMIS.fullmatch(path))
             formats, files, size = self._formats(of_representations)
@@ -77,7 +101,7 @@ class _Reader:
                 events += self._events(premis)
             row = AipRow(
                 id=self._object_id,
-                version=self._inventory.head,
+                version=head,
                 title=info["External-Description"],
                 agreement=info["Stele-Agreement"],
                 agency=info["Source-Organization"],
@@ -85,8 +109,8 @@ class _Reader:
                 content_digest=info["Stele-Content-SHA-512"],
                 files=files,
                 bytes=size,
-                created=str(self._inventory.versions["v1"]["created"]),
-                inventory_sha512=self._repository.inventory_digest(self._object_id),
+                created=created,
+                inventory_sha512=digest,
                 retain_until=self._retain_until(f"{root}/documentation/agreement.json"),
             )
         except (KeyError, TypeError, ValueError, etree.XMLSyntaxError) as error:
@@ -95,9 +119,16 @@ class _Reader:
         return StoredRecord(row, formats, in_order, lambda: self._files(of_representations))
 
     def _files(self, documents: list[str]) -> Iterator[FileRow]:
+        """Every file, read from the store before the first is given: whoever writes them into the
+        catalogue must not keep its write lock while a store is read."""
+        spool = tempfile.SpooledTemporaryFile(max_size=_MAX_MEMORY_BYTES)  # noqa: SIM115  (see below)
         for premis in documents:
             with self._open(premis) as stream:
-                yield from listed(iter_files(stream))
+                rows = listed(iter_files(stream))
+                while batch := list(islice(rows, _BATCH)):
+                    pickle.dump([astuple(row) for row in batch], spool)
+        spool.seek(0)
+        return _unspooled(spool)
 
     def _open(self, logical: str) -> AbstractContextManager[BinaryIO]:
         entry: InventoryEntry = self._entries[logical]

@@ -19,7 +19,15 @@ from stele import (
     serve_command,
     update_command,
 )
-from stele.command_parts import EXIT_FAILED, EXIT_INVALID, AsJson, Home, package_id, plain_errors
+from stele.command_parts import (
+    EXIT_FAILED,
+    EXIT_INVALID,
+    EXIT_USAGE,
+    AsJson,
+    Home,
+    package_id,
+    plain_errors,
+)
 
 if TYPE_CHECKING:
     from stele.settings import Settings
@@ -86,9 +94,12 @@ def ingest(
     as_json: AsJson = False,
 ) -> None:
     """Ingest submissions now. Each ends as stored, duplicate, rejected, held or failed."""
-    from stele.wiring import ingest_function
+    from stele.nights import ingest_now
 
-    _each(paths, agreement, home, as_json, ingest_function, "Ingest")
+    def choose(settings: Settings) -> Callable[..., object]:
+        return lambda path, agreed, archive, report: ingest_now(archive, settings, path, agreed, report)
+
+    _each(paths, agreement, home, as_json, choose, "Ingest")
 
 
 @app.command(epilog="Example: stele check delivery.zip --json")
@@ -137,7 +148,11 @@ def _each(
         archive.catalogue.close()
     if not as_json:
         print_results(results, title)
-    raise typer.Exit(max((result.outcome.exit_code for result in results), default=0))
+    codes = [
+        result.outcome.exit_code if path.exists() else EXIT_USAGE
+        for path, result in zip(paths, results, strict=True)
+    ]
+    raise typer.Exit(max(codes, default=0))
 
 
 @app.command(epilog="Example: stele inspect report.pdf scans/")
@@ -223,18 +238,20 @@ def aip_export(
     aip: Annotated[str, typer.Argument(help="urn:uuid:…, uuid-… or the bare UUID.")],
     folder: Annotated[Path, typer.Argument(help="The bag is written below this folder.")],
     version: Annotated[str | None, typer.Option(help="v1, v2…; default the newest.")] = None,
+    by: Annotated[str, typer.Option("--by", help="Closed records only: who lets them leave.")] = "",
+    reason: Annotated[str, typer.Option(help="Closed records only: why; it is recorded.")] = "",
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
     """Give an AIP back as a valid bag; every digest is checked on the way."""
     from packages.sizes import size_text
-    from pipeline.export import export_aip
+    from pipeline.release import Release, export_released
     from stele.screen import OUT, print_json, print_problems, watching
     from stele.workspace import opened
 
     with plain_errors(), opened(home) as archive, watching("export") as report:
-        done = export_aip(
-            package_id(aip), archive.repositories, folder, version=version,
+        done = export_released(
+            package_id(aip), archive, folder, version=version, release=Release(by, reason),
             progress=lambda size: report("export", size, 1),
         )  # fmt: skip
     if as_json:
@@ -261,7 +278,8 @@ def dip(
 ) -> None:
     """Build a DIP: the content, its METS, its provenance, and an index.html that opens offline."""
     from packages.sizes import size_text
-    from pipeline.disseminate import Release, disseminate
+    from pipeline.disseminate import disseminate
+    from pipeline.release import Release
     from stele.screen import OUT, print_json, watching
     from stele.workspace import opened
 

@@ -36,7 +36,7 @@ def fail(message: str, code: int = EXIT_FAILED) -> NoReturn:
 def plain_errors() -> Iterator[None]:
     """Known errors as sentences with the right exit code; anything else is a bug and shows itself."""
     from pipeline.agreement import AgreementError
-    from pipeline.errors import PipelineError
+    from pipeline.errors import PipelineError, UnknownPackage
     from pipeline.export import ExportRefused
     from pipeline.formats.policy import PolicyError
     from stele.settings import SettingsError
@@ -44,7 +44,7 @@ def plain_errors() -> Iterator[None]:
 
     try:
         yield
-    except (SettingsError, AgreementError, ExportRefused, PolicyError) as error:
+    except (SettingsError, AgreementError, ExportRefused, PolicyError, UnknownPackage) as error:
         fail(str(error), EXIT_USAGE)
     except (PipelineError, StorageError) as error:
         fail(str(error))

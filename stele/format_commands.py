@@ -10,7 +10,7 @@ import typer
 from stele.command_parts import EXIT_INVALID, AsJson, Home, package_id, plain_errors
 
 if TYPE_CHECKING:
-    from pipeline.ingest import Archive
+    from pipeline.archive import Archive
 
 formats_app = typer.Typer(no_args_is_help=True, help="The formats of what is kept, and the policy.")
 _RISK = {"low": "green", "medium": "yellow", "high": "red"}

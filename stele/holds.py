@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from packages.package_file import timestamp
+from pipeline.archive import Archive
 from pipeline.context import Outcome, Progress, Result, no_progress
 from pipeline.decisions import DecisionRefused, Standing, Verdict, decide, found_in, standing
-from pipeline.ingest import Archive
 from pipeline.preservation.removal import Removed, approve_removal, refuse_removal
+from stele.nights import ingest_now
 from stele.settings import Settings
-from stele.wiring import choose_agreement, ingest_function
+from stele.wiring import choose_agreement
 from storage.catalogue import IngestRow
 
 __all__ = ["Decided", "Held", "decide_and_carry_out", "held"]
@@ -132,7 +133,7 @@ def _carry_out(
         agreement = choose_agreement(settings, row.agreement)
         if row.agency:  # the default agreement is lent to agencies that have none
             agreement = agreement.lent_to(row.agency)
-        result = ingest_function(settings)(place, agreement, archive, progress)
+        result = ingest_now(archive, settings, place, agreement, progress)
         said = {Outcome.STORED: f"stored as {result.aip}", Outcome.REJECTED: "the report tells the agency"}
         return Decided(row.id, verdict, "", said.get(result.outcome, result.reason), result)
     if state.verdict is Verdict.REJECT:

@@ -11,9 +11,10 @@ from multiprocessing import get_context
 from pathlib import Path
 
 from packages.paths import printable
+from pipeline.archive import Archive
 from pipeline.context import Result
 from pipeline.errors import ToolFailed
-from pipeline.ingest import Archive, failed
+from pipeline.ingest import failed
 from pipeline.night import Delivery, Intake
 from stele.processes import die_with_parent
 from stele.settings import Settings, load_settings

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 
 from packages.paths import visible
 from pipeline.agreement import Agreement
-from pipeline.ingest import Archive
+from pipeline.archive import Archive
+from pipeline.context import Progress, Result, no_progress
 from pipeline.night import (
     BucketBox,
     DropBox,
@@ -16,17 +19,19 @@ from pipeline.night import (
     NightReport,
     Watch,
     run_night,
+    take_from_drop_box,
     unwatched,
 )
 from pipeline.preservation.audit import audit
 from pipeline.preservation.journal import write_journal
+from pipeline.preservation.removal import resume_removals, tell_stores_of_holds
 from pipeline.preservation.replicate import replicate
 from stele.preservation_commands import audit_budget
 from stele.settings import BoxSettings, S3StoreSettings, Settings
 from stele.wiring import agreement_names, build_store, choose_agreement, ingest_function
 from storage.copies import CopyState
 
-__all__ = ["agreements", "build_intake", "care_for_copies", "night"]
+__all__ = ["agreements", "build_intake", "care_for_copies", "ingest_now", "night"]
 
 
 def night(
@@ -55,6 +60,25 @@ def build_intake(archive: Archive, settings: Settings) -> Intake:
         address = f"s3://{wanted.bucket}/{wanted.prefix.strip('/')}"
         boxes[wanted.name] = BucketBox(store, address, settings.place(settings.work))
     return Intake(archive, boxes, ingest_function(settings), agreements(settings))
+
+
+def ingest_now(
+    archive: Archive,
+    settings: Settings,
+    path: Path,
+    agreement: Agreement,
+    progress: Progress = no_progress,
+) -> Result:
+    """Take in what a person named: from the command line, a form, a decision.
+
+    What lies in the drop box is known to the nightly run afterwards. Raises Busy, OSError,
+    StoreUnavailable.
+    """
+
+    def ingest_it() -> Result:
+        return ingest_function(settings)(path, agreement, archive, progress)
+
+    return take_from_drop_box(archive, settings.place(settings.dropbox), path, ingest_it)
 
 
 def box_store(wanted: BoxSettings) -> S3StoreSettings:
@@ -90,12 +114,20 @@ def _lent(default: Agreement, agency: str, settings: Settings) -> Agreement:
 
 
 def care_for_copies(archive: Archive, settings: Settings) -> dict[str, int]:
-    """Owed copies and the audit; how many of what."""
-    counts = {"copies made": 0, "copies not made": 0, "verified": 0, "damaged": 0, "unreadable": 0}
+    """What was interrupted is finished, pending copies are made, what is due is audited; how many of
+    what."""
+    names = ("copies made", "copies not made", "verified", "damaged", "unreadable")
+    counts = Counter(dict.fromkeys(names, 0))
+    for _, reason in resume_removals(archive):
+        counts["removals not finished" if reason else "removals finished"] += 1
+    for _ in tell_stores_of_holds(archive):
+        counts["holds not enforced"] += 1
     for done in replicate(archive):
-        counts["copies made" if done.made else "copies not made"] += 1
+        made = "copies made" if done.made else "copies not made"
+        counts["skipped, in use" if done.skipped else made] += 1
     for seen in audit(archive, audit_budget(settings)):
         name = "damaged" if seen.state is CopyState.MISSING else str(seen.state)
-        counts[name] = counts.get(name, 0) + 1
-    write_journal(archive)
-    return counts
+        counts["skipped, in use" if seen.skipped else name] += 1
+    if write_journal(archive).behind:
+        counts["stores without the journal"] += 1
+    return dict(counts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated
@@ -20,7 +21,7 @@ from stele.command_parts import (
 )
 
 if TYPE_CHECKING:
-    from pipeline.ingest import Archive
+    from pipeline.archive import Archive
     from pipeline.preservation.audit import AuditBudget
     from pipeline.preservation.reconcile import Difference
     from stele.settings import Settings
@@ -40,6 +41,9 @@ def register(app: typer.Typer, store_app: typer.Typer) -> None:
     store_app.command("sweep", epilog="Example: stele store sweep --remove")(store_sweep)
 
 
+_AUDIT_EXIT = {"verified": 0, "unreadable": EXIT_FAILED}
+
+
 def audit(
     hours: Annotated[float | None, typer.Option(min=0, help="Stop after so many hours.")] = None,
     everything: Annotated[bool, typer.Option("--all", help="Every copy now, due or not.")] = False,
@@ -49,11 +53,13 @@ def audit(
     """Read again what is due, every byte of every copy, longest unseen first; repair as configured."""
     from dataclasses import replace
 
+    from rich.markup import escape
+
     from pipeline.preservation.audit import audit as run
     from stele.screen import OUT, print_json
     from stele.workspace import opened_with_settings
 
-    worst, counts = 0, dict.fromkeys(("verified", "damaged", "missing", "unreadable"), 0)
+    worst, counts = 0, Counter[str]()
     with plain_errors(), opened_with_settings(home) as (archive, settings):
         budget = audit_budget(settings)
         if hours is not None:
@@ -62,8 +68,9 @@ def audit(
             budget = replace(budget, everything=True)
         for result in run(archive, budget):
             state = result.state
-            counts[str(state)] += 1
-            worst = max(worst, EXIT_FAILED if state == "unreadable" else 0 if state == "verified" else 1)
+            counts["skipped" if result.skipped else str(state)] += 1
+            if not result.skipped:
+                worst = max(worst, _AUDIT_EXIT.get(str(state), EXIT_INVALID))
             repaired = result.repaired
             record = {
                 "object": result.seen.object_id, "store": result.seen.store, "outcome": str(state),
@@ -73,11 +80,13 @@ def audit(
                     {"key": f.key, "kind": str(f.kind), "expected": f.expected, "found": f.found}
                     for f in result.seen.findings
                 ],
-                "repaired": list(repaired.mended) if repaired else [],
-                "aside": repaired.aside if repaired else "",
+                "repaired": list(repaired.repaired) if repaired else [],
+                "quarantine": repaired.quarantine if repaired else "", "skipped": result.skipped,
             }  # fmt: skip
             if as_json:
                 print_json(record)
+            elif result.skipped:
+                OUT.print(f"skipped: {escape(result.skipped)}", soft_wrap=True)
             elif result.seen.state != "verified":
                 _show_damage(record)
     if not as_json:
@@ -97,7 +106,7 @@ def audit_budget(settings: Settings) -> AuditBudget:
         max_objects=wanted.max_objects,
         max_seconds=wanted.max_hours * 3600,
         repair=wanted.repair == "automatic",
-        aside=settings.place(settings.damaged),
+        quarantine=settings.place(settings.damaged),
     )
 
 
@@ -116,8 +125,8 @@ def _show_damage(record: dict[str, object]) -> None:
     assert isinstance(findings, list)
     for finding in findings[:12]:
         OUT.print(f"  {finding['kind']}: {escape(finding['key'])}", soft_wrap=True)
-    if record["aside"]:
-        OUT.print(f"  the bad bytes are in {escape(str(record['aside']))}", soft_wrap=True)
+    if record["quarantine"]:
+        OUT.print(f"  what was replaced is kept in {escape(str(record['quarantine']))}", soft_wrap=True)
 
 
 def store_list(home: Home = None, as_json: AsJson = False) -> None:
@@ -172,17 +181,19 @@ def store_replicate(store: StoreName = None, home: Home = None, as_json: AsJson 
     from stele.screen import OUT, print_json
     from stele.workspace import opened
 
-    made, failed = 0, 0
+    made, failed, skipped = 0, 0, 0
     with plain_errors(), opened(home) as archive:
         for done in replicate(archive, _chosen(archive, store)):
-            made, failed = made + done.made, failed + (not done.made)
+            made, skipped = made + done.made, skipped + done.skipped
+            failed += not done.made and not done.skipped
             if as_json:
                 print_json(asdict(done))
             elif not done.made:
                 OUT.print(f"[red]not copied[/]  {done.aip} to {done.store}: {done.reason}", soft_wrap=True)
         write_journal(archive)
     if not as_json:
-        OUT.print(f"{made} copies made and verified, {failed} could not be made")
+        busy = f", {skipped} in use by another process" if skipped else ""
+        OUT.print(f"{made} copies made and verified, {failed} could not be made{busy}")
     raise typer.Exit(EXIT_FAILED if failed else 0)
 
 
@@ -201,29 +212,40 @@ def store_repair(
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
-    """Repair damaged and missing copies from verified ones; the bad bytes are kept aside."""
+    """Repair damaged and missing copies from verified ones; what is replaced is kept in quarantine."""
     from dataclasses import asdict
 
+    from rich.markup import escape
+
+    from pipeline.preservation.audit import repair_all
     from pipeline.preservation.journal import write_journal
-    from pipeline.preservation.repairs import repair_all
     from stele.screen import OUT, print_json
     from stele.workspace import opened_with_settings
 
     bad = 0
     with plain_errors(), opened_with_settings(home) as (archive, settings):
         only = package_id(aip).urn if aip else None
-        for done in repair_all(archive, settings.place(settings.damaged), only):
-            whole = done.state == "verified"
+        for result in repair_all(archive, settings.place(settings.damaged), only):
+            done = result.repaired
+            whole = done is not None and done.state == "verified"
             bad += not whole
-            if as_json:
+            if done is None:
+                busy = {"aip": result.seen.object_id, "store": result.seen.store, "skipped": result.skipped}
+                if as_json:
+                    print_json(busy)
+                else:
+                    OUT.print(f"skipped: {escape(result.skipped)}", soft_wrap=True)
+            elif as_json:
                 print_json(asdict(done))
             else:
                 mark = "[green]repaired[/]" if whole else "[red]not repaired[/]"
                 OUT.print(
-                    f"{mark}  {done.aip} in {done.store}: {len(done.mended)} object(s)", soft_wrap=True
+                    f"{mark}  {done.aip} in {done.store}: {done.repaired_count} object(s)", soft_wrap=True
                 )
-                for key in done.left[:12]:
-                    OUT.print(f"  no good copy of {key}", soft_wrap=True)
+                for why in done.reasons:
+                    OUT.print(f"  {escape(why)}", soft_wrap=True)
+                for key in done.unrepaired[:12]:
+                    OUT.print(f"  not repaired: {escape(key)}", soft_wrap=True)
         write_journal(archive)
     raise typer.Exit(EXIT_INVALID if bad else 0)
 

@@ -33,9 +33,14 @@ def hold(aip: Aip, by: By, reason: Reason, home: Home = None) -> None:
     from stele.workspace import opened
 
     with plain_errors(), opened(home) as archive:
-        enforced = place_hold(archive, package_id(aip).urn, reason=reason, person=by)
-    by_whom = f"; {', '.join(enforced)} enforces it too" if enforced else ""
+        placed = place_hold(archive, package_id(aip).urn, reason=reason, person=by)
+    by_whom = f"; {', '.join(placed.enforced)} enforces it too" if placed.enforced else ""
     OUT.print(f"The hold stands{by_whom}.", markup=False)
+    for store, why in placed.untold:
+        OUT.print(
+            f"Store “{store}” does not enforce it yet: {why}. The next nightly run tells it.",
+            markup=False, soft_wrap=True,
+        )  # fmt: skip
 
 
 def release(aip: Aip, by: By, reason: Reason, home: Home = None) -> None:

@@ -40,6 +40,14 @@ _MARK = {
     Outcome.HELD: "[yellow]… held[/]",
     Outcome.FAILED: "[red]! failed[/]",
 }
+_REASON = {
+    Outcome.STORED: "is stored",
+    Outcome.ACCEPTABLE: "is acceptable",
+    Outcome.DUPLICATE: "is kept already",
+    Outcome.REJECTED: "was rejected",
+    Outcome.HELD: "waits for an archivist",
+    Outcome.FAILED: "failed",
+}
 _SHOWN = 12
 
 
@@ -102,7 +110,7 @@ def print_results(results: list[Result], title: str) -> None:
 def _print_reasons(result: Result) -> None:
     name = escape(result.subject.rstrip("/").rsplit("/", 1)[-1])
     if result.reason:
-        OUT.print(f"\n[bold]{name}[/] failed: {escape(result.reason)}")
+        OUT.print(f"\n[bold]{name}[/] {_REASON[result.outcome]}: {escape(result.reason)}")
     errors = [p for p in result.problems if p.severity is Severity.ERROR]
     if errors:
         OUT.print(f"\n[bold]{name}[/] was refused because:")

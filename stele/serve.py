@@ -12,7 +12,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
@@ -21,10 +21,10 @@ from packages.paths import printable
 from pipeline.errors import PipelineError
 from stele.processes import GRACE, children, die_with_parent, stop, tell
 from stele.settings import PrefectSettings, Settings
+from storage.catalogue import owner_of, seen_dead
 
 __all__ = ["Parts", "ServeFailed", "serve"]
 
-_DRAINING = "draining"  # a note in the workspace, while the work pool is paused for a drain
 _LARGEST_LOG = 50 << 20  # bytes; looked at when a part is started
 _PATIENCE = 120.0  # seconds until the server must answer: its first start makes a database
 Say = Callable[[str], None]
@@ -117,7 +117,7 @@ def _start(running: _Running, parts: Parts) -> None:
     if parts.server:
         running.start("prefect-server", sys.executable, "-m", "prefect", "server", "start")
     # Seconds to import, spent while the server starts; it reads the environment that was set above.
-    from flows.register import bury_the_dead, pause, register
+    from flows.register import crash_orphaned_runs, register
 
     _wait(running, f"{_api(settings)}/health", "Prefect server")
     if running.asked:
@@ -126,19 +126,14 @@ def _start(running: _Running, parts: Parts) -> None:
     # A machine that only works leaves deployments and schedules to the one with the pages.
     try:
         known = asyncio.run(register(settings, ui)) if parts.server or parts.dashboard else {}
-        buried = asyncio.run(bury_the_dead(settings))
-        if (settings.home / _DRAINING).exists():  # a drain that was killed has left the pool paused
-            asyncio.run(pause(paused=False))
-            (settings.home / _DRAINING).unlink()
+        crashed = asyncio.run(crash_orphaned_runs(settings))
     except Exception as error:
         raise ServeFailed(
-            f"the Prefect server at {_api(settings)} does not take our deployments "
+            f"the Prefect server at {_api(settings)} rejected the deployment registration "
             f"({type(error).__name__}: {error}); is [prefect] auth in stele.toml right?"
         ) from error
-    if buried:
-        running.say(
-            f"{buried} run(s) of a former life were set to Crashed; the next run goes on with them."
-        )
+    if crashed:
+        running.say(f"Marked {crashed} orphaned flow run(s) as Crashed; the next run resumes them.")
     if parts.worker:
         from flows.deployments import POOL
 
@@ -176,33 +171,32 @@ def _end(running: _Running) -> None:
 
 
 def _drain(running: _Running, worker: subprocess.Popen[bytes]) -> None:
-    """No new runs; those at work may end. What remains is told to stop, so that Prefect hears of it."""
-    from flows.register import pause
+    """Stop this machine's worker: no new runs here, those at work may end; other machines go on.
 
-    try:
-        (running.settings.home / _DRAINING).touch()
-        asyncio.run(pause(paused=True))
-    except Exception as error:
-        running.say(f"The work pool could not be paused: {error}")
-    try:
-        end = time.monotonic() + running.grace
-        at_work = children(worker.pid)
-        if at_work and running.asked < 2:
-            running.say(f"{len(at_work)} run(s) at work get {running.grace:.0f} s; again Ctrl-C: none.")
-        while children(worker.pid) and time.monotonic() < end and running.asked < 2:
-            time.sleep(0.2)
-        for pid in children(worker.pid):
-            tell(pid, signal.SIGTERM)
-        end = time.monotonic() + GRACE
-        while children(worker.pid) and time.monotonic() < end:
-            time.sleep(0.1)
-    finally:
-        stop(worker)
-        try:
-            asyncio.run(pause(paused=False))
-            (running.settings.home / _DRAINING).unlink(missing_ok=True)
-        except Exception as error:
-            running.say(f"The work pool is still paused, until the next start: {error}")
+    A worker that is told to stop takes no new runs and does not pass the signal on. What remains at
+    the end is told to stop itself, so that Prefect hears of it.
+    """
+    at_work = {pid: owner_of(pid) for pid in children(worker.pid)}
+    tell(worker.pid, signal.SIGTERM)
+    if at_work and running.asked < 2:
+        running.say(
+            f"Waiting up to {running.grace:.0f} s for {len(at_work)} running flow run(s). "
+            "Press Ctrl-C again to stop now."
+        )
+    end = time.monotonic() + running.grace
+    while _alive(at_work) and time.monotonic() < end and running.asked < 2:
+        time.sleep(0.2)
+    for pid in _alive(at_work):
+        tell(pid, signal.SIGTERM)
+    end = time.monotonic() + GRACE
+    while _alive(at_work) and time.monotonic() < end:
+        time.sleep(0.1)
+    stop(worker)
+
+
+def _alive(owners: Mapping[int, str]) -> list[int]:
+    """Those that have not ended, by process id; one that was given out anew does not count."""
+    return [pid for pid, owner in owners.items() if not seen_dead(owner)]
 
 
 def _stele(*words: str) -> tuple[str, ...]:

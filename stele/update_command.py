@@ -43,5 +43,5 @@ def update(
         print_json(asdict(done))
     else:
         OUT.print(f"{done.version} of {done.aip}: {done.files} new objects, {size_text(done.bytes)}")
-        for store, why in done.owed:
+        for store, why in done.pending:
             OUT.print(f"[yellow]owed to {store}[/]: {why}", soft_wrap=True)

@@ -8,8 +8,8 @@ from pathlib import Path
 from rich.markup import escape
 
 from packages.identifiers import PackageId
+from pipeline.archive import Archive
 from pipeline.errors import PipelineError
-from pipeline.ingest import Archive
 from pipeline.store_check import VerifyReport, verify_archive, verify_place
 from stele.screen import OUT, print_problems
 from storage.files import FileStore

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import assert_never
 
 from pipeline.agreement import Agreement, AgreementError, find_agreement
+from pipeline.archive import Archive
 from pipeline.context import Result, Software
 from pipeline.formats.builtin import Builtin
 from pipeline.formats.exiftool import ExifTool, described_by
@@ -22,7 +23,7 @@ from pipeline.formats.policy import FormatPolicy, load_policy
 from pipeline.formats.toolbox import Toolbox
 from pipeline.formats.validation import Validation
 from pipeline.formats.verapdf import VeraPdf, flavour_for
-from pipeline.ingest import Archive, ingest
+from pipeline.ingest import ingest
 from pipeline.virus.clamd import Clamd
 from stele import __version__
 from stele.settings import FilesStoreSettings, S3StoreSettings, Settings, SettingsError, StoreSettings
@@ -49,7 +50,6 @@ def build_archive(settings: Settings, *, run: str = "") -> Archive:
         stores=tuple(_archival_store(store, settings) for store in settings.stores),
         work=settings.place(settings.work),
         receipts=settings.place(settings.receipts),
-        locks=settings.home / "locks",
         software=SOFTWARE,
         tools=build_tools(settings),
         sidecar_limit=settings.sidecar_max_files,

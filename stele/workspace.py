@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from pipeline.ingest import Archive
+from pipeline.archive import Archive
 from stele.settings import FILE_NAME, Settings, find_home, load_settings
 from stele.wiring import build_archive, shipped_config
 

@@ -8,7 +8,8 @@ StorageError
 ├── ObjectExists         there is one already, and nothing is ever overwritten
 ├── WriteMismatch        the store does not hold the bytes we meant to write
 ├── InventoryUnreadable  an OCFL inventory is damaged or of a kind we cannot read
-└── Busy                 another process works on the same package
+├── Busy                 another process works on the same package
+└── LeaseLost            this process worked on a package, and another has taken it over
 """
 
 from __future__ import annotations
@@ -77,9 +78,20 @@ class InventoryUnreadable(StorageError):
 
 
 class Busy(StorageError):
-    """Another live process holds the package."""
+    """Another live process holds the package; trying again when it has ended will help."""
 
     def __init__(self, subject: str, owner: str) -> None:
-        super().__init__(f"{subject} is being worked on by {owner}")
+        super().__init__(f"{subject} is in use by {owner}; try again when that has ended")
         self.subject = subject
         self.owner = owner
+
+
+class LeaseLost(StorageError):
+    """The lease was lost, so nothing more was written; whoever has it now finishes the work."""
+
+    def __init__(self, resource: str) -> None:
+        super().__init__(
+            f"the lease on {resource} was lost (no heartbeat for too long); nothing more was written. "
+            "Run the same command again."
+        )
+        self.resource = resource

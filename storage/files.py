@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import fcntl
 import io
 import os
 import secrets
@@ -16,6 +17,7 @@ from typing import BinaryIO
 
 from packages.digest import PREFERRED
 from storage.copying import TooLong, copy_hashed
+from storage.durable import fsync_folder
 from storage.errors import (
     ObjectExists,
     ObjectMissing,
@@ -26,7 +28,10 @@ from storage.errors import (
 from storage.protocol import FolderOddities, ObjectEntry, Progress, Upload, check_key
 
 _REFUSALS = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT}
-_TEMPORARY = ".stele-tmp-"
+_UPLOADS = "extensions/stele-uploads"
+"""Where files are written before they get their names: never within an object, so that nothing a
+killed process leaves there can make an object invalid."""
+_NO_LINKS = {errno.EXDEV, errno.EMLINK, errno.EPERM, errno.ENOTSUP}
 
 
 class FileStore:
@@ -41,6 +46,7 @@ class FileStore:
         self._root = root.absolute()
         self._name = name
         self._folders: set[str] = set()
+        self._uploads_swept = False
 
     @property
     def name(self) -> str:
@@ -67,18 +73,24 @@ class FileStore:
         except FileExistsError:
             raise ObjectExists(upload.key) from None
 
-    def _link(self, source: Path, target: str) -> bool:
+    @staticmethod
+    def _link(source: Path, target: str) -> bool:
         try:
             os.link(source, target)
         except OSError as error:
-            if error.errno in (errno.EXDEV, errno.EMLINK, errno.EPERM, errno.ENOTSUP):
+            if error.errno in _NO_LINKS:
                 return False
             raise
         return True
 
     def _copy(self, upload: Upload, target: str) -> None:
-        with self._written_beside(upload, target) as temporary:
-            os.link(temporary, target)
+        with self._written(upload) as temporary:
+            if self._link(temporary, target):
+                return
+            # A file system without hard links: the lease on the AIP keeps other writers away.
+            if os.path.lexists(target):
+                raise FileExistsError(target)
+            temporary.rename(target)
 
     def replace(self, upload: Upload) -> None:
         with self._errors():
@@ -86,26 +98,65 @@ class FileStore:
             folder = os.path.dirname(target)  # noqa: PTH120
             self._make_folder(folder)
             self._flush()
-            with self._written_beside(upload, target, durable=True) as temporary:
-                Path(temporary).replace(target)
-            _fsync_folder(folder)
+            with self._written(upload, durable=True) as temporary:
+                temporary.replace(target)
+            fsync_folder(folder)
 
     @contextmanager
-    def _written_beside(self, upload: Upload, target: str, *, durable: bool = False) -> Iterator[str]:
-        """The upload's bytes, proved, in a temporary file next to where they belong."""
-        temporary = f"{target.rpartition('/')[0]}/{_TEMPORARY}{secrets.token_hex(6)}"
+    def _written(self, upload: Upload, *, durable: bool = False) -> Iterator[Path]:
+        """The upload's bytes, proved, in a file that has not got its name yet.
+
+        The file is locked while it is written: one that is not is a dead process's.
+        """
+        temporary, descriptor = self._new_upload_file()
         try:
-            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o444)
             try:
                 _write(upload, descriptor)
                 if durable:
                     os.fsync(descriptor)
+                yield temporary
             finally:
                 os.close(descriptor)
-            yield temporary
         finally:
-            with suppress(FileNotFoundError):
-                Path(temporary).unlink()
+            temporary.unlink(missing_ok=True)
+            with suppress(OSError):  # another writer's file is in it, or another writer removed it
+                temporary.parent.rmdir()
+
+    def _new_upload_file(self) -> tuple[Path, int]:
+        folder = Path(self._root, _UPLOADS)
+        if not self._uploads_swept:
+            self._sweep_uploads(folder)
+            self._uploads_swept = True
+        while True:
+            folder.mkdir(parents=True, exist_ok=True)
+            path = folder / secrets.token_hex(8)
+            try:
+                descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o444)
+            except FileNotFoundError:
+                continue  # a writer that had finished has just removed the empty folder
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+                if os.fstat(descriptor).st_nlink:  # no sweep came between
+                    return path, descriptor
+            except BaseException:
+                os.close(descriptor)
+                raise
+            os.close(descriptor)
+
+    def _sweep_uploads(self, folder: Path) -> None:
+        """Remove what killed processes left. Once a process, before its first write."""
+        for entry in _entries(str(folder)):
+            try:
+                descriptor = os.open(entry.path, os.O_RDONLY | os.O_NOFOLLOW)
+            except FileNotFoundError:
+                continue  # its writer is done with it
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                Path(entry.path).unlink(missing_ok=True)
+            except BlockingIOError:
+                continue  # somebody writes to it
+            finally:
+                os.close(descriptor)
 
     def _flush(self) -> None:
         """Make all earlier writes durable in one call instead of one fsync per object."""
@@ -259,14 +310,6 @@ def _walk(folder: str, prefix: str) -> Iterator[str]:
         children.sort(key=lambda child: child[0] + "/" if child[1] else child[0], reverse=True)
         below = f"{key}/" if key else ""
         waiting += [(f"{place}/{name}", below + name, is_dir) for name, is_dir in children]
-
-
-def _fsync_folder(folder: str) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _find_syncfs() -> ctypes._NamedFuncPointer | None:

@@ -176,11 +176,11 @@ class SupportsLegalHold(Protocol):
 class HasLeftovers(Protocol):
     """A store in which killed writers leave what no listing of objects shows, but what is paid for."""
 
-    def leftovers(self, older_than: datetime, *, remove: bool) -> Iterator[ObjectEntry]:
-        """Unfinished uploads (of size 0) and a dead probe's scratch, untouched since ``older_than``.
+    def leftovers(self, older_than: datetime) -> Iterator[ObjectEntry]:
+        """Unfinished uploads (of size 0) and a dead probe's scratch, untouched since ``older_than``."""
 
-        Each is gone when it is yielded, if ``remove`` says so.
-        """
+    def remove_leftover(self, entry: ObjectEntry) -> None:
+        """Remove what ``leftovers`` told of; fine when it is gone already."""
 
 
 def check_key(key: str) -> str:

@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, closing, contextmanager
 from datetime import datetime
 from functools import cached_property
 from threading import Lock
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from botocore.response import StreamingBody
 
@@ -28,6 +28,9 @@ from storage.s3_client import S3Settings, make_client, s3_errors
 from storage.s3_proof import Proof, retention_of
 from storage.s3_scratch import SCRATCH
 from storage.s3_send import Sender
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3.type_defs import MultipartUploadTypeDef
 
 __all__ = ["S3Settings", "S3Store"]
 
@@ -229,24 +232,33 @@ class S3Store:
                 if found["Key"] == full:
                     yield found["VersionId"]
 
-    def leftovers(self, older_than: datetime, *, remove: bool) -> Iterator[ObjectEntry]:
-        bucket = self._settings.bucket
-        with self.errors(self._prefix or bucket):
-            pages = self._client.get_paginator("list_multipart_uploads").paginate(
-                Bucket=bucket, Prefix=self._prefix
-            )
-            for upload in [upload for page in pages for upload in page.get("Uploads", ())]:
-                if upload["Initiated"] < older_than:
-                    if remove:
-                        self._client.abort_multipart_upload(
-                            Bucket=bucket, Key=upload["Key"], UploadId=upload["UploadId"]
-                        )
-                    yield ObjectEntry(upload["Key"].removeprefix(self._prefix), 0, upload["Initiated"])
+    def leftovers(self, older_than: datetime) -> Iterator[ObjectEntry]:
+        for upload in self._unfinished_uploads(self._prefix):
+            if upload["Initiated"] < older_than:
+                yield ObjectEntry(upload["Key"].removeprefix(self._prefix), 0, upload["Initiated"])
         for entry in list(self.entries(SCRATCH)):
-            if entry.modified < older_than:
-                if remove:
-                    self.purge(entry.key)
+            if entry.modified < older_than:  # no AIP's: a probe takes minutes and has keys of its own
                 yield entry
+
+    def remove_leftover(self, entry: ObjectEntry) -> None:
+        if entry.key.startswith(SCRATCH):
+            self.purge(entry.key)
+            return
+        key = self._key(entry.key)
+        with self.errors(entry.key):
+            for upload in list(self._unfinished_uploads(key)):
+                if upload["Key"] == key and upload["Initiated"] == entry.modified:
+                    self._client.abort_multipart_upload(
+                        Bucket=self._settings.bucket, Key=key, UploadId=upload["UploadId"]
+                    )
+
+    def _unfinished_uploads(self, prefix: str) -> Iterator[MultipartUploadTypeDef]:
+        with self.errors(prefix or self._settings.bucket):
+            pages = self._client.get_paginator("list_multipart_uploads").paginate(
+                Bucket=self._settings.bucket, Prefix=prefix
+            )
+            for page in pages:
+                yield from page.get("Uploads", ())
 
     def _key(self, key: str) -> str:
         return self._prefix + check_key(key)

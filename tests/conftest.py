@@ -16,7 +16,7 @@ from postgres_server import Postgres, make_place, programs, remove
 from requirements import free_port, unavailable, wait_for
 from servers import Ceph, Server, new_bucket
 
-from pipeline.ingest import Archive
+from pipeline.archive import Archive
 from stele.settings import load_settings
 from stele.wiring import build_archive, choose_agreement
 from stele.workspace import make_workspace

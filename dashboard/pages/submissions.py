@@ -8,7 +8,7 @@ from typing import Any
 
 from dashboard.sources import Sources
 from pipeline.decisions import Verdict
-from storage.catalogue import AipRow, DecisionRow, RemovalRow, SubmissionRow
+from storage.catalogue import AipRow, AttemptRow, DecisionRow, RemovalRow, SubmissionRow
 
 __all__ = [
     "OUTCOMES",
@@ -60,6 +60,8 @@ class SubmissionPage:
     reason: str
     holds: tuple[str, ...]
     decisions: tuple[DecisionRow, ...]
+    attempts: tuple[tuple[AttemptRow, str], ...]
+    """Every attempt, oldest first, with the link to the run in which it was made."""
     forms: tuple[tuple[str, str], ...]
     """(verdict, link to the form filled in so) while it waits for a decision and a server is there."""
     run: str
@@ -86,8 +88,9 @@ def submission_page(sources: Sources, number: str) -> SubmissionPage | None:
     )  # fmt: skip
     return SubmissionPage(
         row, tuple(problems[:_PROBLEMS]), len(problems), report.get("reason", ""),
-        tuple(report.get("holds", ())), sources.catalogue.decisions(number), tuple(forms),
-        orchestration.run(whole.run), tuple(report.get("stages", {}).items()),
+        tuple(report.get("holds", ())), sources.catalogue.decisions(number),
+        tuple((one, orchestration.run(one.run)) for one in sources.catalogue.attempts(number)),
+        tuple(forms), orchestration.run(whole.run), tuple(report.get("stages", {}).items()),
     )  # fmt: skip
 
 

@@ -2,7 +2,7 @@
 
 from pipeline.night.boxes import BucketBox, DropBox, FolderBox
 from pipeline.night.deliveries import Delivery, find_deliveries
-from pipeline.night.intake import Hands, Intake, OneByOne
+from pipeline.night.intake import Hands, Intake, OneByOne, take_from_drop_box
 from pipeline.night.run import NightLimits, NightReport, Watch, run_night, unwatched
 from pipeline.night.state import NightState, night_state
 
@@ -21,5 +21,6 @@ __all__ = [
     "find_deliveries",
     "night_state",
     "run_night",
+    "take_from_drop_box",
     "unwatched",
 ]

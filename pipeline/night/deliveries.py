@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["READY", "Delivery", "find_deliveries", "is_archive"]
+__all__ = ["READY", "Delivery", "delivery_at", "find_deliveries", "is_archive"]
 
 _ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")
 _ARRIVING = (".part", ".partial", ".filepart", ".tmp", ".crdownload")
@@ -56,6 +56,20 @@ def find_deliveries(
     return whole, arriving
 
 
+def delivery_at(dropbox: Path, path: Path, *, box: str = "dropbox") -> Delivery | None:
+    """The delivery that lies at a path, as ``find_deliveries`` would name it; None where none does.
+
+    Raises OSError when it cannot be read.
+    """
+    try:
+        parts = path.resolve().relative_to(dropbox.resolve()).parts
+    except ValueError:
+        return None
+    if not 1 <= len(parts) <= 2 or not path.exists():
+        return None
+    return _look_at(dropbox.joinpath(*parts), parts[0] if len(parts) == 2 else "", box)
+
+
 def _candidates(dropbox: Path) -> Iterator[tuple[Path, str]]:
     for entry in _entries(dropbox):
         if not entry.is_dir(follow_symlinks=False):
@@ -88,15 +102,20 @@ def _is_delivery(folder: Path) -> bool:
 
 def _look_at(path: Path, agency: str, box: str) -> Delivery:
     hasher = hashlib.sha256(os.fsencode(path.absolute()))
-    files, size, newest = 0, 0, path.stat().st_mtime
+    files, size, newest = 0, 0, _changed(path.stat())
     for name, status in _walk(path):
-        newest = max(newest, status.st_mtime)
+        newest = max(newest, _changed(status))
         if stat.S_ISREG(status.st_mode):
             files, size = files + 1, size + status.st_size
         hasher.update(
             f"\0{name}\0{status.st_size}\0{status.st_mtime_ns}".encode("utf-8", "surrogateescape")
         )
     return Delivery(str(path), agency, files, size, newest, hasher.hexdigest(), box)
+
+
+def _changed(status: os.stat_result) -> float:
+    """When a file changed. A time in the future is the sender's clock; then it counts when it came."""
+    return min(status.st_mtime, status.st_ctime)
 
 
 def _walk(path: Path) -> Iterator[tuple[str, os.stat_result]]:

@@ -11,15 +11,17 @@ from packages.package_file import timestamp
 from packages.paths import printable
 from packages.problem_catalogue import problem
 from pipeline.agreement import Agreement, AgreementError
+from pipeline.archive import Archive
 from pipeline.context import Outcome, Result
-from pipeline.ingest import Archive, failed, refused
+from pipeline.ingest import failed, refused
 from pipeline.night.boxes import DropBox, Undeliverable
-from pipeline.night.deliveries import Delivery
-from storage.errors import StorageError
+from pipeline.night.deliveries import Delivery, delivery_at
+from storage.catalogue import DECIDED
+from storage.errors import Busy, StorageError
 
-__all__ = ["RETRIED", "ChooseAgreement", "Hands", "Ingest", "Intake", "OneByOne"]
+__all__ = ["RETRIED", "ChooseAgreement", "Hands", "Ingest", "Intake", "OneByOne", "take_from_drop_box"]
 
-RETRIED = (str(Outcome.FAILED), "decided")
+RETRIED = (str(Outcome.FAILED), DECIDED)
 """Outcomes after which a delivery is taken again: what is our fault, and what somebody decided."""
 
 
@@ -50,10 +52,7 @@ class Intake:
         ):
             return None
         result = self._ingest(delivery, shown)
-        reason = result.reason or "; ".join(_first_errors(result))
-        catalogue.finish_delivery(
-            delivery.fingerprint, str(result.outcome), result.aip, timestamp(clock()), reason
-        )
+        _finish(self.archive, delivery, result)
         return result
 
     def _ingest(self, delivery: Delivery, shown: str) -> Result:
@@ -79,6 +78,33 @@ class Hands(Protocol):
     ) -> Iterator[tuple[Delivery, Result | None]]:
         """Each with how it ended, None when another process had it. They are asked for one by one,
         only when hands are free."""
+
+
+def take_from_drop_box(
+    archive: Archive, dropbox: Path, path: Path, ingest_it: Callable[[], Result]
+) -> Result:
+    """Take in what a person named, and if it lies in the drop box, let the nightly run know of it.
+
+    Raises Busy while another process takes the same delivery in, OSError, StoreUnavailable.
+    """
+    delivery = delivery_at(dropbox, path)
+    if delivery is None:
+        return ingest_it()
+    catalogue, shown = archive.catalogue, printable(delivery.place)
+    every = (*(str(outcome) for outcome in Outcome), DECIDED)
+    now = timestamp(archive.clock())
+    if not catalogue.claim_delivery(delivery.fingerprint, shown, delivery.agency, now, retry=every):
+        raise Busy(shown, "another ingest")
+    result = ingest_it()
+    _finish(archive, delivery, result)
+    return result
+
+
+def _finish(archive: Archive, delivery: Delivery, result: Result) -> None:
+    reason = result.reason or "; ".join(_first_errors(result))
+    archive.catalogue.finish_delivery(
+        delivery.fingerprint, str(result.outcome), result.aip, timestamp(archive.clock()), reason
+    )
 
 
 class OneByOne:

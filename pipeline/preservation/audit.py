@@ -6,24 +6,27 @@ import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from packages.package_file import timestamp
 from packages.premis import EventOutcome, EventType
-from pipeline.ingest import Archive
-from pipeline.presence import absence
+from pipeline.archive import Archive
+from pipeline.leases import leased_aip
+from pipeline.presence import missing_reason
 from pipeline.preservation.events import event
 from pipeline.preservation.journal import write_journal
 from pipeline.preservation.repair import Repaired, repair_copy
-from storage.catalogue import AuditRow, CopyRow, DueCopy, EventRow
+from storage.catalogue import AipRow, AuditRow, CopyRow, DueCopy, EventRow
 from storage.copies import ArchivalStore, CopyState
-from storage.errors import StorageError, StoreUnavailable
+from storage.errors import Busy, LeaseLost, StorageError, StoreUnavailable
 from storage.fixity import CopyAudit, audit_copy, trusted_inventory
+from storage.ocfl.inventory import INVENTORY
 
-__all__ = ["AuditBudget", "AuditResult", "audit", "audit_one", "plan"]
+__all__ = ["AuditBudget", "AuditResult", "audit", "audit_one", "plan", "repair_all"]
 
 _WRONG = {CopyState.DAMAGED, CopyState.MISSING}
+_MAX_FINDING_EVENTS = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,16 +38,21 @@ class AuditBudget:
     max_objects: int
     max_seconds: float
     repair: bool
-    aside: Path
+    quarantine: Path
     everything: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class AuditResult:
-    """One copy looked at, and what the repair made of it, if there was one."""
+    """One copy that was read, and what the repair made of it, if there was one.
+
+    ``skipped`` says why it was not read: another process works on the AIP. Nothing is recorded then,
+    and ``seen`` repeats what was known.
+    """
 
     seen: CopyAudit
-    repaired: Repaired | None
+    repaired: Repaired | None = None
+    skipped: str = ""
 
     @property
     def state(self) -> CopyState:
@@ -88,9 +96,10 @@ def _within(due: Sequence[DueCopy], max_bytes: int) -> list[DueCopy]:
 
 
 def audit(archive: Archive, budget: AuditBudget) -> Iterator[AuditResult]:
-    """Run tonight's audit; a run that was cut off is gone on with.
+    """Run tonight's audit; one that was interrupted is resumed.
 
-    Every copy's result is recorded before the next one is read.
+    Every copy's result is recorded before the next one is read. An AIP that another process works on
+    is skipped, and stays due.
     """
     planned = plan(archive, budget)
     if budget.everything:
@@ -104,7 +113,8 @@ def audit(archive: Archive, budget: AuditBudget) -> Iterator[AuditResult]:
             break
         result = audit_one(archive, copy.aip, stores[copy.store], budget)
         objects += result.seen.objects
-        run = _counted(archive, run, result)
+        if not result.skipped:
+            run = _counted(archive, run, result)
         yield result
     archive.catalogue.save_audit(replace(run, finished=timestamp(archive.clock())))
     write_journal(archive)
@@ -118,36 +128,98 @@ def _counted(archive: Archive, run: AuditRow, result: AuditResult) -> AuditRow:
 
 
 def audit_one(archive: Archive, aip: str, store: ArchivalStore, budget: AuditBudget) -> AuditResult:
-    """Read one copy, record what was found, repair it where the policy says so."""
-    row = archive.catalogue.aip(aip)
-    assert row is not None, "asked for by the catalogue"
-    reason = _absence(archive, store)
-    if reason:
-        seen = CopyAudit(store.name, aip, CopyState.UNREADABLE, reason=reason)
-        _record(archive, seen, row.version)
-        return AuditResult(seen, None)
-    others = [one.repository for one in archive.stores if one is not store]
-    trusted = trusted_inventory([store.repository, *others], aip, row.inventory_sha512)
-    versions = archive.catalogue.version_digests(aip)
-    if trusted is None:
-        reason = "no store has the inventory that was committed"
-        seen = CopyAudit(store.name, aip, _without_inventory(store, aip), reason=reason)
-    else:
-        seen = audit_copy(store.repository, aip, trusted, versions)
-    _record(archive, seen, row.version)
-    repaired = None
-    if seen.state in _WRONG and budget.repair:
-        try:
-            repaired = repair_copy(archive, seen, store, budget.aside)
-        except StorageError as error:  # one store that takes nothing must not stop the night
-            seen = replace(seen, reason=f"not repaired: {error}")
-    return AuditResult(seen, repaired)
-
-
-def _absence(archive: Archive, store: ArchivalStore) -> str:
+    """Read one copy under the AIP's lease, record what was found, repair it where the policy says so."""
     try:
-        return absence(store, archive.catalogue)
+        with leased_aip(archive, aip, "audit") as leased:
+            if leased.row is None or leased.row.state != "kept":
+                return _skipped(archive, aip, store, "it was removed meanwhile")
+            own = next(one for one in leased.archive.stores if one.name == store.name)
+            return _audit_leased(leased.archive, leased.row, own, budget)
+    except (Busy, LeaseLost) as error:
+        return _skipped(archive, aip, store, str(error))
     except StoreUnavailable as error:
+        if error.store == archive.catalogue.name:
+            raise
+        return _skipped(archive, aip, store, str(error))
+
+
+def repair_all(archive: Archive, quarantine: Path, only: str | None = None) -> Iterator[AuditResult]:
+    """Read again every copy that was found damaged or missing, and repair what is wrong now.
+
+    ``only`` limits it to one AIP.
+    """
+    budget = AuditBudget(
+        timedelta(days=1), 1 << 62, 1 << 62, float("inf"), repair=True, quarantine=quarantine
+    )
+    for store in archive.stores:
+        for aip in archive.catalogue.lacking(store.name):
+            if only is not None and aip != only:
+                continue
+            copy = archive.catalogue.copy(aip, store.name)
+            if copy is None or copy.state == CopyState.OWED:
+                continue  # replication's business
+            result = audit_one(archive, aip, store, budget)
+            if result.repaired or result.skipped:
+                yield result
+
+
+def _skipped(archive: Archive, aip: str, store: ArchivalStore, reason: str) -> AuditResult:
+    known = archive.catalogue.copy(aip, store.name)
+    state = CopyState(known.state) if known else CopyState.UNVERIFIED
+    return AuditResult(CopyAudit(store.name, aip, state), skipped=reason)
+
+
+def _audit_leased(archive: Archive, row: AipRow, store: ArchivalStore, budget: AuditBudget) -> AuditResult:
+    reason = _missing_reason(archive, store)
+    if reason:
+        seen = CopyAudit(store.name, row.id, CopyState.UNREADABLE, reason=reason)
+        _record(archive, seen, row.version)
+        return AuditResult(seen)
+    others = [one.repository for one in archive.stores if one is not store]
+    versions = archive.catalogue.version_digests(row.id)
+    with trusted_inventory([store.repository, *others], row.id, row.inventory_sha512) as trusted:
+        if trusted is None:
+            reason = "no store has the inventory that was committed"
+            seen = CopyAudit(store.name, row.id, _without_inventory(store, row.id), reason=reason)
+        else:
+            seen = audit_copy(store.repository, row.id, trusted, versions)
+        if any(finding.key == INVENTORY for finding in seen.findings):
+            seen = replace(seen, reason=_newer_version(store, row))
+        _record(archive, seen, row.version)
+        if seen.state not in _WRONG or not budget.repair or seen.reason:
+            return AuditResult(seen)
+        try:
+            repaired = repair_copy(archive, row, seen, store, trusted, budget.quarantine)
+        except LeaseLost:
+            raise
+        except (StorageError, OSError) as error:  # one store that takes nothing must not stop the run
+            return AuditResult(replace(seen, reason=f"not repaired: {error}"))
+        return AuditResult(seen, repaired)
+
+
+def _newer_version(store: ArchivalStore, row: AipRow) -> str:
+    """Why a copy may not be repaired: it grew out of just our version, and is newer.
+
+    Its catalogue was lost, or restored from an older backup. No program may decide that the newer
+    version is the wrong one; ``rebuild`` adopts it.
+    """
+    try:
+        with store.repository.inventory(row.id) as inventory:
+            newer = len(inventory.versions) > int(row.version.removeprefix("v"))
+            head = inventory.head
+        if newer and store.repository.version_digest(row.id, row.version) == row.inventory_sha512:
+            return f"it holds {head}, which the catalogue does not know; run “stele store rebuild”"
+    except StorageError:
+        return ""  # then it is damage like any other
+    return ""
+
+
+def _missing_reason(archive: Archive, store: ArchivalStore) -> str:
+    try:
+        return missing_reason(store, archive.catalogue) or ""
+    except StoreUnavailable as error:
+        if error.store == archive.catalogue.name:
+            raise
         return error.reason
 
 
@@ -159,26 +231,26 @@ def _without_inventory(store: ArchivalStore, aip: str) -> CopyState:
 
 
 def _record(archive: Archive, seen: CopyAudit, version: str) -> None:
-    whole = seen.state is CopyState.VERIFIED
-    now = timestamp(archive.clock())
+    intact = seen.state is CopyState.VERIFIED
+    when = archive.clock()
+    now = timestamp(when)
     kinds = ", ".join(f"{finding.kind} {finding.key}" for finding in seen.findings[:5])
     detail = seen.reason or kinds
     archive.catalogue.set_copy(
-        CopyRow(seen.object_id, seen.store, version, now if whole else "", str(seen.state), detail, now)
+        CopyRow(seen.object_id, seen.store, version, now if intact else "", str(seen.state), detail, now),
+        _events(seen, when),
     )
-    archive.catalogue.add_events(seen.object_id, _events(archive, seen))
 
 
-def _events(archive: Archive, seen: CopyAudit) -> Iterator[EventRow]:
+def _events(seen: CopyAudit, now: datetime) -> Iterator[EventRow]:
     """One for the copy; one more for each object that is wrong, with digest expected and found."""
-    now = archive.clock()
     outcomes = {CopyState.VERIFIED: EventOutcome.SUCCESS, CopyState.UNREADABLE: EventOutcome.WARNING}
     yield event(
         EventType.FIXITY_CHECK, now, store=seen.store,
         detail=f"{seen.state}: {seen.objects} objects, {seen.bytes} bytes read and compared by SHA-512",
         note=seen.reason, outcome=outcomes.get(seen.state, EventOutcome.FAILURE),
     )  # fmt: skip
-    for finding in seen.findings[:1000]:
+    for finding in seen.findings[:_MAX_FINDING_EVENTS]:
         yield event(
             EventType.FIXITY_CHECK, now, store=seen.store, detail=f"{finding.kind}: {finding.key}",
             note=f"expected {finding.expected or 'nothing'}, found {finding.found or 'nothing'}",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -15,9 +15,10 @@ from pathlib import Path
 from packages.identifiers import PackageId
 from packages.premis import EventOutcome, EventType
 from packages.premis.reading import iter_files
+from pipeline.archive import Archive
 from pipeline.errors import PipelineError, UnknownPackage
 from pipeline.export import AipReader
-from pipeline.ingest import Archive
+from pipeline.leases import WAIT_FOR_PERSON_S, leased_aip
 from pipeline.preservation.events import event
 from pipeline.preservation.journal import write_journal
 from storage.catalogue import EventRow, FormatCount
@@ -53,18 +54,20 @@ class Changed:
 def reidentify(archive: Archive, aips: Iterable[str]) -> Iterator[tuple[str, Changed]]:
     """Identify the content of AIPs again; each AIP gets an event that says what is different.
 
-    Yields (AIP, change). Raises ToolFailed. An AIP that cannot be read gets a failed event.
+    Yields (AIP, change). Raises ToolFailed. An AIP that cannot be read gets a failed event; one that
+    another process works on is left as it is, which is an event too.
     """
     for aip in aips:
         changed: list[Changed] = []
         files, problem = 0, ""
         try:
-            for before, file in _again(archive, aip):
-                files += 1
-                if file.puid != before:
-                    changed.append(replace(file, before=before))
+            with leased_aip(archive, aip, "format identification") as leased:
+                for before, file in _again(leased.archive, aip):
+                    files += 1
+                    if file.puid != before:
+                        changed.append(replace(file, before=before))
         except (StorageError, UnknownPackage) as error:
-            problem = str(error)
+            changed, problem = [], str(error)
         yield from ((aip, one) for one in changed)
         identifier = archive.tools.identifier
         said = f"{files} file(s) identified again, {len(changed)} differ; "
@@ -75,22 +78,26 @@ def reidentify(archive: Archive, aips: Iterable[str]) -> Iterator[tuple[str, Cha
 
 def _again(archive: Archive, aip: str) -> Iterator[tuple[str, Changed]]:
     """Every content file as it would be identified today, with the PUID that is on record."""
-    reader = AipReader(PackageId.parse(aip), archive.repositories)
-    recorded = _recorded(archive, reader)
-    entries = (entry for entry in reader.inventory.state() if entry.sha512 in recorded)
-    content = (entry for entry in entries if _PREFIX.match(entry.logical))
-    while batch := list(islice(content, _BATCH)):
-        with scratch_folder(archive.work) as folder:
-            places = [folder / f"{number}{_extension(entry)}" for number, entry in enumerate(batch)]
-            sizes = [reader.fetch(entry, place) or 0 for entry, place in zip(batch, places, strict=True)]
-            formats = archive.tools.identifier.identify([str(place) for place in places])
-            for entry, size, known in zip(batch, sizes, formats, strict=True):
-                puid = known.puid or "unknown"
-                name = _name(entry)
-                yield (
-                    recorded[entry.sha512],
-                    Changed(name, entry.sha512, size, "", puid, known.name, known.mime),
-                )
+    with AipReader(PackageId.parse(aip), archive.repositories) as reader:
+        recorded = _recorded(archive, reader)
+        entries = (entry for entry in reader.inventory.state() if entry.sha512 in recorded)
+        content = (entry for entry in entries if _PREFIX.match(entry.logical))
+        while batch := list(islice(content, _BATCH)):
+            yield from _identified(archive, reader, batch, recorded)
+
+
+def _identified(
+    archive: Archive, reader: AipReader, batch: Sequence[InventoryEntry], recorded: Mapping[str, str]
+) -> Iterator[tuple[str, Changed]]:
+    with scratch_folder(archive.work) as folder:
+        places = [folder / f"{number}{_extension(entry)}" for number, entry in enumerate(batch)]
+        sizes = [reader.fetch(entry, place) or 0 for entry, place in zip(batch, places, strict=True)]
+        formats = archive.tools.identifier.identify([str(place) for place in places])
+        for entry, size, known in zip(batch, sizes, formats, strict=True):
+            changed = Changed(
+                _name(entry), entry.sha512, size, "", known.puid or "unknown", known.name, known.mime
+            )
+            yield recorded[entry.sha512], changed
 
 
 def _recorded(archive: Archive, reader: AipReader) -> dict[str, str]:
@@ -128,14 +135,18 @@ def override_format(
         raise OverrideRefused("a format needs the name of who says so, and a reason")
     if not _PUID.fullmatch(puid):
         raise OverrideRefused(f"“{puid}” is no PUID (fmt/18, x-fmt/111, local/name)")
-    reader = AipReader(PackageId.parse(aip), archive.repositories)
-    entries = (entry for entry in reader.inventory.state() if _PREFIX.match(entry.logical))
-    found = next((entry for entry in entries if _name(entry) == path), None)
-    if found is None:
-        raise OverrideRefused(f"{aip} has no file “{path}”")
-    before = _recorded(archive, reader).get(found.sha512, "unknown")
-    changed = Changed(path, found.sha512, reader.size(found.logical), before, puid, puid, "")
-    _record(archive, aip, [changed], f"“{path}” is {puid}, says {person.strip()}: {reason.strip()}", "")
+    with (
+        leased_aip(archive, aip, "format override", wait_s=WAIT_FOR_PERSON_S) as leased,
+        AipReader(PackageId.parse(aip), archive.repositories) as reader,
+    ):
+        entries = (entry for entry in reader.inventory.state() if _PREFIX.match(entry.logical))
+        found = next((entry for entry in entries if _name(entry) == path), None)
+        if found is None:
+            raise OverrideRefused(f"{aip} has no file “{path}”")
+        before = _recorded(archive, reader).get(found.sha512, "unknown")
+        changed = Changed(path, found.sha512, reader.size(found.logical), before, puid, puid, "")
+        said = f"“{path}” is {puid}, says {person.strip()}: {reason.strip()}"
+        _record(leased.archive, aip, [changed], said, "")
     write_journal(archive)
     return changed
 

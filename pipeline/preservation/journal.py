@@ -1,65 +1,146 @@
-"""The journal: what happened to AIPs after their ingest, written into every store.
+"""The journal: what happened to AIPs after their ingest, and what people decided, in every store.
 
-One object a run, a line of JSON an event, below ``extensions/stele-journal/``; never changed once
-written. Without it the history of audits, repairs and removals would live in the catalogue alone.
+One object a run, a line of JSON a record, below ``extensions/stele-journal/``; never changed once
+written. Without it the history of audits, repairs, removals and decisions would live in the catalogue
+alone.
 """
 
 from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Iterator
-from contextlib import suppress
-from dataclasses import asdict
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
 
 from packages.package_file import timestamp
-from pipeline.ingest import Archive
+from pipeline.archive import Archive
 from pipeline.presence import require_present
-from storage.catalogue import EventRow
-from storage.errors import StorageError
-from storage.protocol import ObjectStore, Upload, read_all
+from storage.catalogue import DecisionRow, EventRow
+from storage.copies import ArchivalStore, Role
+from storage.errors import ObjectMissing, StorageError, StoreUnavailable
+from storage.protocol import ObjectStore, Upload
 
-__all__ = ["FOLDER", "read_journal", "write_journal"]
+__all__ = ["FOLDER", "JournalRecord", "Journaled", "read_journal", "write_journal"]
 
 FOLDER = "extensions/stele-journal"
 _BATCH = 5000
+_MAX_LINE_BYTES = 64 << 20
+_MAX_OBJECT_BYTES = 2 << 30
 
 
-def write_journal(archive: Archive) -> int:
-    """Bring events that only the catalogue knows into storage; how many.
+@dataclass(frozen=True, slots=True)
+class Journaled:
+    """How many records are in storage now, and which stores lack some, each with the reason."""
 
-    An event counts as journaled when every required store took it; a store that is out of reach
-    gets the events with a later journal, and the others get them twice, which readers ignore.
+    written: int
+    behind: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class JournalRecord:
+    """One line: an event of an AIP, or a decision about a submission."""
+
+    aip: str = ""
+    event: EventRow | None = None
+    decision: DecisionRow | None = None
+
+
+def write_journal(archive: Archive) -> Journaled:
+    """Bring records that only the catalogue knows into storage; durable there on return.
+
+    A record counts as journaled when a required store has it. No store waits for another: one that is
+    out of reach now gets the journals it lacks with the next run. Raises StoreUnavailable when no
+    required store can take them: then nothing was journaled, and the next run tries again.
     """
+    behind: dict[str, str] = {}
     written = 0
-    while events := archive.catalogue.not_journaled(_BATCH):
-        lines = "".join(
-            json.dumps({"aip": aip, **asdict(row)}, ensure_ascii=False) + "\n" for aip, row in events
-        ).encode()
-        now = archive.clock()
-        name = f"{FOLDER}/{now:%Y/%m}/{timestamp(now).replace(':', '')}-{uuid.uuid4().hex[:8]}.jsonl"
-        complete = True
-        for store in archive.stores:
-            try:
-                require_present(store, archive.catalogue)
-                store.repository.initialise()
-                store.repository.store.put([Upload.of(name, lines)])
-            except StorageError:
-                complete = False
-        if not complete:
-            break  # the next run tries again
+    while True:
+        decisions = archive.catalogue.not_journaled_decisions()
+        events = archive.catalogue.not_journaled(_BATCH)
+        if not decisions and not events:
+            break
+        lines: list[dict[str, object]] = [{"decision": _decision_facts(row)} for row in decisions]
+        lines += [{"aip": aip, **asdict(row)} for aip, row in events]
+        content = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines).encode()
+        _put_everywhere(archive, content, behind)
         archive.catalogue.mark_journaled([row.id for _, row in events])
-        written += len(events)
-    return written
+        archive.catalogue.mark_decisions_journaled([row.id for row in decisions])
+        written += len(lines)
+    for store in archive.stores:
+        if len(archive.stores) > 1 and store.name not in behind:
+            _fetch_missing_journals(archive, store, behind)
+    return Journaled(written, tuple(behind.items()))
 
 
-def read_journal(store: ObjectStore) -> Iterator[tuple[str, EventRow]]:
-    """(AIP, event) of everything a store's journals tell, oldest first, some perhaps twice.
+def _decision_facts(row: DecisionRow) -> dict[str, object]:
+    return {name: value for name, value in asdict(row).items() if name not in ("id", "journaled")}
+
+
+def _put_everywhere(archive: Archive, content: bytes, behind: dict[str, str]) -> None:
+    now = archive.clock()
+    name = f"{FOLDER}/{now:%Y/%m}/{timestamp(now).replace(':', '')}-{uuid.uuid4().hex[:8]}.jsonl"
+    failure: StorageError | None = None
+    taken = False
+    for store in archive.stores:
+        if store.name in behind:
+            continue
+        try:
+            require_present(store, archive.catalogue)
+            store.repository.initialise()
+            store.repository.store.replace(Upload.of(name, content))  # durable, unlike put
+            taken = taken or store.role is Role.REQUIRED
+        except StorageError as error:  # told to the caller; the store gets it with the next run
+            behind[store.name] = str(error)
+            failure = error
+    if not taken:
+        raise failure or StoreUnavailable("journal", "no required store took it")
+
+
+def _fetch_missing_journals(archive: Archive, target: ArchivalStore, behind: dict[str, str]) -> None:
+    """Give a store the journals that others have: it was away, or came later."""
+    try:
+        require_present(target, archive.catalogue)
+        have = set(target.repository.store.list(f"{FOLDER}/"))
+        for source in archive.stores:
+            if source is target or source.name in behind:
+                continue
+            for key in source.repository.store.list(f"{FOLDER}/"):
+                if key not in have:
+                    have.add(key)
+                    with target.repository.spooled(source.repository.store, key) as upload:
+                        target.repository.store.replace(replace(upload, key=key))
+    except (StorageError, OSError) as error:
+        behind.setdefault(target.name, str(error))
+
+
+def read_journal(store: ObjectStore) -> Iterator[JournalRecord]:
+    """Everything a store's journals tell, oldest first, some perhaps twice.
 
     A line that cannot be read is left out: the other stores have the same journals.
     """
     for key in store.list(f"{FOLDER}/"):
-        for line in read_all(store, key).decode("utf-8", "replace").split("\n"):
-            with suppress(ValueError, TypeError, AttributeError, KeyError):
-                record = json.loads(line)
-                yield record.pop("aip"), EventRow(**record)
+        try:
+            with store.open(key) as stream:
+                while line := stream.readline(_MAX_LINE_BYTES):
+                    record = _parsed(line)
+                    if record is not None:
+                        yield record
+        except ObjectMissing:
+            continue  # removed since it was listed
+
+
+def _parsed(line: bytes) -> JournalRecord | None:
+    try:
+        facts = json.loads(line)
+        if "decision" in facts:
+            return JournalRecord(decision=DecisionRow(id=0, journaled=True, **facts["decision"]))
+        aip = facts.pop("aip")
+        return JournalRecord(aip=aip, event=EventRow(**facts))
+    except (ValueError, TypeError, AttributeError, KeyError, RecursionError):
+        return None
+
+
+def journals(stores: Sequence[ArchivalStore]) -> Iterator[JournalRecord]:
+    """The records of all stores, one store after the other. Raises StoreUnavailable."""
+    for store in stores:
+        yield from read_journal(store.repository.store)

@@ -17,6 +17,7 @@ from pathlib import Path
 from packages.identifiers import PackageId
 from packages.premis.reading import iter_files
 from pipeline.agreement import Agreement
+from pipeline.archive import Archive
 from pipeline.context import Outcome, Progress, Result, no_progress
 from pipeline.describe.representation import FIRST
 from pipeline.errors import PipelineError
@@ -26,9 +27,10 @@ from pipeline.formats.normalise.converter import Converted, Converter
 from pipeline.formats.report import rule_for_count
 from pipeline.formats.tool import Validity
 from pipeline.formats.toolbox import Toolbox
-from pipeline.ingest import Archive, ingest
+from pipeline.ingest import ingest
+from pipeline.leases import WAIT_FOR_PERSON_S, LeasedAip, leased_aip
 from pipeline.preservation.added_representation import Derived
-from pipeline.preservation.update import Change, update_aip
+from pipeline.preservation.update import Change, update_leased
 from storage.catalogue import FormatCount
 from storage.errors import StorageError
 from storage.ocfl.inventory import InventoryEntry
@@ -102,17 +104,24 @@ def _preview(archive: Archive, count: FormatCount, aips: int, name: str, samples
 
 def _samples(archive: Archive, puid: str, converter: Converter) -> Iterator[Sample]:
     for aip in archive.catalogue.with_format([puid]):
-        reader = AipReader(PackageId.parse(aip), archive.repositories)
-        for entry in _wanted(archive, reader, {converter.name}, puid).get(converter.name, [])[:3]:
-            with scratch_folder(archive.work) as folder:
-                source = _fetched(reader, entry, folder)
-                if source is None:
-                    continue
-                began = time.perf_counter()
-                (done,) = converter.convert([source], folder / "out")
-                seconds = time.perf_counter() - began
-                result = f"{done.result.stat().st_size} bytes" if done.result else "nothing"
-                yield Sample(aip, _path(entry), result, seconds, done.compared, done.problems)
+        with AipReader(PackageId.parse(aip), archive.repositories) as reader:
+            wanted = _wanted(archive, reader, {converter.name}, puid).get(converter.name, [])
+            for entry in wanted[:3]:
+                yield from _sample(archive, reader, entry, converter)
+
+
+def _sample(
+    archive: Archive, reader: AipReader, entry: InventoryEntry, converter: Converter
+) -> Iterator[Sample]:
+    with scratch_folder(archive.work) as folder:
+        source = _fetched(reader, entry, folder)
+        if source is None:
+            return
+        began = time.perf_counter()
+        (done,) = converter.convert([source], folder / "out")
+        seconds = time.perf_counter() - began
+        result = f"{done.result.stat().st_size} bytes" if done.result else "nothing"
+        yield Sample(reader.package.urn, _path(entry), result, seconds, done.compared, done.problems)
 
 
 def normalise(archive: Archive, aips: Sequence[str], *, person: str, reason: str) -> Iterator[Normalised]:
@@ -121,7 +130,8 @@ def normalise(archive: Archive, aips: Sequence[str], *, person: str, reason: str
     Raises as ``update_aip``. A file that cannot be converted is named and stays as it is.
     """
     for aip in aips:
-        yield _normalise_one(archive, aip, person=person, reason=reason)
+        with leased_aip(archive, aip, "normalisation", wait_s=WAIT_FOR_PERSON_S) as leased:
+            yield _normalise_one(leased, aip, person=person, reason=reason)
 
 
 def ingest_and_normalise(
@@ -149,32 +159,40 @@ def ingest_and_normalise(
     return replace(result, version=done.version or result.version, reason=reason)
 
 
-def _normalise_one(archive: Archive, aip: str, *, person: str, reason: str) -> Normalised:
-    reader = AipReader(PackageId.parse(aip), archive.repositories)
-    wanted = _wanted(archive, reader, CONVERTERS.keys())
-    failed: list[str] = []
-    derived: dict[str, Derived] = {}
-    with scratch_folder(archive.work) as folder:
+def _normalise_one(leased: LeasedAip, aip: str, *, person: str, reason: str) -> Normalised:
+    archive = leased.archive
+    with (
+        AipReader(PackageId.parse(aip), archive.repositories) as reader,
+        scratch_folder(archive.work) as folder,
+    ):
         target = folder / "representation"
         target.mkdir()
-        for name, entries in wanted.items():
-            converter = CONVERTERS[name]
-            problem = converter.state().problem
-            if problem:
-                failed += [
-                    f"{_path(entry)}: {converter.name} cannot be used: {problem}" for entry in entries
-                ]
-                continue
-            for at in range(0, len(entries), _BATCH):
-                batch = entries[at : at + _BATCH]
-                place = folder / f"{name}-{at}"
-                failed += _convert(archive.tools, reader, batch, converter, place, target, derived)
-                shutil.rmtree(place, ignore_errors=True)  # the originals of one batch at a time
+        derived, failed = _converted(archive, reader, folder, target)
         if not derived:
             return Normalised(aip, "", (), tuple(failed))
         change = Change(reason, person, representation=target, name=_free_name(reader), derived=derived)
-        done = update_aip(aip, change, archive)
+        done = update_leased(leased, aip, change)
     return Normalised(aip, done.version, tuple(derived), tuple(failed))
+
+
+def _converted(
+    archive: Archive, reader: AipReader, folder: Path, target: Path
+) -> tuple[dict[str, Derived], list[str]]:
+    """What the converters made below ``target``, and what failed with the reason."""
+    failed: list[str] = []
+    derived: dict[str, Derived] = {}
+    for name, entries in _wanted(archive, reader, CONVERTERS.keys()).items():
+        converter = CONVERTERS[name]
+        problem = converter.state().problem
+        if problem:
+            failed += [f"{_path(entry)}: {converter.name} cannot be used: {problem}" for entry in entries]
+            continue
+        for at in range(0, len(entries), _BATCH):
+            batch = entries[at : at + _BATCH]
+            place = folder / f"{name}-{at}"
+            failed += _convert(archive.tools, reader, batch, converter, place, target, derived)
+            shutil.rmtree(place, ignore_errors=True)  # the originals of one batch at a time
+    return derived, failed
 
 
 def _convert(
@@ -240,27 +258,25 @@ def _wanted(
     """
     policy = archive.tools.policy
     prefix = f"data/{reader.package.objid}/representations/"
-    by_digest = {}
+    submitted: dict[str, str] = {}  # only of those that a converter is named for: there may be a million
     have = set()
-    for entry in reader.inventory.state():
-        if entry.logical.startswith(prefix) and entry.logical.endswith("/metadata/preservation/premis.xml"):
-            with reader.open(entry.logical) as stream:
-                for file in iter_files(stream):
-                    have.add(file.source)
-                    if entry.logical.startswith(f"{prefix}{FIRST}/"):
-                        by_digest[file.sha512] = file.format
-    found: dict[str, list[InventoryEntry]] = defaultdict(list)
-    for entry in reader.inventory.state():
-        known = by_digest.get(entry.sha512)
-        if (
-            known is None
-            or (puid and known.puid != puid)
-            or not entry.logical.startswith(f"{prefix}{FIRST}/data/")
-        ):
+    for entry in reader.inventory.below(prefix):
+        if not entry.logical.endswith("/metadata/preservation/premis.xml"):
             continue
-        name = policy.rule_for(known).preserve
-        if name in names and reader.package.child("file", _path(entry)) not in have:
-            found[name].append(entry)
+        first = entry.logical.startswith(f"{prefix}{FIRST}/")
+        with reader.open(entry.logical) as stream:
+            for file in iter_files(stream):
+                if file.source:
+                    have.add(file.source)
+                if first and not (puid and file.format.puid != puid):
+                    name = policy.rule_for(file.format).preserve
+                    if name in names:
+                        submitted[file.sha512] = name
+    found: dict[str, list[InventoryEntry]] = defaultdict(list)
+    for entry in reader.inventory.below(f"{prefix}{FIRST}/data/") if submitted else ():
+        converter = submitted.get(entry.sha512)
+        if converter is not None and reader.package.child("file", _path(entry)) not in have:
+            found[converter].append(entry)
     return found
 
 
@@ -277,7 +293,7 @@ def _fetched(reader: AipReader, entry: InventoryEntry, folder: Path) -> Path | N
 
 def _free_name(reader: AipReader) -> str:
     prefix = f"data/{reader.package.objid}/representations/"
-    taken = {e.logical.removeprefix(prefix).split("/")[0] for e in reader.inventory.state()}
+    taken = {e.logical.removeprefix(prefix).split("/")[0] for e in reader.inventory.below(prefix)}
     number = 1
     while f"{_NAME}-{number}" in taken:
         number += 1

@@ -1,21 +1,29 @@
-"""The catalogue made again from storage alone: AIPs, versions, formats, events, copies, removals."""
+"""The catalogue made again from storage alone: AIPs, versions, formats, events, copies, decisions."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import islice
 
-from pipeline.ingest import Archive
+from packages.premis import EventType
+from pipeline.archive import Archive
+from pipeline.leases import leased_aip
 from pipeline.preservation.formats import apply_changes
-from pipeline.preservation.journal import read_journal
-from pipeline.preservation.removal import restore_hold, restore_tombstone
+from pipeline.preservation.journal import JournalRecord, read_journal
+from pipeline.preservation.removal import hold_of, restore_tombstone
 from pipeline.stored_record import ForeignObject, StoredRecord, read_stored_record
-from storage.catalogue import AipRow, CopyRow, EventRow, VersionRow
+from storage.catalogue import AipRow, CopyRow, EventRow, HoldRow, VersionRow
 from storage.copies import ArchivalStore, CopyState
-from storage.errors import StorageError
+from storage.errors import Busy, LeaseLost, StorageError
 from storage.ocfl.scan import scan_objects
 
 __all__ = ["Rebuilt", "rebuild"]
+
+_BATCH = 400
+_READERS = {EventType.FIXITY_CHECK.label: 0, EventType.REPLICATION.label: 1, EventType.RECOVERY.label: 2}
+"""Events of those who read every byte of a copy. A repair ends by reading what a check found before it,
+perhaps in the same second: then the later kind counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,77 +45,142 @@ def rebuild(archive: Archive) -> Iterator[Rebuilt]:
         for found in scan_objects(store.repository.store):
             if found.committed:
                 yield _register(archive, store, found.root)
-    for store in archive.stores:
-        _history(archive, store)
+    _restore_history(archive)
 
 
 def _register(archive: Archive, store: ArchivalStore, root: str) -> Rebuilt:
     repository = store.repository
     try:
         object_id = repository.object_id(root)
-        record = read_stored_record(repository, object_id)
-        versions = [
-            VersionRow(v.version, v.created, v.message, v.inventory_sha512)
-            for v in repository.versions(object_id)
-        ]
+        with leased_aip(archive, object_id, "rebuild") as leased:
+            record = read_stored_record(repository, object_id)
+            versions = [
+                VersionRow(v.version, v.created, v.message, v.inventory_sha512)
+                for v in repository.versions(object_id)
+            ]
+            _update_catalogue(leased.archive, leased.row, store.name, record, versions)
+    except (Busy, LeaseLost) as error:
+        return Rebuilt(store.name, root, f"left for another run: {error}")
     except (ForeignObject, StorageError, ValueError) as error:
+        if getattr(error, "store", None) == archive.catalogue.name:
+            raise
         return Rebuilt(store.name, root, str(error))
-    catalogue = archive.catalogue
-    known = catalogue.aip(object_id)
-    unlisted = known is not None and known.files > 0 and not catalogue.file_count(object_id)
-    if known is None or unlisted or _number(record.aip) > _number(known):
-        _write(archive, record, versions)
-    if catalogue.copy(object_id, store.name) is None:
-        state = str(CopyState.UNVERIFIED)  # being there says nothing about its bytes
-        catalogue.set_copy(CopyRow(object_id, store.name, record.aip.version, "", state, ""))
     return Rebuilt(store.name, object_id, "")
 
 
-def _write(archive: Archive, record: StoredRecord, versions: list[VersionRow]) -> None:
-    catalogue = archive.catalogue
-    kept = catalogue.copy_rows(record.aip.id)
-    catalogue.register(
-        record.aip,
-        stores=(),
-        formats=record.formats,
-        events=record.events,
-        files=record.files(),
-        message=versions[-1].message,
-        version_created=versions[-1].created,
-    )
-    for copy in kept:
-        catalogue.set_copy(copy)
-    for version in versions[:-1]:
-        catalogue.set_version(record.aip.id, version)
+def _update_catalogue(
+    archive: Archive,
+    known: AipRow | None,
+    store: str,
+    record: StoredRecord,
+    versions: list[VersionRow],
+) -> None:
+    catalogue, aip = archive.catalogue, record.aip.id
+    if known is not None and known.state == "removing":
+        return  # its removal is resumed; that it is half gone says nothing new
+    unlisted = known is not None and known.files > 0 and not catalogue.file_count(aip)
+    if known is None or unlisted or _number(record.aip) > _number(known):
+        catalogue.register(
+            record.aip,
+            copies=catalogue.copy_rows(aip),  # nobody has read any copy here
+            formats=record.formats,
+            events=record.events,
+            files=record.files(),
+            message=versions[-1].message,
+            version_created=versions[-1].created,
+        )
+        for version in versions[:-1]:
+            catalogue.set_version(aip, version)
+    copy = catalogue.copy(aip, store)
+    if copy is None:
+        state = str(CopyState.UNVERIFIED)  # being there says nothing about its bytes
+        catalogue.set_copy(CopyRow(aip, store, record.aip.version, "", state, ""))
+    elif copy.version != record.aip.version and copy.state != CopyState.DAMAGED:
+        state = str(CopyState.UNVERIFIED)
+        catalogue.set_copy(replace(copy, version=record.aip.version, state=state, verified=""))
 
 
 def _number(row: AipRow) -> int:
     return int(row.version.removeprefix("v"))
 
 
-def _history(archive: Archive, store: ArchivalStore) -> None:
-    """Events after the ingest, and from them when each copy was last seen whole."""
-    catalogue = archive.catalogue
-    verified: dict[tuple[str, str], str] = {}
-    for aip, row in read_journal(store.repository.store):
-        if catalogue.aip(aip) is None:
-            _removed(archive, aip, row)
-        if catalogue.aip(aip) is None:
-            continue
-        if not catalogue.known_event(row.id):
-            catalogue.add_events(aip, [row], journaled=True)
-            restore_hold(archive, row)
-            apply_changes(archive, aip, row)
-        if row.outcome == "success" and row.type in ("fixity check", "replication", "recovery"):
+def _restore_history(archive: Archive) -> None:
+    """Events after the ingest, holds, decisions, and when each copy was last read by somebody."""
+    history = _History(archive)
+    for store in archive.stores:
+        records = read_journal(store.repository.store)
+        while batch := list(islice(records, _BATCH)):
+            history.take(batch)
+    history.apply()
+
+
+class _History:
+    """The journals of all stores together: the last word counts, whichever store has it."""
+
+    def __init__(self, archive: Archive) -> None:
+        self._archive = archive
+        self._last_read: dict[tuple[str, str], EventRow] = {}
+        self._holds: dict[str, tuple[str, HoldRow | None]] = {}
+
+    def take(self, batch: list[JournalRecord]) -> None:
+        """Add what is new; remember what only the last word decides."""
+        catalogue = self._archive.catalogue
+        known = catalogue.known_events([r.event.id for r in batch if r.event is not None])
+        for record in batch:
+            if record.decision is not None:
+                catalogue.restore_decision(record.decision)
+            if record.event is None:
+                continue
+            row = record.event
+            if catalogue.aip(record.aip) is None and not self._removed(row):
+                continue
+            if row.id not in known:
+                known.add(row.id)
+                catalogue.add_events(record.aip, [row], journaled=True)
+                apply_changes(self._archive, record.aip, row)
+            self._remember(record.aip, row)
+
+    def _removed(self, row: EventRow) -> bool:
+        """A tombstone in the journal stands for an AIP that is not there any more."""
+        tombstone = row.type == EventType.DELETION.label and row.outcome == "success"
+        if tombstone:
+            restore_tombstone(self._archive, row)
+        return tombstone
+
+    def _remember(self, aip: str, row: EventRow) -> None:
+        if row.type in _READERS and row.store and row.outcome != "warning" and _is_about_copy(row):
             key = (aip, row.store)
-            verified[key] = max(verified.get(key, ""), row.time)
-    for (aip, name), moment in verified.items():
-        copy = catalogue.copy(aip, name)
-        if copy is not None and copy.state == CopyState.UNVERIFIED:
-            catalogue.set_copy(replace(copy, verified=moment, looked=moment, state=str(CopyState.VERIFIED)))
+            if key not in self._last_read or _when(self._last_read[key]) <= _when(row):
+                self._last_read[key] = row
+        about_hold, hold = hold_of(row)
+        if about_hold and self._holds.get(aip, ("", None))[0] <= row.time:
+            self._holds[aip] = (row.time, hold)
+
+    def apply(self) -> None:
+        """Holds as they were last, and of each copy what the last one who read it found."""
+        catalogue = self._archive.catalogue
+        for aip, (_, hold) in self._holds.items():
+            catalogue.restore_hold(aip, hold)
+        for (aip, store), row in self._last_read.items():
+            copy, versions = catalogue.copy(aip, store), catalogue.versions(aip)
+            if copy is None or copy.state != CopyState.UNVERIFIED or not versions:
+                continue
+            if row.time < versions[-1].created:
+                continue  # it was read before the newest version came: that one nobody has read
+            intact = row.outcome == "success"
+            state = str(CopyState.VERIFIED if intact else CopyState.DAMAGED)
+            detail = "" if intact else row.detail
+            catalogue.set_copy(
+                replace(
+                    copy, verified=row.time if intact else "", looked=row.time, state=state, detail=detail
+                )
+            )
 
 
-def _removed(archive: Archive, aip: str, row: EventRow) -> None:
-    """A tombstone in the journal stands for an AIP that is not there any more."""
-    if row.type == "deletion" and row.outcome == "success":
-        restore_tombstone(archive, aip, row)
+def _when(row: EventRow) -> tuple[str, int]:
+    return row.time, _READERS[row.type]
+
+
+def _is_about_copy(row: EventRow) -> bool:
+    """A fixity check of the whole copy, not one of the objects that it found wrong."""
+    return row.type != EventType.FIXITY_CHECK.label or " bytes read and compared" in row.detail

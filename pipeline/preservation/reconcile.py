@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 
-from pipeline.ingest import Archive
-from storage.catalogue import CopyRow
+from pipeline.archive import Archive
+from pipeline.leases import leased_aip
+from storage.catalogue import AipRow, CopyRow
 from storage.copies import ArchivalStore, CopyState
-from storage.ocfl.scan import FoundObject, scan_objects
-from storage.protocol import HasLeftovers
+from storage.errors import Busy, LeaseLost
+from storage.ocfl.scan import FoundObject, root_of_key, scan_objects
+from storage.protocol import HasLeftovers, ObjectEntry
 
 __all__ = ["Difference", "DifferenceKind", "reconcile", "sweep"]
 
@@ -20,9 +23,10 @@ class DifferenceKind(StrEnum):
     """How catalogue and storage can disagree."""
 
     NOT_IN_STORE = "not in store"  # the catalogue promises a copy, the store has none
-    NOT_IN_CATALOGUE = "not in catalogue"  # the store has an object nobody knows of
+    NOT_IN_CATALOGUE = "not in catalogue"  # the store has an object that is in no catalogue row
     NOT_COMMITTED = "not committed"  # what an interrupted write left; “stele store sweep” removes it
     LEFT_OVER = "left over"  # an upload that was never finished, or a dead probe's scratch
+    IN_USE = "in use"  # another process works on it; nothing can be said of it now
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,59 +41,121 @@ class Difference:
 
 
 def reconcile(archive: Archive) -> Iterator[Difference]:
-    """Every disagreement, store by store; missing copies are recorded as such."""
+    """Every disagreement, store by store; missing copies are recorded as such.
+
+    The listing of a store is old when it ends, so each disagreement is looked at again under the
+    AIP's lease before it is told.
+    """
     for store in archive.stores:
-        roots: set[str] = set()
-        for found in scan_objects(store.repository.store):
-            roots.add(found.root)
-            if not found.committed:
-                yield _difference(DifferenceKind.NOT_COMMITTED, store, found)
-        yield from _promised(archive, store, roots)
+        roots = {found.root: found for found in scan_objects(store.repository.store)}
+        for aip in archive.catalogue.aips():
+            found = roots.pop(store.repository.layout.object_root(aip.id), None)
+            if found is None or not found.committed:
+                yield from _missing(archive, store, aip)
         for root in sorted(roots):
-            committed = store.repository.holds_root(root)
-            if committed:
-                yield Difference(DifferenceKind.NOT_IN_CATALOGUE, store.name, root, 0, 0)
+            yield from _unknown(archive, store, roots[root])
 
 
-def _promised(archive: Archive, store: ArchivalStore, roots: set[str]) -> Iterator[Difference]:
-    """Strike what the catalogue knows from ``roots``; report what it knows and the store lacks."""
-    layout = store.repository.layout
-    for aip in archive.catalogue.aips():
-        root = layout.object_root(aip.id)
-        copy = archive.catalogue.copy(aip.id, store.name)
-        owed = copy is None or copy.state == CopyState.OWED
-        if root in roots:
-            roots.discard(root)
-        elif not owed:
+def _missing(archive: Archive, store: ArchivalStore, aip: AipRow) -> Iterator[Difference]:
+    """A copy the listing lacked: recorded as missing when it is due there and still is not."""
+    copy = archive.catalogue.copy(aip.id, store.name)
+    if copy is None or copy.state == CopyState.OWED:
+        return
+    try:
+        with leased_aip(archive, aip.id, "reconciliation") as leased:
+            row = leased.row
+            copy = leased.archive.catalogue.copy(aip.id, store.name)
+            if row is None or row.state != "kept" or copy is None or copy.state == CopyState.OWED:
+                return
+            if store.repository.holds(aip.id):
+                return
             detail = "found missing when catalogue and storage were compared"
-            archive.catalogue.set_copy(
-                CopyRow(aip.id, store.name, aip.version, "", str(CopyState.MISSING), detail)
-            )
-            yield Difference(DifferenceKind.NOT_IN_STORE, store.name, aip.id, aip.files, aip.bytes)
+            state = str(CopyState.MISSING)
+            leased.archive.catalogue.set_copy(CopyRow(aip.id, store.name, copy.version, "", state, detail))
+    except (Busy, LeaseLost):
+        yield Difference(DifferenceKind.IN_USE, store.name, aip.id, 0, 0)
+        return
+    yield Difference(DifferenceKind.NOT_IN_STORE, store.name, aip.id, aip.files, aip.bytes)
+
+
+def _unknown(archive: Archive, store: ArchivalStore, found: FoundObject) -> Iterator[Difference]:
+    """An object root that belongs to no AIP the catalogue keeps, unless one was taken in meanwhile."""
+    aip = store.repository.layout.object_id(found.root)
+    try:
+        with _nobody_writes(archive, aip):
+            row = archive.catalogue.aip(aip) if aip else None
+            if row is not None and row.state == "kept":
+                return
+            if store.repository.holds_root(found.root):
+                yield Difference(DifferenceKind.NOT_IN_CATALOGUE, store.name, found.root, 0, 0)
+            elif any(True for _ in store.repository.store.list(f"{found.root}/")):
+                yield _difference(DifferenceKind.NOT_COMMITTED, store, found)
+    except (Busy, LeaseLost):
+        yield Difference(DifferenceKind.IN_USE, store.name, aip or found.root, 0, 0)
+
+
+@contextmanager
+def _nobody_writes(archive: Archive, aip: str | None) -> Iterator[Archive]:
+    """Hold the lease that a writer of this root would hold. Raises Busy while one works."""
+    if aip is None:  # no id of ours is stored at this place, so no writer of ours can be at it
+        yield archive
+        return
+    with leased_aip(archive, aip, "sweep") as leased:
+        yield leased.archive
 
 
 def sweep(archive: Archive, older_than: timedelta, *, remove: bool) -> Iterator[Difference]:
-    """What interrupted writes left, untouched for ``older_than``; removed only when asked.
+    """What interrupted writes left; removed only when asked. A committed object is never touched.
 
-    The age protects a write that is going on this moment. A committed object is never touched.
+    A write in progress is known by its lease. ``older_than`` only limits what is shown and removed;
+    it protects nothing.
     """
     limit = archive.clock() - older_than
     for store in archive.stores:
-        target, layout = store.repository.store, store.repository.layout
-        known = {layout.object_root(aip.id) for aip in archive.catalogue.aips()}
-        for found in scan_objects(target):
-            if found.committed or found.newest > limit or found.root in known:
-                continue
-            if store.repository.vouched(found.root):
-                continue  # it lost its root inventory and nothing else; “audit” and “repair” mend it
-            yield _difference(DifferenceKind.NOT_COMMITTED, store, found)
-            if remove and not store.repository.holds_root(found.root):
-                for key in found.keys:
-                    target.delete(key)
+        for found in scan_objects(store.repository.store):
+            if not found.committed and found.newest <= limit:
+                yield from _swept(archive, store, found, remove=remove)
+        target = store.repository.store
         if isinstance(target, HasLeftovers):
-            for entry in target.leftovers(limit, remove=remove):
-                yield Difference(DifferenceKind.LEFT_OVER, store.name, entry.key, 1, entry.size)
+            for entry in target.leftovers(limit):
+                yield from _swept_leftover(archive, store, target, entry, remove=remove)
+
+
+def _swept(
+    archive: Archive, store: ArchivalStore, found: FoundObject, *, remove: bool
+) -> Iterator[Difference]:
+    aip = store.repository.layout.object_id(found.root)
+    try:
+        with _nobody_writes(archive, aip) as leased:
+            repository = next(one for one in leased.stores if one.name == store.name).repository
+            row = leased.catalogue.aip(aip) if aip else None
+            if row is not None and row.state == "kept":
+                return  # its copy lost its root inventory: “audit” and “repair” make it good
+            if repository.holds_root(found.root) or repository.has_intact_version(found.root):
+                return  # committed since it was listed, or but for its last write
+            if remove:
+                repository.sweep(found.root)
+    except (Busy, LeaseLost):
+        yield Difference(DifferenceKind.IN_USE, store.name, aip or found.root, 0, 0)
+        return
+    yield _difference(DifferenceKind.NOT_COMMITTED, store, found)
+
+
+def _swept_leftover(
+    archive: Archive, store: ArchivalStore, target: HasLeftovers, entry: ObjectEntry, *, remove: bool
+) -> Iterator[Difference]:
+    """An upload that was never finished, removed when nobody is at the AIP it belongs to."""
+    root = root_of_key(entry.key)
+    aip = store.repository.layout.object_id(root) if root else None
+    try:
+        with _nobody_writes(archive, aip):
+            if remove:
+                target.remove_leftover(entry)
+    except (Busy, LeaseLost):
+        yield Difference(DifferenceKind.IN_USE, store.name, aip or entry.key, 0, 0)
+        return
+    yield Difference(DifferenceKind.LEFT_OVER, store.name, entry.key, 1, entry.size)
 
 
 def _difference(kind: DifferenceKind, store: ArchivalStore, found: FoundObject) -> Difference:
-    return Difference(kind, store.name, found.root, len(found.keys), found.bytes)
+    return Difference(kind, store.name, found.root, found.objects, found.bytes)

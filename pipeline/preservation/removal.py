@@ -3,34 +3,50 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from packages.package_file import timestamp
 from packages.premis import EventOutcome, EventType
+from pipeline.archive import Archive
 from pipeline.decisions import same_person
 from pipeline.errors import PipelineError, UnknownPackage
-from pipeline.ingest import Archive
+from pipeline.leases import WAIT_FOR_PERSON_S, leased_aip
 from pipeline.presence import require_present
 from pipeline.preservation.events import event
 from pipeline.preservation.journal import write_journal
 from storage.catalogue import AipRow, EventRow, HoldRow, RemovalRow
+from storage.durable import write_durably
+from storage.errors import Busy, LeaseLost, StoreUnavailable
 
 __all__ = [
+    "HoldPlaced",
     "RemovalRefused",
     "Removed",
     "approve_removal",
+    "hold_of",
     "lift_hold",
     "place_hold",
     "refuse_removal",
     "request_removal",
-    "restore_hold",
     "restore_tombstone",
+    "resume_removals",
+    "tell_stores_of_holds",
 ]
 
 
 class RemovalRefused(PipelineError):
     """The AIP may not be removed, or not by this person; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class HoldPlaced:
+    """A hold that stands. ``enforced`` are stores that refuse removals themselves now; ``untold``
+    ones that should and do not know yet, each with the reason."""
+
+    enforced: tuple[str, ...]
+    untold: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,101 +58,207 @@ class Removed:
     certificate: Path
 
 
-def place_hold(archive: Archive, aip: str, *, reason: str, person: str) -> tuple[str, ...]:
+def place_hold(
+    archive: Archive, aip: str, *, reason: str, person: str, wait_s: float = WAIT_FOR_PERSON_S
+) -> HoldPlaced:
     """Forbid the removal of an AIP until the hold is lifted; the stores that enforce it themselves.
 
-    It stands in the catalogue before any store is told. Raises UnknownPackage; StoreUnavailable
-    when a store that should enforce it could not be told: placing it again tells it.
+    It stands, durably and in the journal, before any store is told, and does not wait for an audit
+    that reads the AIP: only a removal that is going on keeps it out. Raises UnknownPackage,
+    RemovalRefused; StoreUnavailable when it stands and no required store took the journal.
     """
-    _known(archive, aip)
     now = timestamp(archive.clock())
     hold = HoldRow(aip, _said(reason, "reason"), _said(person, "name"), now)
-    archive.catalogue.set_hold(hold)
     note = json.dumps({"hold": asdict(hold)}, ensure_ascii=False)
-    _tell(archive, aip, EventType.POLICY_ASSIGNMENT, f"hold placed by {person}: {reason}", note=note)
+    happened = _event(
+        archive, EventType.POLICY_ASSIGNMENT, f"hold placed by {hold.person}: {hold.reason}", note=note
+    )
+    state = archive.catalogue.place_hold(hold, happened, while_removing=False)
+    if state == "removing":
+        with leased_aip(archive, aip, "legal hold", wait_s=wait_s) as leased:
+            state = leased.archive.catalogue.place_hold(hold, happened, while_removing=True)
+    if state not in ("kept", "removing"):
+        raise UnknownPackage(f"the archive has no AIP {aip}")
     write_journal(archive)
-    return tuple(one.name for one in archive.stores if one.repository.set_hold(aip, held=True))
+    return _tell_stores(archive, aip, wait_s=wait_s)
 
 
-def lift_hold(archive: Archive, aip: str, *, reason: str, person: str) -> None:
-    """Take a hold away; the reason is recorded. Raises UnknownPackage, RemovalRefused.
+def _tell_stores(archive: Archive, aip: str, *, wait_s: float) -> HoldPlaced:
+    enforced: list[str] = []
+    untold: list[tuple[str, str]] = []
+    enforcing = [one for one in archive.stores if one.repository.enforces_holds]
+    if not enforcing:
+        return HoldPlaced((), ())
+    try:
+        with leased_aip(archive, aip, "legal hold", wait_s=wait_s) as leased:
+            if leased.archive.catalogue.hold(aip) is None:
+                return HoldPlaced((), ())  # lifted meanwhile
+            for store in leased.archive.stores:
+                try:
+                    if store.repository.set_hold(aip, held=True):
+                        enforced.append(store.name)
+                except StoreUnavailable as error:
+                    untold.append((store.name, error.reason))
+    except (Busy, LeaseLost) as error:
+        untold += [(one.name, str(error)) for one in enforcing if one.name not in enforced]
+    return HoldPlaced(tuple(enforced), tuple(untold))
+
+
+def tell_stores_of_holds(archive: Archive) -> Iterator[tuple[str, str, str]]:
+    """(AIP, store, reason) where a hold stands that a store should enforce and could not be told of.
+
+    The stores that can be told are told: what a hold placed during an audit, or while a store was
+    away, left undone.
+    """
+    if not any(one.repository.enforces_holds for one in archive.stores):
+        return
+    for hold in archive.catalogue.holds():
+        for store in archive.stores:
+            try:
+                lock = store.repository.retention(hold.aip)
+                told = lock is None or lock.legal_hold or not store.repository.enforces_holds
+            except StoreUnavailable as error:
+                yield hold.aip, store.name, error.reason
+                continue
+            if not told:
+                placed = _tell_stores(archive, hold.aip, wait_s=0)
+                yield from ((hold.aip, name, reason) for name, reason in placed.untold)
+
+
+def lift_hold(
+    archive: Archive, aip: str, *, reason: str, person: str, wait_s: float = WAIT_FOR_PERSON_S
+) -> None:
+    """Lift a hold; the reason is recorded. Raises UnknownPackage, RemovalRefused, Busy.
 
     It stands until every store has let go: StoreUnavailable leaves it standing.
     """
-    _known(archive, aip)
-    if archive.catalogue.hold(aip) is None:
-        raise RemovalRefused(f"there is no hold on {aip}")
     text = f"hold lifted by {_said(person, 'name')}: {_said(reason, 'reason')}"
-    for store in archive.stores:
-        store.repository.set_hold(aip, held=False)
-    archive.catalogue.lift_hold(aip)
-    note = json.dumps({"hold": None, "aip": aip})
-    _tell(archive, aip, EventType.POLICY_ASSIGNMENT, text, note=note)
+    with leased_aip(archive, aip, "release of a legal hold", wait_s=wait_s) as leased:
+        _require_kept(leased.row, aip)
+        if leased.archive.catalogue.hold(aip) is None:
+            raise RemovalRefused(f"there is no hold on {aip}")
+        for store in leased.archive.stores:
+            store.repository.set_hold(aip, held=False)
+        note = json.dumps({"hold": None, "aip": aip})
+        happened = _event(archive, EventType.POLICY_ASSIGNMENT, text, note=note)
+        leased.archive.catalogue.lift_hold(aip, happened)
     write_journal(archive)
 
 
 def request_removal(archive: Archive, aip: str, *, reason: str, person: str) -> RemovalRow:
     """The first of two people asks. Nothing is removed yet. Raises UnknownPackage, RemovalRefused."""
-    row = _known(archive, aip)
+    row = _require_kept(archive.catalogue.aip(aip), aip)
     _refuse_protected(archive, row)
+    known = archive.catalogue.removal(aip)
+    if known is not None and known.approved_by:
+        raise RemovalRefused(f"the removal of {aip} was approved by {known.approved_by} already")
     now = timestamp(archive.clock())
     request = RemovalRow(aip, _said(reason, "reason"), _said(person, "name"), now, "", "")
-    archive.catalogue.set_removal(request)
-    text = f"removal asked for by {person}: {reason}"
-    _tell(archive, aip, EventType.DELETION, text, outcome=EventOutcome.WARNING)
+    text = f"removal asked for by {request.requested_by}: {request.reason}"
+    note = json.dumps({"removal": asdict(request)}, ensure_ascii=False)
+    asked = _event(archive, EventType.DELETION, text, note=note, outcome=EventOutcome.WARNING)
+    archive.catalogue.request_removal(request, asked)
+    write_journal(archive)
     return request
 
 
 def refuse_removal(archive: Archive, aip: str, *, person: str, reason: str) -> None:
     """A request is turned down, which is recorded. Raises UnknownPackage, RemovalRefused."""
-    _known(archive, aip)
+    _require_kept(archive.catalogue.aip(aip), aip)
     request = archive.catalogue.removal(aip)
     if request is None or request.removed or request.approved_by:
         raise RemovalRefused(f"no request to remove {aip} is open")
     text = f"removal refused by {_said(person, 'name')}: {_said(reason, 'reason')}"
-    _tell(archive, aip, EventType.DELETION, text, outcome=EventOutcome.FAILURE)
-    archive.catalogue.withdraw_removal(aip)
+    refused = _event(archive, EventType.DELETION, text, outcome=EventOutcome.FAILURE)
+    archive.catalogue.withdraw_removal(aip, refused)
+    write_journal(archive)
 
 
-def approve_removal(archive: Archive, aip: str, *, person: str) -> Removed:
+def approve_removal(
+    archive: Archive, aip: str, *, person: str, wait_s: float = WAIT_FOR_PERSON_S
+) -> Removed:
     """The second person agrees, and the AIP is removed from every store.
 
-    A removal that was cut off is gone on with. Raises UnknownPackage, RemovalRefused;
-    StoreUnavailable when a store cannot be reached (then nothing more is removed).
+    A removal that was interrupted is resumed, by this or by the next nightly run. Raises
+    UnknownPackage, RemovalRefused, Busy; StoreUnavailable when a store cannot be reached (then
+    nothing more is removed).
     """
-    row = archive.catalogue.aip(aip)
-    if row is None:
-        raise UnknownPackage(f"the catalogue has no AIP {aip}")
-    request = archive.catalogue.removal(aip)
-    if request is None or request.removed:
-        raise RemovalRefused(f"nobody asked for the removal of {aip}")
-    if same_person(_said(person, "name"), request.requested_by):
-        raise RemovalRefused(f"{person} asked for this removal; another person must approve it")
-    _refuse_protected(archive, row)  # also when it is gone on with: a hold may have come since
+    with leased_aip(archive, aip, "removal", wait_s=wait_s) as leased:
+        row, request = leased.row, leased.archive.catalogue.removal(aip)
+        if row is None:
+            raise UnknownPackage(f"the catalogue has no AIP {aip}")
+        if request is None:
+            raise RemovalRefused(f"nobody asked for the removal of {aip}")
+        if same_person(_said(person, "name"), request.requested_by):
+            raise RemovalRefused(f"{person} asked for this removal; another person must approve it")
+        if not request.approved_by:
+            request = _approve(leased.archive, row, request, person.strip())
+        done = request if request.removed else _carry_out(leased.archive, row, request)
+    return _documented(archive, row, done)
+
+
+def resume_removals(archive: Archive) -> Iterator[tuple[str, str]]:
+    """Finish removals that two people agreed to and that were interrupted: (AIP, reason if it was not).
+
+    What now protects the AIP (a hold that came since) keeps what is left of it.
+    """
+    for request in list(archive.catalogue.removals()):
+        row = archive.catalogue.aip(request.aip)
+        if not request.approved_by or row is None or row.state != "removing":
+            continue
+        try:
+            with leased_aip(archive, request.aip, "removal") as leased:
+                if leased.row is None or leased.row.state != "removing":
+                    continue
+                done = _carry_out(leased.archive, leased.row, request)
+        except (Busy, LeaseLost, RemovalRefused) as error:
+            yield request.aip, str(error)
+            continue
+        except StoreUnavailable as error:
+            if error.store == archive.catalogue.name:
+                raise
+            yield request.aip, str(error)
+            continue
+        _documented(archive, leased.row, done)
+        yield request.aip, ""
+
+
+def _approve(archive: Archive, row: AipRow, request: RemovalRow, person: str) -> RemovalRow:
+    _refuse_protected(archive, row)
     for store in archive.stores:
         require_present(store, archive.catalogue)  # before anything is gone
-    if not request.approved_by:
-        request = replace(request, approved_by=person.strip())
-        archive.catalogue.set_removal(request)
-        archive.catalogue.set_state(aip, "removing")
+    approved = replace(request, approved_by=person)
+    text = f"removal approved by {person}; asked for by {request.requested_by}: {request.reason}"
+    note = json.dumps({"removal": asdict(approved)}, ensure_ascii=False)
+    happened = _event(archive, EventType.DELETION, text, note=note, outcome=EventOutcome.WARNING)
+    hold = archive.catalogue.begin_removal(approved, happened)
+    if hold is not None:
+        raise RemovalRefused(f"a hold stands since {hold.since} ({hold.person}: {hold.reason})")
+    return approved
+
+
+def _carry_out(archive: Archive, row: AipRow, request: RemovalRow) -> RemovalRow:
+    """Remove from store after store, then say so. Each step can be done again."""
+    _refuse_protected(archive, row)  # also when it is resumed: a hold may have come since
     for store in archive.stores:
-        store.repository.remove(aip)
-    return _finish(archive, row, request)
-
-
-def _finish(archive: Archive, row: AipRow, request: RemovalRow) -> Removed:
+        require_present(store, archive.catalogue)
+    for store in archive.stores:
+        store.repository.remove(row.id)
     done = replace(request, removed=timestamp(archive.clock()))
     gone = replace(row, state="removed")
     note = json.dumps({"aip": asdict(gone), "removal": asdict(done)}, ensure_ascii=False, sort_keys=True)
     text = (
-        f"removed from {', '.join(store.name for store in archive.stores)}: {done.reason}; "
+        f"removed from {', '.join(archive.store_names)}: {done.reason}; "
         f"asked for by {done.requested_by}, approved by {done.approved_by}"
     )
-    _tell(archive, row.id, EventType.DELETION, text, note=note)
-    archive.catalogue.forget_copies(row.id)
-    archive.catalogue.set_removal(done)
-    archive.catalogue.set_state(row.id, "removed")
+    archive.catalogue.complete_removal(done, _event(archive, EventType.DELETION, text, note=note))
+    return done
+
+
+def _documented(archive: Archive, row: AipRow, done: RemovalRow) -> Removed:
+    """The journal and the certificate of a removal that is complete; again is harmless."""
     write_journal(archive)
+    gone = replace(row, state="removed")
     return Removed(gone, done, _certificate(archive, gone, done))
 
 
@@ -153,36 +275,33 @@ def _certificate(archive: Archive, row: AipRow, removal: RemovalRow) -> Path:
         f"- Reason: {removal.reason}",
         f"- Asked for by {removal.requested_by} on {removal.requested}",
         f"- Approved by {removal.approved_by}",
-        f"- Removed from every store ({', '.join(s.name for s in archive.stores)}) on {removal.removed}",
+        f"- Removed from every store ({', '.join(archive.store_names)}) on {removal.removed}",
         "", "## Signatures", "", f"{removal.requested_by}: ____________________", "",
         f"{removal.approved_by}: ____________________", "",
     ]  # fmt: skip
-    archive.receipts.mkdir(parents=True, exist_ok=True)
     place = archive.receipts / f"removal-{row.id.rpartition(':')[2]}.md"
-    place.write_text("\n".join(lines), "utf-8")
+    write_durably((place, "\n".join(lines).encode()))
     return place
 
 
-def restore_tombstone(archive: Archive, aip: str, row: EventRow) -> None:
+def restore_tombstone(archive: Archive, row: EventRow) -> None:
     """A removed AIP's record from the journal, for a catalogue that lost it."""
     record = json.loads(row.note)
     archive.catalogue.add_tombstone(AipRow(**record["aip"]))
-    archive.catalogue.set_removal(RemovalRow(**record["removal"]))
+    archive.catalogue.restore_removal(RemovalRow(**record["removal"]))
 
 
-def restore_hold(archive: Archive, row: EventRow) -> None:
-    """A hold placed or lifted, from the journal."""
+def hold_of(row: EventRow) -> tuple[bool, HoldRow | None]:
+    """Whether an event places or lifts a hold, and the hold it places."""
     if row.type != EventType.POLICY_ASSIGNMENT.label or not row.note.startswith("{"):
-        return
+        return False, None
     record = json.loads(row.note)
     if record.get("hold"):
-        archive.catalogue.set_hold(HoldRow(**record["hold"]))
-    elif "aip" in record:
-        archive.catalogue.lift_hold(record["aip"])
+        return True, HoldRow(**record["hold"])
+    return "aip" in record and "hold" in record, None
 
 
-def _known(archive: Archive, aip: str) -> AipRow:
-    row = archive.catalogue.aip(aip)
+def _require_kept(row: AipRow | None, aip: str) -> AipRow:
     if row is None or row.state == "removed":
         raise UnknownPackage(f"the archive has no AIP {aip}")
     return row
@@ -209,14 +328,12 @@ def _said(text: str, what: str) -> str:
     return text.strip()
 
 
-def _tell(
+def _event(
     archive: Archive,
-    aip: str,
     kind: EventType,
     text: str,
     *,
     note: str = "",
     outcome: EventOutcome = EventOutcome.SUCCESS,
-) -> None:
-    row = event(kind, archive.clock(), store="*", detail=text, note=note, outcome=outcome)
-    archive.catalogue.add_events(aip, [row])
+) -> EventRow:
+    return event(kind, archive.clock(), store="*", detail=text, note=note, outcome=outcome)

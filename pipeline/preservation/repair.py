@@ -3,89 +3,141 @@
 from __future__ import annotations
 
 import os
-import shutil
-from collections.abc import Sequence
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from packages.digest import PREFERRED
 from packages.package_file import timestamp
 from packages.premis import EventOutcome, EventType
-from pipeline.ingest import Archive
+from pipeline.archive import Archive
 from pipeline.presence import require_present
 from pipeline.preservation.events import event
-from pipeline.preservation.replicate import replicate_one
+from pipeline.preservation.quarantine import Quarantine, QuarantineFailed
+from pipeline.preservation.replicate import replicate_leased
 from pipeline.protection import protection_of
-from storage.catalogue import CopyRow
+from storage.catalogue import AipRow, CopyRow
 from storage.copies import ArchivalStore, CopyState
 from storage.copying import copy_hashed
-from storage.errors import ObjectMissing, StorageError
+from storage.errors import LeaseLost, StorageError
 from storage.fixity import (
     CopyAudit,
     Expected,
     Finding,
     FindingKind,
+    TrustedInventory,
     audit_copy,
-    expected_objects,
-    trusted_inventory,
+    wrong_objects,
 )
 from storage.protocol import Protection, Upload
 from storage.scratch import scratch_folder
 
 __all__ = ["Repaired", "repair_copy"]
 
+_MAX_LISTED_KEYS = 1000
+_MAX_NOTED_KEYS = 50
+
 
 @dataclass(frozen=True, slots=True)
 class Repaired:
-    """What a repair achieved; ``left`` are keys for which no good bytes were found."""
+    """What a repair achieved. ``repaired`` and ``unrepaired`` name the first keys of each kind, the
+    counts are of all; ``reasons`` say why some could not be repaired."""
 
     aip: str
     store: str
     state: CopyState
-    mended: tuple[str, ...]
-    left: tuple[str, ...]
-    aside: str
+    repaired: tuple[str, ...] = ()
+    unrepaired: tuple[str, ...] = ()
+    quarantine: str = ""
+    repaired_count: int = 0
+    unrepaired_count: int = 0
+    reasons: tuple[str, ...] = ()
 
 
-def repair_copy(archive: Archive, audit: CopyAudit, target: ArchivalStore, aside: Path) -> Repaired:
-    """Replace what the audit found wrong, then read the whole copy again.
+@dataclass(slots=True)
+class _Tally:
+    repaired: list[str] = field(default_factory=list)
+    unrepaired: list[str] = field(default_factory=list)
+    repaired_count: int = 0
+    unrepaired_count: int = 0
+    reasons: list[str] = field(default_factory=list)
+
+    def count(self, key: str, reason: str | None) -> None:
+        """One object; ``reason`` is why it was not repaired."""
+        done = reason is None
+        self.repaired_count, self.unrepaired_count = (
+            self.repaired_count + done,
+            self.unrepaired_count + (not done),
+        )
+        keys = self.repaired if done else self.unrepaired
+        if len(keys) < _MAX_LISTED_KEYS:
+            keys.append(key)
+        if reason and reason not in self.reasons and len(self.reasons) < 10:
+            self.reasons.append(reason)
+
+
+def repair_copy(
+    archive: Archive,
+    row: AipRow,
+    audit: CopyAudit,
+    target: ArchivalStore,
+    trusted: TrustedInventory | None,
+    quarantine: Path,
+) -> Repaired:
+    """Replace what the audit found wrong, then read the whole copy again. Runs under the AIP's lease.
 
     Nothing good is ever written over: an object is replaced only by bytes with its recorded digest,
-    taken from another store or known from the inventory, and what was there before is kept below
-    ``aside``. Raises StoreUnavailable when the damaged store itself cannot be written.
+    taken from another store or known from the inventory, and only once what was there before is kept
+    in quarantine. Raises StoreUnavailable when the damaged store itself cannot be written.
     """
-    aip = audit.object_id
     require_present(target, archive.catalogue)
     if audit.state is CopyState.MISSING:
-        made = replicate_one(archive, aip, target)
-        state = CopyState.VERIFIED if made.made else CopyState.MISSING
-        done = ("everything",) if made.made else ()
-        return _recorded(
-            archive, Repaired(aip, target.name, state, done, () if made.made else ("everything",), "")
-        )
-    row = archive.catalogue.aip(aip)
-    assert row is not None, "an audit is of what the catalogue knows"
-    repositories = [one.repository for one in archive.stores]
-    trusted = trusted_inventory(repositories, aip, row.inventory_sha512)
+        return _replicated(archive, row, target)
     if trusted is None:
-        left = tuple(finding.key for finding in audit.findings)
-        return _recorded(archive, Repaired(aip, target.name, CopyState.DAMAGED, (), left, ""))
-    versions = archive.catalogue.version_digests(aip)
-    expected = expected_objects(*trusted, versions)
+        keys = tuple(finding.key for finding in audit.findings)[:_MAX_LISTED_KEYS]
+        return _recorded(
+            archive, row, Repaired(row.id, target.name, CopyState.DAMAGED, (), keys, "", 0, audit.wrong)
+        )
+    expected = Expected(trusted, archive.catalogue.version_digests(row.id))
+    moment = timestamp(archive.clock()).replace(":", "")
+    kept = Quarantine(quarantine / moment / target.name / row.id.replace(":", "-"))
     sources = [one for one in archive.stores if one is not target]
-    kept = aside / timestamp(archive.clock()).replace(":", "") / target.name / aip.replace(":", "-")
     protection = protection_of(archive.catalogue, row)
-    mender = _Mender(target, sources, expected, aip, kept, archive.work, protection)
-    mended = [finding.key for finding in audit.findings if mender.mend(finding)]
-    left = tuple(finding.key for finding in audit.findings if finding.key not in mended)
-    again = audit_copy(target.repository, aip, trusted, versions)
-    shown = str(kept) if kept.exists() else ""
-    return _recorded(archive, Repaired(aip, target.name, again.state, tuple(mended), left, shown))
+    repairer = _ObjectRepairer(target, sources, expected, row.id, kept, archive.work, protection)
+    tally = _Tally()
+    for finding in _findings(audit, target, row.id, expected):
+        tally.count(finding.key, repairer.repair(finding))
+    again = audit_copy(target.repository, row.id, trusted, archive.catalogue.version_digests(row.id))
+    return _recorded(
+        archive,
+        row,
+        Repaired(
+            row.id, target.name, again.state, tuple(tally.repaired), tuple(tally.unrepaired),
+            str(kept.folder) if kept.used else "", tally.repaired_count, tally.unrepaired_count,
+            tuple(tally.reasons),
+        ),
+    )  # fmt: skip
 
 
-class _Mender:
-    """Mends single objects of one copy."""
+def _findings(audit: CopyAudit, target: ArchivalStore, aip: str, expected: Expected) -> Iterable[Finding]:
+    """What the audit found; where it is too much to be kept, it is found again, one by one."""
+    if audit.wrong <= len(audit.findings):
+        return audit.findings
+    return wrong_objects(target.repository, aip, expected)
+
+
+def _replicated(archive: Archive, row: AipRow, target: ArchivalStore) -> Repaired:
+    made = replicate_leased(archive, row, target)
+    state = CopyState.VERIFIED if made.made else CopyState.MISSING
+    reasons = (made.reason,) if made.reason else ()
+    every = ("everything",)
+    done, left = (every, ()) if made.made else ((), every)
+    counts = (int(made.made), int(not made.made))
+    return _recorded(archive, row, Repaired(row.id, target.name, state, done, left, "", *counts, reasons))
+
+
+class _ObjectRepairer:
+    """Repairs single objects of one copy."""
 
     def __init__(
         self,
@@ -93,43 +145,57 @@ class _Mender:
         sources: Sequence[ArchivalStore],
         expected: Expected,
         aip: str,
-        aside: Path,
+        quarantine: Quarantine,
         scratch: Path,
         protection: Protection,
     ) -> None:
-        self._scratch = scratch
-        self._protection = protection
         self._repository = target.repository
-        self._store = target.repository.store
         self._root = target.repository.layout.object_root(aip)
         self._sources = sources
         self._expected = expected
         self._aip = aip
-        self._aside = aside
+        self._quarantine = quarantine
+        self._scratch = scratch
+        self._protection = protection
 
-    def mend(self, finding: Finding) -> bool:
-        """Whether the object is right now. What was there before is kept first."""
+    def repair(self, finding: Finding) -> str | None:
+        """Make one object right; None when it is, else the reason. What was there is kept first."""
+        try:
+            return self._repair(finding)
+        except QuarantineFailed as error:  # evidence that is not kept is not replaced
+            return str(error)
+
+    def _repair(self, finding: Finding) -> str | None:
         key = f"{self._root}/{finding.key}"
         if finding.kind is FindingKind.UNEXPECTED:
-            self._keep_aside(finding.key)
-            self._store.delete(key)
-            return True
-        content = self._expected.known.get(finding.key)
+            self._keep(finding)
+            self._repository.delete_key(key)
+            return None
+        content = self._expected.known(finding.key)
         if content is not None:
-            self._keep_aside(finding.key)
-            self._replace(Upload.of(key, content))
-            return True
+            self._replace(finding, Upload.of(key, content))
+            return None
+        if self._expected.is_head_inventory(finding.key):
+            trusted = self._expected.trusted
+            with self._repository.spooled(trusted.repository.store, trusted.key) as upload:
+                if upload.sha512 != finding.expected:
+                    return f"{finding.key}: its source reads differently now"
+                self._replace(finding, replace(upload, key=key))
+                return None
         with scratch_folder(self._scratch) as folder:
             good = folder / "object"
             size = self._fetch(finding.key, finding.expected, good)
             if size is None:
-                return False
-            self._keep_aside(finding.key)
-            self._replace(Upload(key, size, finding.expected, path=good))
-        return True
+                return "no store has good bytes of it"
+            self._replace(finding, Upload(key, size, finding.expected, path=good))
+        return None
 
-    def _replace(self, upload: Upload) -> None:
-        self._store.replace(self._repository.locked(upload, self._protection))
+    def _keep(self, finding: Finding) -> None:
+        self._quarantine.keep(self._repository.store, f"{self._root}/{finding.key}", finding.key)
+
+    def _replace(self, finding: Finding, upload: Upload) -> None:
+        self._keep(finding)
+        self._repository.replace_object(upload, self._protection)
 
     def _fetch(self, key: str, sha512: str, to: Path) -> int | None:
         """Good bytes from the first store that has them."""
@@ -139,43 +205,44 @@ class _Mender:
             try:
                 with source.repository.store.open(place) as stream:
                     copied = copy_hashed(stream.readinto, descriptor, (PREFERRED,))  # type: ignore[attr-defined]
+            except LeaseLost:
+                raise
             except (StorageError, OSError):
-                continue
+                continue  # this store does not give it; nothing has been changed yet
             finally:
                 os.close(descriptor)
             if copied.digests[PREFERRED] == sha512:
                 return copied.size
         return None
 
-    def _keep_aside(self, key: str) -> None:
-        """Put the bad bytes where a person can look at them; what cannot be read is not there to keep."""
-        place = self._aside / key
-        place.parent.mkdir(parents=True, exist_ok=True)
-        bad = self._store.open(f"{self._root}/{key}")
-        with suppress(ObjectMissing, OSError), bad as stream, place.open("wb") as sink:
-            shutil.copyfileobj(stream, sink, 1 << 20)
 
-
-def _recorded(archive: Archive, repaired: Repaired) -> Repaired:
-    whole = repaired.state is CopyState.VERIFIED
-    row = archive.catalogue.aip(repaired.aip)
-    version = row.version if row else ""
-    verified = timestamp(archive.clock()) if whole else ""
-    detail = "" if whole else f"{len(repaired.left)} object(s) have no good copy anywhere"
+def _recorded(archive: Archive, row: AipRow, repaired: Repaired) -> Repaired:
+    intact = repaired.state is CopyState.VERIFIED
+    when = archive.clock()
+    now = timestamp(when)
+    detail = "" if intact else f"{repaired.unrepaired_count} object(s) could not be repaired"
+    note = f"repaired: {_keys(repaired.repaired, repaired.repaired_count)}"
+    if repaired.unrepaired_count:
+        note += f"; not repaired: {_keys(repaired.unrepaired, repaired.unrepaired_count)}"
+        note += f" ({'; '.join(repaired.reasons)})" if repaired.reasons else ""
+    note += f"; what was replaced is kept in {repaired.quarantine}" if repaired.quarantine else ""
     archive.catalogue.set_copy(
-        CopyRow(repaired.aip, repaired.store, version, verified, str(repaired.state), detail)
-    )
-    note = f"mended: {', '.join(repaired.mended) or 'nothing'}"
-    note += f"; not mended: {', '.join(repaired.left)}" if repaired.left else ""
-    note += f"; the bad bytes are in {repaired.aside}" if repaired.aside else ""
-    archive.catalogue.add_events(
-        repaired.aip,
+        CopyRow(
+            row.id, repaired.store, row.version, now if intact else "", str(repaired.state), detail, now
+        ),
         [
             event(
-                EventType.RECOVERY, archive.clock(), store=repaired.store,
-                detail=f"{len(repaired.mended)} object(s) replaced by verified bytes, the copy read again",
-                note=note, outcome=EventOutcome.SUCCESS if whole else EventOutcome.FAILURE,
+                EventType.RECOVERY, when, store=repaired.store,
+                detail=f"{repaired.repaired_count} object(s) replaced by verified bytes, "
+                "the copy read again",
+                note=note, outcome=EventOutcome.SUCCESS if intact else EventOutcome.FAILURE,
             )
         ],
     )  # fmt: skip
     return repaired
+
+
+def _keys(keys: Sequence[str], count: int) -> str:
+    shown = ", ".join(keys[:_MAX_NOTED_KEYS])
+    more = count - min(len(keys), _MAX_NOTED_KEYS)
+    return (f"{shown} and {more} more" if more > 0 else shown) or "nothing"

@@ -1,4 +1,4 @@
-"""Making the copies that are owed: to stores that were out of reach, damaged, or came later."""
+"""Making pending copies: for stores that were out of reach, lost theirs, or came later."""
 
 from __future__ import annotations
 
@@ -7,16 +7,17 @@ from dataclasses import dataclass
 
 from packages.package_file import timestamp
 from packages.premis import EventOutcome, EventType
-from pipeline.ingest import Archive
+from pipeline.archive import Archive
+from pipeline.leases import leased_aip
 from pipeline.presence import require_present
 from pipeline.preservation.events import event
 from pipeline.protection import protection_of
-from storage.catalogue import AipRow, CopyRow
+from storage.catalogue import AipRow, CopyRow, EventRow
 from storage.copies import ArchivalStore, CopyState
-from storage.errors import StorageError, StoreUnavailable
+from storage.errors import Busy, LeaseLost, StorageError, StoreUnavailable
 from storage.fixity import audit_copy, trusted_inventory
 
-__all__ = ["Replicated", "replicate", "replicate_one"]
+__all__ = ["Replicated", "replicate", "replicate_leased"]
 
 
 _FOR_REPAIR = {CopyState.DAMAGED, CopyState.UNREADABLE, CopyState.UNVERIFIED}
@@ -24,33 +25,65 @@ _FOR_REPAIR = {CopyState.DAMAGED, CopyState.UNREADABLE, CopyState.UNVERIFIED}
 
 @dataclass(frozen=True, slots=True)
 class Replicated:
-    """What became of one copy. ``reason`` says why it could not be made."""
+    """What became of one copy. ``reason`` says why it could not be made.
+
+    ``skipped``: another process works on the AIP; the copy stays pending.
+    """
 
     aip: str
     store: str
     source: str
     made: bool
     reason: str
+    skipped: bool = False
 
 
 def replicate(archive: Archive, stores: Sequence[ArchivalStore] | None = None) -> Iterator[Replicated]:
     """Fill every store (or those given) with what it lacks. Running it again costs little.
 
-    What is damaged is left to repair, which looks at every object before it replaces one.
+    Updates that were cut off are finished first. What is damaged is left to repair, which looks at
+    every object before it replaces one.
     """
+    for aip in archive.catalogue.planned_versions():
+        try:
+            with leased_aip(archive, aip, "replication"):
+                pass  # taking the lease finishes the version
+        except (Busy, LeaseLost) as error:
+            yield Replicated(aip, "", "", False, str(error), skipped=True)
+        except StoreUnavailable as error:
+            if error.store == archive.catalogue.name:
+                raise
+            yield Replicated(aip, error.store, "", False, str(error))
     for target in stores or archive.stores:
         for aip in archive.catalogue.lacking(target.name):
             copy = archive.catalogue.copy(aip, target.name)
             if copy is None or copy.state not in _FOR_REPAIR:
-                yield replicate_one(archive, aip, target)
+                yield _replicate_one(archive, aip, target)
 
 
-def replicate_one(archive: Archive, aip: str, target: ArchivalStore) -> Replicated:
-    """Make one copy from the first store that can give every byte right, and look at it afterwards."""
+def _replicate_one(archive: Archive, aip: str, target: ArchivalStore) -> Replicated:
+    try:
+        with leased_aip(archive, aip, "replication") as leased:
+            row = leased.row
+            if row is None or row.state != "kept":
+                return Replicated(aip, target.name, "", False, "it was removed meanwhile", skipped=True)
+            own = next(one for one in leased.archive.stores if one.name == target.name)
+            return replicate_leased(leased.archive, row, own)
+    except (Busy, LeaseLost) as error:
+        return Replicated(aip, target.name, "", False, str(error), skipped=True)
+    except StoreUnavailable as error:
+        if error.store == archive.catalogue.name:
+            raise
+        return Replicated(aip, target.name, "", False, str(error))
+
+
+def replicate_leased(archive: Archive, row: AipRow, target: ArchivalStore) -> Replicated:
+    """Make one copy from the first store that can give every byte right, and read all of it then.
+
+    Runs under the AIP's lease.
+    """
     catalogue = archive.catalogue
-    row = catalogue.aip(aip)
-    assert row is not None, "asked for by the catalogue"
-    good = set(catalogue.copies(aip))
+    good = set(catalogue.copies(row.id))
     sources = sorted(archive.stores, key=lambda one: one.name not in good)
     reason = "no other store holds it"
     for source in sources:
@@ -58,47 +91,55 @@ def replicate_one(archive: Archive, aip: str, target: ArchivalStore) -> Replicat
             continue
         try:
             require_present(target, catalogue)
-            target.repository.copy_from(source.repository, aip, protection=protection_of(catalogue, row))
+            target.repository.copy_from(source.repository, row.id, protection=protection_of(catalogue, row))
             return _confirmed(archive, row, target, source)
-        except (StorageError, OSError) as error:
+        except LeaseLost:
+            raise
+        except (StorageError, OSError) as error:  # another source may do; the last reason is recorded
             reason = f"{source.name}: {error}"
-    _record(archive, row, target, CopyState.OWED, reason, "")
-    return Replicated(aip, target.name, "", False, reason)
+    _record_pending(archive, row, target, reason)
+    return Replicated(row.id, target.name, "", False, reason)
 
 
 def _confirmed(archive: Archive, row: AipRow, target: ArchivalStore, source: ArchivalStore) -> Replicated:
-    aip = row.id
-    trusted = trusted_inventory([target.repository], aip, row.inventory_sha512)
-    if trusted is None and target.repository.inventory_digest(aip) == row.inventory_sha512:
-        raise StoreUnavailable(target.name, "its inventory could not be read")
-    if trusted is None:
-        reason = f"{source.name} holds another version than the catalogue says"
-        _record(archive, row, target, CopyState.DAMAGED, reason, "")
-        return Replicated(aip, target.name, source.name, False, reason)
-    versions = archive.catalogue.version_digests(aip)
-    seen = audit_copy(target.repository, aip, trusted, versions)
-    whole = seen.state is CopyState.VERIFIED
-    reason = "" if whole else seen.reason or f"{len(seen.findings)} object(s) wrong after copying"
-    verified = timestamp(archive.clock()) if whole else ""
-    # A store that went away before it could be looked at is still owed the copy: done again then.
-    state = CopyState.OWED if seen.state is CopyState.UNREADABLE else seen.state
-    _record(archive, row, target, state, reason, verified)
-    archive.catalogue.add_events(
-        aip,
-        [
-            event(
-                EventType.REPLICATION, archive.clock(), store=target.name,
-                detail=f"{row.version} copied from {source.name}: {seen.objects} objects, "
-                f"{seen.bytes} bytes, inventory SHA-512 {row.inventory_sha512}",
-                note=reason, outcome=EventOutcome.SUCCESS if whole else EventOutcome.FAILURE,
+    aip, versions = row.id, archive.catalogue.version_digests(row.id)
+    with trusted_inventory([target.repository], aip, row.inventory_sha512) as trusted:
+        if trusted is None:
+            if target.repository.inventory_digest(aip) == row.inventory_sha512:
+                raise StoreUnavailable(target.name, "its inventory could not be read")
+            reason = f"{source.name} holds another version than the catalogue says"
+            now = timestamp(archive.clock())
+            archive.catalogue.set_copy(
+                CopyRow(aip, target.name, row.version, "", str(CopyState.DAMAGED), reason, now)
             )
-        ],
+            return Replicated(aip, target.name, source.name, False, reason)
+        seen = audit_copy(target.repository, aip, trusted, versions)
+    intact = seen.state is CopyState.VERIFIED
+    reason = "" if intact else seen.reason or f"{seen.wrong} object(s) wrong after copying"
+    when = archive.clock()
+    happened = event(
+        EventType.REPLICATION, when, store=target.name,
+        detail=f"{row.version} copied from {source.name}: {seen.objects} objects, "
+        f"{seen.bytes} bytes, inventory SHA-512 {row.inventory_sha512}",
+        note=reason, outcome=EventOutcome.SUCCESS if intact else EventOutcome.FAILURE,
     )  # fmt: skip
-    return Replicated(aip, target.name, source.name, whole, reason)
+    if seen.state is CopyState.UNREADABLE:  # it went away before it could be read: still pending
+        _record_pending(archive, row, target, reason, [happened])
+    else:
+        now = timestamp(when)
+        archive.catalogue.set_copy(
+            CopyRow(aip, target.name, row.version, now if intact else "", str(seen.state), reason, now),
+            [happened],
+        )
+    return Replicated(aip, target.name, source.name, intact, reason)
 
 
-def _record(
-    archive: Archive, row: AipRow, target: ArchivalStore, state: CopyState, reason: str, verified: str
+def _record_pending(
+    archive: Archive, row: AipRow, target: ArchivalStore, reason: str, events: Sequence[EventRow] = ()
 ) -> None:
-    version = row.version if state is not CopyState.OWED else ""
-    archive.catalogue.set_copy(CopyRow(row.id, target.name, version, verified, str(state), reason))
+    """The copy is still to be made; the version it may hold already stays known."""
+    known = archive.catalogue.copy(row.id, target.name)
+    version = known.version if known else ""
+    archive.catalogue.set_copy(
+        CopyRow(row.id, target.name, version, "", str(CopyState.OWED), reason), events
+    )

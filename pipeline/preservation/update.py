@@ -5,12 +5,14 @@ The identifier stays (AIPM1), earlier versions stay as they are, and only new by
 
 from __future__ import annotations
 
+import hashlib
+import heapq
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from packages.identifiers import IngestId, PackageId
+from packages.identifiers import PackageId
 from packages.mets import archivematica
 from packages.mets.csip_writer import MetsHeader, PackageType, Reference, aligned, root_mets
 from packages.mets.reading import read_mets
@@ -21,25 +23,25 @@ from packages.premis import EventType
 from packages.premis.reading import iter_files
 from packages.xml_text import encoded
 from pipeline.agreement import Agreement
+from pipeline.archive import Archive
 from pipeline.context import IngestContext
 from pipeline.describe.metadata_files import Shelf
 from pipeline.errors import DamagedArchive, PipelineError, UnknownPackage
 from pipeline.export import AipReader
-from pipeline.ingest import Archive, run_context
+from pipeline.ingest import run_context
+from pipeline.leases import WAIT_FOR_PERSON_S, LeasedAip, leased_aip
 from pipeline.presence import require_present
 from pipeline.preservation.added_representation import AddedRepresentation, Derived, add_representation
 from pipeline.preservation.premis_update import updated_premis
-from pipeline.protection import protection_of
-from pipeline.stored_record import read_stored_record
+from pipeline.versions import commit_version
 from schemas.xml import XmlRefused, parse
 from storage.catalogue import AipRow
-from storage.copies import ArchivalStore, Role
-from storage.errors import ObjectMissing, StorageError, StoreUnavailable
-from storage.ocfl.inventory import StoredVersion, VersionInfo
-from storage.ocfl.objects import OcflRepository, StoredFile
-from storage.protocol import Protection
+from storage.copies import ArchivalStore, CopyState, Role
+from storage.errors import ObjectMissing, StoreUnavailable
+from storage.ocfl.inventory import VersionInfo
+from storage.ocfl.objects import StoredFile
 
-__all__ = ["Change", "UpdateRefused", "Updated", "update_aip"]
+__all__ = ["Change", "UpdateRefused", "Updated", "update_aip", "update_leased"]
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,40}")
 _MDTYPES = {"dc.xml": "DC", "ead.xml": "EAD", "mods.xml": "MODS", "eac.xml": "EAC-CPF"}
@@ -68,67 +70,108 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Updated:
-    """A new version in every required store. ``files`` and ``bytes`` were written for it."""
+    """A new version in every required store. ``files`` and ``bytes`` were written for it; ``pending``
+    are secondary stores that lack it, each with the reason."""
 
     aip: str
     version: str
     files: int
     bytes: int
-    owed: tuple[tuple[str, str], ...]
+    pending: tuple[tuple[str, str], ...]
 
 
-def update_aip(aip: str, change: Change, archive: Archive) -> Updated:
+def update_aip(aip: str, change: Change, archive: Archive, *, wait_s: float = WAIT_FOR_PERSON_S) -> Updated:
     """Make the next version of an AIP.
 
     Raises UnknownPackage, UpdateRefused; Busy while another process works on it; StoreUnavailable
     when a required store cannot be written (a version that one store has already is brought to the
     others by replication).
     """
-    package = PackageId.parse(aip)
-    row = archive.catalogue.aip(aip)
+    _check(change)
+    with leased_aip(archive, aip, "update", wait_s=wait_s) as leased:
+        return update_leased(leased, aip, change)
+
+
+def update_leased(leased: LeasedAip, aip: str, change: Change) -> Updated:
+    """As ``update_aip``, for a caller that has the AIP's lease."""
+    archive, row = leased.archive, leased.row
     if row is None or row.state != "kept":
         raise UnknownPackage(f"the archive has no AIP {aip}")
-    _check(change)
-    lock = IngestId.derive(agreement="", external_identifier=f"update {aip}", content_digest="")
-    now = timestamp(archive.clock())
-    archive.catalogue.begin_ingest(str(lock), f"update of {aip}", row.agreement, now)
-    outcome = "failed"
-    try:
-        reader = AipReader(package, _current(archive, row))
+    request = _fingerprint(change)
+    newest = archive.catalogue.versions(aip)[-1]
+    if newest.request == request:  # the same command again: it was killed after its work was done
+        return Updated(aip, newest.version, 0, 0, ())
+    current = _current(archive, row)
+    package = PackageId.parse(aip)
+    with AipReader(package, [one.repository for one in current]) as reader:
         agreement = Agreement.model_validate_json(_read(reader, "documentation/agreement.json"))
-        protection = protection_of(archive.catalogue, row)
         with run_context(change.representation or Path(aip), agreement, archive) as context:
-            updated = _Update(reader, change, archive, context, protection).run()
-        outcome = "stored"
-        return updated
-    finally:
-        archive.catalogue.finish_ingest(
-            str(lock), subject=f"update of {aip}", agreement=row.agreement, outcome=outcome, aip=aip,
-            now=timestamp(archive.clock()), report="{}",
-        )  # fmt: skip
+            update = _Update(reader, change, context)
+            files, removed = update.files()
+            first = next(one for one in current if one.repository is reader.first)
+            changed = update.changed(files)
+            committed = commit_version(
+                archive, row, first, changed, removed, update.info(),
+                opaque=agreement.opaque_paths, request=request,
+            )  # fmt: skip
+            new = update.new_content(changed)
+    return Updated(aip, committed.facts.version, len(new), sum(new.values()), committed.pending)
 
 
-def _current(archive: Archive, row: AipRow) -> tuple[OcflRepository, ...]:
-    """The stores whose copy is of the version the catalogue knows; every required one must be.
+def _fingerprint(change: Change) -> str:
+    """What an update asks for, so that asking for the same again is noticed.
+
+    Metadata files count with their bytes, files of a representation with name, size and time.
+    """
+    hasher = hashlib.sha256()
+
+    def add(*facts: object) -> None:
+        for fact in facts:
+            hasher.update(f"{fact}\0".encode("utf-8", "surrogateescape"))
+
+    add(change.reason, change.person, change.name if change.representation else "")
+    for path in sorted(change.metadata):
+        add(path.name, hashlib.sha512(path.read_bytes()).hexdigest())
+    if change.representation is not None:
+        for path in sorted(change.representation.rglob("*")):
+            status = path.lstat()
+            add(path.relative_to(change.representation), status.st_size, status.st_mtime_ns)
+    return hasher.hexdigest()
+
+
+def _current(archive: Archive, row: AipRow) -> tuple[ArchivalStore, ...]:
+    """The stores an update can start from, best first: they hold the version the catalogue knows, and
+    no damage is known of it. Every required store must hold that version.
 
     Raises StoreRefused, StoreUnavailable, DamagedArchive: on an older copy two versions would
-    get the same number.
+    get the same number, and damage would be carried on.
     """
-    current = []
-    for one in archive.stores:
+    current: list[ArchivalStore] = []
+    damaged: list[str] = []
+    states = {copy.store: copy for copy in archive.catalogue.copy_rows(row.id)}
+    for one in sorted(archive.stores, key=lambda one: one.role is not Role.REQUIRED):
         try:
             require_present(one, archive.catalogue)
             if one.repository.inventory_digest(row.id) == row.inventory_sha512:
-                current.append(one.repository)
+                known = states.get(one.name)
+                if known is not None and known.state in (CopyState.VERIFIED, CopyState.UNVERIFIED):
+                    current.append(one)
+                else:
+                    damaged.append(f"“{one.name}” ({known.state if known else 'unknown'})")
                 continue
             reason = "holds another version"
         except (ObjectMissing, StoreUnavailable) as error:
             reason = str(error)
         if one.role is Role.REQUIRED:
             raise DamagedArchive(
-                f"store “{one.name}” has not got {row.version} of {row.id} ({reason}); "
+                f"store “{one.name}” does not hold {row.version} of {row.id} ({reason}); "
                 "run “stele store repair” or “stele store replicate” first"
             )
+    if not current:
+        raise DamagedArchive(
+            f"no store is known to hold {row.version} of {row.id} intact: {', '.join(damaged)}; "
+            "run “stele store repair” first"
+        )
     return tuple(current)
 
 
@@ -156,26 +199,17 @@ def _read(reader: AipReader, path: str) -> bytes:
 
 
 class _Update:
-    def __init__(
-        self,
-        reader: AipReader,
-        change: Change,
-        archive: Archive,
-        context: IngestContext,
-        protection: Protection,
-    ) -> None:
+    def __init__(self, reader: AipReader, change: Change, context: IngestContext) -> None:
         self._reader = reader
-        self._protection = protection
         self._change = change
-        self._archive = archive
         self._context = context
         self._package = reader.package
         self._root = f"data/{self._package.objid}"
         self._shelf = Shelf(context.work / "metadata", self._root)
-        self._state = {entry.logical: entry.sha512 for entry in reader.inventory.state()}
         self._mets: RootMets = read_root_mets(_read(reader, "METS.xml"))
 
-    def run(self) -> Updated:
+    def files(self) -> tuple[list[StoredFile], list[str]]:
+        """Everything the new version needs, written and described; and the paths that go."""
         added = self._representation()
         descriptive = self._descriptive()
         representations = self._mets.representations + ((added.mets,) if added else ())
@@ -200,8 +234,30 @@ class _Update:
             ),
         )
         self._bag(added, removed)
-        files = [*self._shelf.stored_files(), *(added.files if added else ())]
-        return self._store(files, removed)
+        return [*self._shelf.stored_files(), *(added.files if added else ())], removed
+
+    def changed(self, files: list[StoredFile]) -> list[StoredFile]:
+        """Without those that are in the newest version already, under the same path."""
+        return [file for file in files if self._digest(file.logical) != file.sha512]
+
+    def new_content(self, files: list[StoredFile]) -> dict[str, int]:
+        """What had to be stored: the bytes by digest of what no version had."""
+        held = self._reader.inventory.content_of
+        return {file.sha512: file.size for file in files if held(file.sha512) is None}
+
+    def info(self) -> VersionInfo:
+        """Who makes the version, when and why."""
+        context = self._context
+        return VersionInfo(
+            created=timestamp(context.clock()),
+            message=f"{self._change.reason} ({self._change.person})",
+            user=context.software.name,
+            address=f"mailto:{context.agreement.archive.email or 'archive@stele.invalid'}",
+        )
+
+    def _digest(self, logical: str) -> str:
+        entry = self._reader.inventory.entry(logical)
+        return entry.sha512 if entry else ""
 
     def _header(self) -> MetsHeader:
         software = self._context.software
@@ -214,7 +270,8 @@ class _Update:
         folder, name = self._change.representation, self._change.name
         if folder is None:
             return None
-        if any(path.startswith(f"{self._root}/representations/{name}/") for path in self._state):
+        taken = self._reader.inventory.below(f"{self._root}/representations/{name}/")
+        if next(iter(taken), None) is not None:
             raise UpdateRefused(f"there is a representation “{name}” already; choose another --name")
         return add_representation(
             folder, name, self._package, self._header(), self._shelf, self._context, self._change.derived
@@ -249,7 +306,8 @@ class _Update:
         for mets in self._mets.representations:
             path = mets.path.removesuffix("METS.xml") + "metadata/preservation/premis.xml"
             logical = f"{self._root}/{path}"
-            yield MetadataFile(path, self._reader.size(logical), self._state[logical], "application/xml")
+            digest = self._reader.entry(logical).sha512
+            yield MetadataFile(path, self._reader.size(logical), digest, "application/xml")
         if added:
             yield added.premis
 
@@ -258,12 +316,12 @@ class _Update:
     ) -> tuple[MetadataFile | None, list[str]]:
         """The Archivematica METS of this version, or that of the last one to be dropped."""
         path = f"metadata/preservation/METS.{self._package.uuid}.xml"
+        if self._content_files(added) > self._context.sidecar_limit:
+            return None, [f"{self._root}/{path}"] if self._reader.has(f"{self._root}/{path}") else []
         content = [
             (f"representations/{name}/data", self._package.child("representation", name), files)
             for name, files in self._representations(added)
         ]
-        if sum(len(files) for *_, files in content) > self._context.sidecar_limit:
-            return None, [f"{self._root}/{path}"] if f"{self._root}/{path}" in self._state else []
         document = archivematica.write(
             objid=self._package.objid,
             created=self._mets.created,
@@ -272,6 +330,14 @@ class _Update:
             provenance=archivematica.Provenance((), (self._context.software.agent,), ()),
         )
         return self._shelf.write(path, iter([document])), []
+
+    def _content_files(self, added: AddedRepresentation | None) -> int:
+        """How many files of content the new version has."""
+        number = len(added.files) if added else 0
+        for mets in self._mets.representations:
+            folder = mets.path.removesuffix("METS.xml")
+            number += sum(1 for _ in self._reader.inventory.below(f"{self._root}/{folder}data/"))
+        return number
 
     def _representations(
         self, added: AddedRepresentation | None
@@ -303,21 +369,17 @@ class _Update:
         old = re.search(rb"^Payload-Oxum: (\d+)\.(\d+)$", info, re.MULTILINE)
         assert old is not None, "we wrote it"
         size, number = int(old.group(1)), int(old.group(2))
-        gone = [path for path in (*changed, *removed) if path in self._state]
+        gone = [path for path in (*changed, *removed) if self._reader.has(path)]
         size += sum(f.size for f in changed.values()) - sum(self._reader.size(path) for path in gone)
         number += len(changed) - len(gone)
         info = re.sub(rb"(?m)^Payload-Oxum: .*$", f"Payload-Oxum: {size}.{number}".encode(), info)
         today = self._context.clock().date().isoformat()
         info = re.sub(rb"(?m)^Bagging-Date: .*$", f"Bagging-Date: {today}".encode(), info)
-        state = {path: digest for path, digest in self._state.items() if path.startswith("data/")}
-        state.update((path, file.sha512) for path, file in changed.items())
-        for path in removed:
-            del state[path]
-        lines = (f"{digest}  {bag_encode(path)}\n" for path, digest in sorted(state.items()))
+        lines = self._manifest({path: file.sha512 for path, file in changed.items()}, set(removed))
         write = self._shelf.write
         tags = {
             "bag-info.txt": write("bag-info.txt", iter([info]), mime="text/plain", bag=True).sha512,
-            "bagit.txt": self._state["bagit.txt"],
+            "bagit.txt": self._reader.entry("bagit.txt").sha512,
             "manifest-sha512.txt": write(
                 "manifest-sha512.txt", encoded(lines), mime="text/plain", bag=True
             ).sha512,
@@ -325,65 +387,12 @@ class _Update:
         tag_lines = "".join(f"{digest}  {name}\n" for name, digest in tags.items())
         write("tagmanifest-sha512.txt", iter([tag_lines.encode()]), mime="text/plain", bag=True)
 
-    def _store(self, files: list[StoredFile], removed: list[str]) -> Updated:
-        aip, archive, context = self._package.urn, self._archive, self._context
-        info = VersionInfo(
-            created=timestamp(context.clock()),
-            message=f"{self._change.reason} ({self._change.person})",
-            user=context.software.name,
-            address=f"mailto:{context.agreement.archive.email or 'archive@stele.invalid'}",
+    def _manifest(self, changed: dict[str, str], removed: set[str]) -> Iterator[str]:
+        """The lines of the payload manifest in the order of the paths: two sorted streams merged."""
+        kept = (
+            (entry.logical, entry.sha512)
+            for entry in self._reader.inventory.below("data/")
+            if entry.logical not in changed and entry.logical not in removed
         )
-        files = [f for f in files if self._state.get(f.logical) != f.sha512]
-        in_order = sorted(archive.stores, key=lambda one: one.role is not Role.REQUIRED)
-        first = next(one for one in in_order if one.repository is self._reader.first)
-        version = first.repository.add_version(
-            aip,
-            files,
-            removed,
-            info,
-            opaque=context.agreement.opaque_paths,
-            protection=self._protection,
-        )
-        held, owed = self._other_stores(first, in_order)
-        self._register(first, version, held, owed)
-        known = set(self._state.values())
-        new = {f.sha512: f.size for f in files if f.sha512 not in known}
-        return Updated(aip, version.version, len(new), sum(new.values()), tuple(owed))
-
-    def _other_stores(
-        self, first: ArchivalStore, stores: list[ArchivalStore]
-    ) -> tuple[list[str], list[tuple[str, str]]]:
-        held, owed = [first.name], []
-        for one in stores:
-            if one is first:
-                continue
-            try:
-                one.repository.copy_from(
-                    first.repository,
-                    self._package.urn,
-                    protection=self._protection,
-                )
-                held.append(one.name)
-            except StorageError as error:
-                owed.append((one.name, str(error)))  # replication brings it up to date
-        return held, owed
-
-    def _register(
-        self,
-        first: ArchivalStore,
-        version: StoredVersion,
-        held: list[str],
-        owed: list[tuple[str, str]],
-    ) -> None:
-        record = read_stored_record(first.repository, self._package.urn)
-        self._archive.catalogue.register(
-            record.aip,
-            stores=held,
-            formats=record.formats,
-            events=record.events,
-            files=record.files(),
-            owed=owed,
-            message=version.message,
-            version_created=version.created,
-            verified=version.created,
-        )
+        for path, digest in heapq.merge(kept, sorted(changed.items())):
+            yield f"{digest}  {bag_encode(path)}\n"

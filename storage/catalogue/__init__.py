@@ -1,10 +1,14 @@
 """The catalogue: what was ingested, what is kept, where its copies are. Storage alone can rebuild it."""
 
 from storage.catalogue.catalogue import Catalogue
+from storage.catalogue.decisions import DECIDED
 from storage.catalogue.files import Search
+from storage.catalogue.leases import Lease
+from storage.catalogue.process import ProcessRuntime, current_owner, owner_of, seen_dead
 from storage.catalogue.rows import (
     AccountRow,
     AipRow,
+    AttemptRow,
     AuditRow,
     CopyRow,
     CopyTallyRow,
@@ -16,18 +20,21 @@ from storage.catalogue.rows import (
     FormatCount,
     HoldRow,
     IngestRow,
+    LeaseRow,
     NightRow,
+    PlannedVersionRow,
     ProgressRow,
     RemovalRow,
     SubmissionRow,
     TallyRow,
     VersionRow,
 )
-from storage.catalogue.workers import owner_now, owner_of
 
 __all__ = [
+    "DECIDED",
     "AccountRow",
     "AipRow",
+    "AttemptRow",
     "AuditRow",
     "Catalogue",
     "CopyRow",
@@ -40,13 +47,18 @@ __all__ = [
     "FormatCount",
     "HoldRow",
     "IngestRow",
+    "Lease",
+    "LeaseRow",
     "NightRow",
+    "PlannedVersionRow",
+    "ProcessRuntime",
     "ProgressRow",
     "RemovalRow",
     "Search",
     "SubmissionRow",
     "TallyRow",
     "VersionRow",
-    "owner_now",
+    "current_owner",
     "owner_of",
+    "seen_dead",
 ]

@@ -28,19 +28,19 @@ class AccountRecords(Database):
 
     def put_account(self, account: AccountRow) -> None:
         """Add or change one; whoever is signed in under this name is signed out."""
-        with self._transaction() as connection:
+        with self._write() as connection:
             connection.execute(delete(LOGIN).where(LOGIN.c.account == account.name))
             put_row(connection, ACCOUNT, asdict(account))
 
     def remove_account(self, name: str) -> bool:
         """Whether there was one."""
-        with self._transaction() as connection:
+        with self._write() as connection:
             connection.execute(delete(LOGIN).where(LOGIN.c.account == name))
             return bool(connection.execute(delete(ACCOUNT).where(ACCOUNT.c.name == name)).rowcount)
 
     def open_login(self, token: str, account: str, *, now: str, expires: str) -> None:
         """Somebody has signed in; what has expired is forgotten."""
-        with self._transaction() as connection:
+        with self._write() as connection:
             connection.execute(delete(LOGIN).where(LOGIN.c.expires < now))
             connection.execute(insert(LOGIN).values(token=token, account=account, expires=expires))
 
@@ -54,5 +54,5 @@ class AccountRecords(Database):
 
     def close_login(self, token: str) -> None:
         """Somebody has signed out."""
-        with self._transaction() as connection:
+        with self._write() as connection:
             connection.execute(delete(LOGIN).where(LOGIN.c.token == token))

@@ -8,18 +8,22 @@ from collections.abc import Iterable, Iterator, Sequence
 from sqlalchemy import insert, or_, select
 from sqlalchemy import update as sql_update
 
-from storage.catalogue.database import Database
-from storage.catalogue.rows import AipRow, AuditRow, CopyRow, CopyTallyRow, DueCopy
+from storage.catalogue.heartbeats import Heartbeats
+from storage.catalogue.holdings import insert_events
+from storage.catalogue.rows import AipRow, AuditRow, CopyRow, CopyTallyRow, DueCopy, EventRow
 from storage.catalogue.tables import AIP, AUDIT, COPY, COPY_TALLY
 from storage.catalogue.tallies import recounted_copies
 
 
-class CopyRecords(Database):
+class CopyRecords(Heartbeats):
     """One row a copy, one row an audit run."""
 
     def copies(self, aip_id: str) -> tuple[str, ...]:
-        """The names of the stores that hold a verified copy."""
-        return tuple(copy.store for copy in self.copy_rows(aip_id) if copy.state == "verified")
+        """The names of the stores that hold a verified copy of the newest version."""
+        query = select(COPY.c.store).join(AIP, AIP.c.id == COPY.c.aip).where(COPY.c.aip == aip_id)
+        query = query.where(COPY.c.state == "verified", COPY.c.version == AIP.c.version)
+        with self._transaction() as connection:
+            return tuple(connection.execute(query.order_by(COPY.c.store)).scalars())
 
     def copy_rows(self, aip_id: str) -> tuple[CopyRow, ...]:
         """Everything known of the copies of an AIP."""
@@ -34,18 +38,24 @@ class CopyRecords(Database):
             row = connection.execute(query).first()
         return CopyRow(**row._mapping) if row else None
 
-    def set_copy(self, copy: CopyRow) -> None:
-        """Record what is known of one copy now. Empty moments keep the earlier ones."""
+    def set_copy(self, copy: CopyRow, events: Iterable[EventRow] = ()) -> None:
+        """Record what is known of one copy now, and what happened to it, as one fact.
+
+        Empty moments keep the earlier ones.
+        """
+        rows = list(events)
         values = {"version": copy.version, "state": copy.state, "detail": copy.detail}
         if copy.verified:
             values["verified"] = copy.verified
         if copy.looked or copy.verified:
             values["looked"] = copy.looked or copy.verified
         key = (COPY.c.aip == copy.aip) & (COPY.c.store == copy.store)
-        with self._transaction() as connection, recounted_copies(connection, copy.aip):
+        with self._write() as connection, recounted_copies(connection, copy.aip):
             if connection.execute(sql_update(COPY).where(key).values(values)).rowcount == 0:
                 fresh = {"aip": copy.aip, "store": copy.store, "verified": copy.verified}
                 connection.execute(insert(COPY).values({**values, **fresh}))
+            if rows:
+                insert_events(connection, copy.aip, rows)
 
     def lacking(self, store: str) -> Iterator[str]:
         """AIPs of which this store has no verified copy of the newest version, whatever the reason."""
@@ -114,21 +124,27 @@ class CopyRecords(Database):
         yield from ((aip, tuple(stores)) for aip, stores in lacking.items())
 
     def begin_audit(self, planned: int, now: str) -> AuditRow:
-        """Start a run, or go on with the one that was cut off."""
+        """Start a run, or resume the last one whose process is gone. Another's that runs is let be."""
         unfinished = select(AUDIT).where(AUDIT.c.finished.is_(None)).order_by(AUDIT.c.id.desc())
-        with self._transaction() as connection:
-            row = connection.execute(unfinished.limit(1)).first()
-            if row is None:
-                values = {"started": now, "planned": planned, "done": 0, "bytes": 0, "wrong": 0}
-                connection.execute(insert(AUDIT).values(values))
-                row = connection.execute(unfinished.limit(1)).one()
-        return AuditRow(**row._mapping)
+        owner = self.owner()
+        with self._write() as connection:
+            for row in connection.execute(unfinished.with_for_update()).all():
+                if row.owner == owner or not self._is_live(connection, row.owner):
+                    mine = sql_update(AUDIT).where(AUDIT.c.id == row.id).values(owner=owner)
+                    connection.execute(mine)
+                    return AuditRow(**{**row._mapping, "owner": owner})
+            values = {"started": now, "planned": planned, "done": 0, "bytes": 0, "wrong": 0, "owner": owner}
+            row = connection.execute(insert(AUDIT).values(values).returning(*AUDIT.c)).one()
+            return AuditRow(**row._mapping)
 
     def close_audits(self, now: str) -> None:
-        """Give up runs that were cut off: a new one is to begin at its beginning."""
-        with self._transaction() as connection:
-            open_ones = sql_update(AUDIT).where(AUDIT.c.finished.is_(None))
-            connection.execute(open_ones.values(finished=now))
+        """End runs that were cut off: a new one is to begin at its beginning."""
+        me = self.owner()
+        with self._write() as connection:
+            for row in connection.execute(select(AUDIT).where(AUDIT.c.finished.is_(None))).all():
+                if row.owner == me or not self._is_live(connection, row.owner):
+                    this = sql_update(AUDIT).where(AUDIT.c.id == row.id)
+                    connection.execute(this.values(finished=now))
 
     def save_audit(self, audit: AuditRow) -> None:
         """Record how far a run has come."""
@@ -138,7 +154,7 @@ class CopyRecords(Database):
             "bytes": audit.bytes,
             "wrong": audit.wrong,
         }
-        with self._transaction() as connection:
+        with self._write() as connection:
             connection.execute(sql_update(AUDIT).where(AUDIT.c.id == audit.id).values(values))
 
     def audits(self, limit: int = 30) -> Iterable[AuditRow]:

@@ -6,30 +6,43 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-from sqlalchemy import Connection, Table, and_, create_engine, event, insert, make_url, update
+from sqlalchemy import Connection, Table, and_, create_engine, event, insert, make_url, select, update
 from sqlalchemy import inspect as inspect_database
 from sqlalchemy import text as sql_text
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
-from storage.errors import StoreRefused, StoreUnavailable
+from storage.catalogue.process import ProcessRuntime
+from storage.catalogue.tables import LEASE
+from storage.errors import LeaseLost, StoreRefused, StoreUnavailable
 
-_HEAD = "0006"
-_MIGRATING = 0x57E1E  # a number that means this, for an advisory lock
+_HEAD = "0007"
+_NAME = "catalogue"
+_MIGRATION_LOCK = int.from_bytes(b"stele", "big")  # the number of PostgreSQL's advisory lock
+
+
+class WriteFence(Protocol):
+    """What a write must still hold when it is made; see ``storage.catalogue.leases``."""
+
+    resource: str
+    number: int
 
 
 class Database:
     """A database by SQLAlchemy URL; SQLite files are opened in WAL mode."""
 
-    def __init__(self, url: str) -> None:
+    _lease: WriteFence | None = None
+
+    def __init__(self, url: str, runtime: ProcessRuntime | None = None) -> None:
+        self._runtime = runtime or ProcessRuntime.real()
         try:
             place = make_url(url)
             if place.drivername == "postgresql":  # SQLAlchemy would look for an older driver
                 place = place.set(drivername="postgresql+psycopg")
             self._engine = create_engine(place, pool_pre_ping=place.get_backend_name() != "sqlite")
         except (ArgumentError, ImportError) as error:  # not a URL, or no driver for it
-            raise StoreRefused("catalogue", str(error)) from error
+            raise StoreRefused(_NAME, str(error)) from error
         if self._engine.dialect.name == "sqlite":
             event.listen(self._engine, "connect", _sqlite_pragmas)
 
@@ -40,7 +53,7 @@ class Database:
                 return
             # Two processes must not migrate at once: one does, the other finds it done.
             if connection.dialect.name == "postgresql":
-                connection.execute(sql_text(f"SELECT pg_advisory_xact_lock({_MIGRATING})"))
+                connection.execute(sql_text(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})"))
             else:
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
             if _schema_version(connection) == _HEAD:
@@ -56,7 +69,12 @@ class Database:
             try:
                 command.upgrade(config, "head")
             except CommandError as error:  # written by a newer Stele
-                raise StoreRefused("catalogue", str(error)) from error
+                raise StoreRefused(_NAME, str(error)) from error
+
+    @property
+    def name(self) -> str:
+        """What errors call it, where a store would have its name."""
+        return _NAME
 
     def close(self) -> None:
         """Give back the connections."""
@@ -64,11 +82,31 @@ class Database:
 
     @contextmanager
     def _transaction(self) -> Iterator[Connection]:
+        """For reading, and for writes that need not see what they read unchanged."""
         try:
             with self._engine.begin() as connection:
                 yield connection
         except DBAPIError as error:
-            raise StoreUnavailable("catalogue", str(error.orig)) from error
+            raise StoreUnavailable(_NAME, str(error.orig)) from error
+
+    @contextmanager
+    def _write(self, *, durable: bool = False, fenced: bool = True) -> Iterator[Connection]:
+        """One writer at a time on SQLite, so that what is read in it holds until it is written.
+
+        ``durable``: it survives a power cut once this returns, and so does every write before it.
+        ``fenced``: raises LeaseLost, and writes nothing, when the lease of this catalogue is lost.
+        """
+        with self._transaction() as connection:
+            sqlite = connection.dialect.name == "sqlite"
+            if sqlite:
+                # The commit of a WAL with synchronous=FULL writes out all that lies before it too.
+                connection.exec_driver_sql(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+            if fenced and self._lease is not None:
+                held = select(LEASE.c.number).where(LEASE.c.number == self._lease.number)
+                if connection.execute(held.with_for_update(read=True)).first() is None:
+                    raise LeaseLost(self._lease.resource)
+            yield connection
 
 
 def put_row(connection: Connection, table: Table, values: dict[str, Any]) -> None:
@@ -80,8 +118,8 @@ def put_row(connection: Connection, table: Table, values: dict[str, Any]) -> Non
 
 def _sqlite_pragmas(connection: Any, _record: Any) -> None:
     cursor = connection.cursor()
-    # synchronous=NORMAL: a power failure may cost the last commits, never consistency; what is lost
-    # is in storage, where the next run of the same ingest finds it.
+    # synchronous=NORMAL: a power failure may cost the last commits, never consistency; what must not
+    # be lost is written durably (``Database._write``), and that takes all earlier commits along.
     for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "busy_timeout=30000", "foreign_keys=ON"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()

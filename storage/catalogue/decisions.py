@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import Select, func, insert, select
+from sqlalchemy import Select, and_, func, insert, select
 from sqlalchemy import update as sql_update
 
 from storage.catalogue.ingests import RUNNING, IngestRecords
@@ -21,10 +21,10 @@ class DecisionRecords(IngestRecords):
     """One row a decision; and submissions by how they ended."""
 
     def add_decision(self, row: DecisionRow, *, releases: bool) -> None:
-        """Record it. ``releases``: deliveries of this submission are taken again by the next night."""
-        values = {name: value for name, value in asdict(row).items() if name != "id"}
-        with self._transaction() as connection:
-            connection.execute(insert(DECISION).values(values))
+        """Record it, durably. ``releases``: the next nightly run takes deliveries of it again."""
+        values = {name: value for name, value in asdict(row).items() if name not in ("id", "journaled")}
+        with self._write(durable=True) as connection:
+            connection.execute(insert(DECISION).values(journaled=False, **values))
             if releases:
                 subject = select(INGEST.c.subject).where(INGEST.c.id == row.ingest).scalar_subquery()
                 held = (DELIVERY.c.path == subject) & (DELIVERY.c.outcome == "held")
@@ -35,6 +35,28 @@ class DecisionRecords(IngestRecords):
         query = select(DECISION).where(DECISION.c.ingest == ingest).order_by(DECISION.c.id)
         with self._transaction() as connection:
             return tuple(DecisionRow(**row._mapping) for row in connection.execute(query))
+
+    def not_journaled_decisions(self) -> list[DecisionRow]:
+        """Decisions that storage does not know yet."""
+        query = select(DECISION).where(~DECISION.c.journaled).order_by(DECISION.c.id).limit(1000)
+        with self._transaction() as connection:
+            return [DecisionRow(**row._mapping) for row in connection.execute(query)]
+
+    def mark_decisions_journaled(self, numbers: Collection[int]) -> None:
+        """These decisions are in storage now."""
+        with self._write() as connection:
+            these = sql_update(DECISION).where(DECISION.c.id.in_(numbers))
+            connection.execute(these.values(journaled=True))
+
+    def restore_decision(self, row: DecisionRow) -> None:
+        """What the journal tells, for a catalogue that is rebuilt; a decision that is known is left."""
+        facts = (row.ingest, row.verdict, row.person, row.time)
+        columns = (DECISION.c.ingest, DECISION.c.verdict, DECISION.c.person, DECISION.c.time)
+        same = and_(*(column == fact for column, fact in zip(columns, facts, strict=True)))
+        values = {name: value for name, value in asdict(row).items() if name not in ("id", "journaled")}
+        with self._write() as connection:
+            if connection.execute(select(DECISION.c.id).where(same)).first() is None:
+                connection.execute(insert(DECISION).values(journaled=True, **values))
 
     def submissions(
         self,

@@ -5,14 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 
-from sqlalchemy import delete, func, insert, select
+from sqlalchemy import Connection, delete, func, insert, select
 from sqlalchemy import update as sql_update
 
 from storage.catalogue.database import Database, put_row
 from storage.catalogue.files import put_files
-from storage.catalogue.rows import AipRow, EventRow, FileRow, FormatCount, TallyRow, VersionRow
-from storage.catalogue.tables import AIP, COPY, EVENT, FORMAT, TALLY, VERSION
+from storage.catalogue.rows import (
+    AipRow,
+    CopyRow,
+    EventRow,
+    FileRow,
+    FormatCount,
+    PlannedVersionRow,
+    TallyRow,
+    VersionRow,
+)
+from storage.catalogue.tables import AIP, COPY, EVENT, FORMAT, PLANNED_VERSION, TALLY, VERSION
 from storage.catalogue.tallies import recounted
+
+_PAGE_ROWS = 500
 
 
 class Holdings(Database):
@@ -22,42 +33,65 @@ class Holdings(Database):
         self,
         aip: AipRow,
         *,
-        stores: Sequence[str],
+        copies: Iterable[CopyRow],
         formats: Iterable[FormatCount],
         events: Iterable[EventRow],
         files: Iterable[FileRow],
-        owed: Iterable[tuple[str, str]] = (),
         message: str = "",
         version_created: str = "",
-        verified: str = "",
+        request: str = "",
+        durable: bool = False,
     ) -> None:
         """Write everything about an AIP's newest version in one transaction; again is harmless.
 
-        ``stores`` hold a copy verified at ``verified`` (default: when it was created), ``owed``
-        are stores that do not, each with the reason. Events after the ingest are left alone.
+        ``copies`` is what is known of every copy, and replaces what was known before: whoever
+        registers says of each who has seen it and when. Events after the ingest are left alone. The
+        planned version, if there was one, is planned no more.
         """
         formats = list(formats)
-        with self._transaction() as connection, recounted(connection, aip.id):
+        with self._write(durable=durable) as connection, recounted(connection, aip.id):
             ours = (EVENT.c.aip == aip.id) & (EVENT.c.store == "")
             connection.execute(delete(EVENT).where(ours))
-            for table in (FORMAT, COPY):
+            for table in (FORMAT, COPY, PLANNED_VERSION):
                 connection.execute(delete(table).where(table.c.aip == aip.id))
             put_row(connection, AIP, asdict(aip))
-            version = VersionRow(aip.version, version_created or aip.created, message, aip.inventory_sha512)
+            created = version_created or aip.created
+            version = VersionRow(aip.version, created, message, aip.inventory_sha512, request)
             put_row(connection, VERSION, {"aip": aip.id, **asdict(version)})
-            good = {"aip": aip.id, "version": aip.version, "verified": verified or aip.created}
-            good["looked"] = good["verified"]
-            lacking = {"aip": aip.id, "version": "", "verified": "", "looked": "", "state": "owed"}
-            copies = [{**good, "store": s, "state": "verified", "detail": ""} for s in stores]
-            copies += [{**lacking, "store": s, "detail": why} for s, why in owed]
             for table, rows in (
-                (COPY, copies),
+                (COPY, [asdict(row) for row in copies]),
                 (FORMAT, [{"aip": aip.id, **asdict(row)} for row in formats]),
                 (EVENT, [{"aip": aip.id, **asdict(row)} for row in events]),
             ):
                 if rows:
                     connection.execute(insert(table), rows)
             put_files(connection, aip, [row.puid for row in formats], files)
+
+    def plan_version(self, aip_id: str, plan: PlannedVersionRow) -> None:
+        """Say which version a store is about to commit; durable before it does.
+
+        If this process dies then, whoever has the lease next knows what to look for and finishes it.
+        """
+        with self._write(durable=True) as connection:
+            put_row(connection, PLANNED_VERSION, {"aip": aip_id, **asdict(plan)})
+
+    def planned_version(self, aip_id: str) -> PlannedVersionRow | None:
+        """The version that was about to be committed when its writer stopped."""
+        columns = [column for column in PLANNED_VERSION.c if column.name != "aip"]
+        query = select(*columns).where(PLANNED_VERSION.c.aip == aip_id)
+        with self._transaction() as connection:
+            row = connection.execute(query).first()
+        return PlannedVersionRow(**row._mapping) if row else None
+
+    def planned_versions(self) -> tuple[str, ...]:
+        """AIPs of which a new version is on its way, or was when its writer stopped."""
+        with self._transaction() as connection:
+            return tuple(connection.execute(select(PLANNED_VERSION.c.aip)).scalars())
+
+    def drop_plan(self, aip_id: str) -> None:
+        """The planned version was committed by no store."""
+        with self._write() as connection:
+            connection.execute(delete(PLANNED_VERSION).where(PLANNED_VERSION.c.aip == aip_id))
 
     def aip(self, aip_id: str) -> AipRow | None:
         """One AIP by its URN."""
@@ -66,20 +100,30 @@ class Holdings(Database):
         return AipRow(**row._mapping) if row else None
 
     def aips(self, state: str = "kept") -> Iterator[AipRow]:
-        """All AIPs in a state, newest first."""
-        query = select(AIP).where(AIP.c.state == state).order_by(AIP.c.created.desc(), AIP.c.id)
-        with self._transaction() as connection:
-            for row in connection.execute(query):
-                yield AipRow(**row._mapping)
+        """All AIPs in a state, newest first. No transaction is open while the caller works on one."""
+        newest_first = (AIP.c.created.desc(), AIP.c.id)
+        query = select(AIP).where(AIP.c.state == state).order_by(*newest_first).limit(_PAGE_ROWS)
+        last: AipRow | None = None
+        while True:
+            page = query
+            if last is not None:
+                older = AIP.c.created < last.created
+                page = query.where(older | ((AIP.c.created == last.created) & (AIP.c.id > last.id)))
+            with self._transaction() as connection:
+                rows = [AipRow(**row._mapping) for row in connection.execute(page)]
+            yield from rows
+            if len(rows) < _PAGE_ROWS:
+                return
+            last = rows[-1]
 
     def set_state(self, aip_id: str, state: str) -> None:
         """``kept``, ``removing`` (approved, on its way out) or ``removed``."""
-        with self._transaction() as connection, recounted(connection, aip_id):
+        with self._write() as connection, recounted(connection, aip_id):
             connection.execute(sql_update(AIP).where(AIP.c.id == aip_id).values(state=state))
 
     def add_tombstone(self, aip: AipRow) -> None:
         """The record of an AIP that is not there any more."""
-        with self._transaction() as connection, recounted(connection, aip.id):
+        with self._write() as connection, recounted(connection, aip.id):
             put_row(connection, AIP, asdict(aip))
 
     def versions(self, aip_id: str) -> tuple[VersionRow, ...]:
@@ -96,7 +140,7 @@ class Holdings(Database):
 
     def set_version(self, aip_id: str, version: VersionRow) -> None:
         """Record an earlier version (a rebuilt catalogue learns them one by one)."""
-        with self._transaction() as connection:
+        with self._write() as connection:
             put_row(connection, VERSION, {"aip": aip_id, **asdict(version)})
 
     def formats(self, aip_id: str) -> tuple[FormatCount, ...]:
@@ -109,7 +153,7 @@ class Holdings(Database):
     def move_format(self, aip_id: str, before: str, to: FormatCount) -> None:
         """Count the files of ``to`` under its format and no longer under ``before``."""
         mine = FORMAT.c.aip == aip_id
-        with self._transaction() as connection, recounted(connection, aip_id):
+        with self._write() as connection, recounted(connection, aip_id):
             less = {"files": FORMAT.c.files - to.files, "bytes": FORMAT.c.bytes - to.bytes}
             connection.execute(sql_update(FORMAT).where(mine, FORMAT.c.puid == before).values(less))
             connection.execute(delete(FORMAT).where(mine, FORMAT.c.puid == before, FORMAT.c.files <= 0))
@@ -170,15 +214,16 @@ class Holdings(Database):
 
     def add_events(self, aip_id: str, events: Iterable[EventRow], *, journaled: bool = False) -> None:
         """Record what happened after the ingest; ``journaled`` says that storage knows it too."""
-        rows = [{"aip": aip_id, "journaled": journaled, **asdict(row)} for row in events]
+        rows = list(events)
         if rows:
-            with self._transaction() as connection:
-                connection.execute(insert(EVENT), rows)
+            with self._write() as connection:
+                insert_events(connection, aip_id, rows, journaled=journaled)
 
-    def known_event(self, event_id: str) -> bool:
-        """Whether the catalogue has this event already."""
+    def known_events(self, event_ids: Sequence[str]) -> set[str]:
+        """Those of the given events that the catalogue has already."""
+        query = select(EVENT.c.id).where(EVENT.c.id.in_(event_ids))
         with self._transaction() as connection:
-            return connection.execute(select(EVENT.c.id).where(EVENT.c.id == event_id)).first() is not None
+            return set(connection.execute(query).scalars())
 
     def not_journaled(self, limit: int) -> list[tuple[str, EventRow]]:
         """(AIP, event) of up to ``limit`` events that storage does not know yet, oldest first."""
@@ -190,7 +235,7 @@ class Holdings(Database):
 
     def mark_journaled(self, event_ids: Sequence[str]) -> None:
         """These events are in storage now."""
-        with self._transaction() as connection:
+        with self._write() as connection:
             for start in range(0, len(event_ids), 500):
                 some = event_ids[start : start + 500]
                 connection.execute(sql_update(EVENT).where(EVENT.c.id.in_(some)).values(journaled=True))
@@ -203,3 +248,11 @@ class Holdings(Database):
             sum(row.files for row in months),
             sum(row.bytes for row in months),
         )
+
+
+def insert_events(
+    connection: Connection, aip_id: str, events: Iterable[EventRow], *, journaled: bool = False
+) -> None:
+    """Add events within a transaction that also changes what they tell."""
+    rows = [{"aip": aip_id, "journaled": journaled, **asdict(row)} for row in events]
+    connection.execute(insert(EVENT), rows)

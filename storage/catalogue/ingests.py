@@ -1,57 +1,49 @@
-"""Submissions on their way: who works on which, and how each ended."""
+"""Submissions on their way: who works on which, every attempt, and how each ended."""
 
 from __future__ import annotations
 
 from sqlalchemy import delete, insert, select
 from sqlalchemy import update as sql_update
-from sqlalchemy.exc import IntegrityError
 
-from storage.catalogue.rows import IngestRow
-from storage.catalogue.tables import INGEST
-from storage.catalogue.workers import Workers
-from storage.errors import Busy
+from storage.catalogue.leases import Leases
+from storage.catalogue.rows import AttemptRow, IngestRow
+from storage.catalogue.tables import ATTEMPT, INGEST
 
 RUNNING = "running"
+_STORED = "stored"
+_REVISES_STORED = (_STORED, "held")
+"""What may follow “stored”: the AIP was removed, and the records were sent again. Anything else that a
+later attempt comes to (duplicate, failed, rejected) is that attempt's, and takes nothing back."""
 
 
-class IngestRecords(Workers):
-    """One row a submission."""
+class IngestRecords(Leases):
+    """One row a submission, one more for each attempt at it."""
 
     def begin_ingest(self, ingest_id: str, subject: str, agreement: str, now: str) -> int:
-        """Take the submission for this process; the number of this attempt (1 = the first).
+        """Record that a new attempt begins; its number (1 = the first).
 
-        Raises Busy while another live process of this machine holds it.
+        The caller holds the lease on the AIP that the submission becomes.
         """
         owner = self.owner()
-        with self._transaction() as connection:
+        with self._write() as connection:
             row = connection.execute(select(INGEST).where(INGEST.c.id == ingest_id)).first()
+            number = int(row.attempts) + 1 if row else 1
+            values = {"subject": subject, "owner": owner, "attempts": number, "started": now}
             if row is None:
-                values = {
-                    "id": ingest_id, "subject": subject, "agreement": agreement,
-                    "outcome": RUNNING, "owner": owner, "attempts": 1, "started": now, "report": "",
-                }  # fmt: skip
-                try:
-                    connection.execute(insert(INGEST).values(values))
-                except IntegrityError:
-                    raise Busy(subject, "another process that began this moment") from None
-                return 1
-            if row.outcome == RUNNING and row.owner != owner and self._alive(row.owner):
-                raise Busy(subject, row.owner)
-            taken = connection.execute(
-                sql_update(INGEST)
-                .where(INGEST.c.id == ingest_id)
-                .where(INGEST.c.owner == row.owner, INGEST.c.attempts == row.attempts)
-                .values(
-                    outcome=RUNNING,
-                    owner=owner,
-                    attempts=row.attempts + 1,
-                    subject=subject,
-                    started=now,
-                )
+                fresh = {"id": ingest_id, "agreement": agreement, "outcome": RUNNING, "report": ""}
+                connection.execute(insert(INGEST).values(values | fresh))
+            else:
+                if row.outcome == _STORED:  # stays what it is, whatever becomes of this attempt
+                    values = {"owner": owner, "attempts": number}
+                else:
+                    values["outcome"] = RUNNING
+                connection.execute(sql_update(INGEST).where(INGEST.c.id == ingest_id).values(values))
+            start = {"outcome": RUNNING, "owner": owner, "started": now, "finished": ""}
+            empty = {"reason": "", "receipt": "", "run": ""}
+            connection.execute(
+                insert(ATTEMPT).values({"ingest": ingest_id, "number": number, **start, **empty})
             )
-            if taken.rowcount == 0:
-                raise Busy(subject, "another process that began this moment")
-            return int(row.attempts) + 1
+            return number
 
     def finish_ingest(
         self,
@@ -65,27 +57,52 @@ class IngestRecords(Workers):
         report: str,
         agency: str = "",
         run: str = "",
-        instead_of: str = "",
+        reason: str = "",
+        receipt: str = "",
+        attempt: int = 0,
+        supersedes_id: str = "",
     ) -> None:
-        """Record how it ended, also where it never began because nothing could be made of it.
+        """Record how an attempt ended, also where it never began because nothing could be made of it.
 
-        ``report`` is the JSON of the result; ``run`` is where it could be watched. ``instead_of``
-        is under which number the same submission failed before it could say what it is.
+        Durable on return. ``report`` is the JSON of the result; ``run`` is where it could be watched;
+        ``attempt`` is its number, 0 = one that was not begun. ``supersedes_id`` is under which id the
+        same submission failed before it could say what it is.
         """
+        owner = self.owner()
         end = {"outcome": outcome, "aip": aip, "finished": now, "report": report}
         end |= {"agency": agency, "run": run}
-        with self._transaction() as connection:
-            if instead_of and instead_of != ingest_id:
-                connection.execute(delete(INGEST).where(INGEST.c.id == instead_of))
-            known = connection.execute(
-                sql_update(INGEST).where(INGEST.c.id == ingest_id).values(subject=subject, **end)
-            )
-            if known.rowcount == 0:
+        with self._write(durable=True) as connection:
+            if supersedes_id and supersedes_id != ingest_id:
+                connection.execute(delete(ATTEMPT).where(ATTEMPT.c.ingest == supersedes_id))
+                connection.execute(delete(INGEST).where(INGEST.c.id == supersedes_id))
+            row = connection.execute(select(INGEST).where(INGEST.c.id == ingest_id)).first()
+            number = attempt or (int(row.attempts) + 1 if row else 1)
+            if row is None:
                 start = {"id": ingest_id, "subject": subject, "agreement": agreement, "started": now}
-                connection.execute(insert(INGEST).values(owner=self.owner(), attempts=1, **start, **end))
+                connection.execute(insert(INGEST).values(owner=owner, attempts=number, **start, **end))
+            elif row.outcome == _STORED and outcome not in _REVISES_STORED:
+                counted = sql_update(INGEST).where(INGEST.c.id == ingest_id)
+                connection.execute(counted.values(attempts=max(number, int(row.attempts))))
+            else:
+                mine = sql_update(INGEST).where(INGEST.c.id == ingest_id)
+                attempts = max(number, int(row.attempts))
+                connection.execute(mine.values(subject=subject, attempts=attempts, **end))
+            told = {"outcome": outcome, "finished": now, "reason": reason[:2000], "receipt": receipt}
+            told["run"] = run
+            this = (ATTEMPT.c.ingest == ingest_id) & (ATTEMPT.c.number == number)
+            if connection.execute(sql_update(ATTEMPT).where(this).values(told)).rowcount == 0:
+                fresh = {"ingest": ingest_id, "number": number, "owner": owner, "started": now}
+                connection.execute(insert(ATTEMPT).values({**fresh, **told}))
 
     def ingest(self, ingest_id: str) -> IngestRow | None:
         """One submission's record."""
         with self._transaction() as connection:
             row = connection.execute(select(INGEST).where(INGEST.c.id == ingest_id)).first()
         return IngestRow(**row._mapping) if row else None
+
+    def attempts(self, ingest_id: str) -> tuple[AttemptRow, ...]:
+        """Every attempt at a submission, oldest first."""
+        columns = [column for column in ATTEMPT.c if column.name != "ingest"]
+        query = select(*columns).where(ATTEMPT.c.ingest == ingest_id).order_by(ATTEMPT.c.number)
+        with self._transaction() as connection:
+            return tuple(AttemptRow(**row._mapping) for row in connection.execute(query))

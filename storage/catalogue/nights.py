@@ -24,7 +24,7 @@ class NightRecords(IngestRecords):
         ``retry`` are the outcomes after which it is taken again.
         """
         me = self.owner()
-        with self._transaction() as connection:
+        with self._write() as connection:
             row = connection.execute(select(DELIVERY).where(DELIVERY.c.id == fingerprint)).first()
             if row is None:
                 values = {
@@ -37,7 +37,7 @@ class NightRecords(IngestRecords):
                     return False
                 return True
             if row.outcome == RUNNING:
-                if row.owner != me and self._alive(row.owner):
+                if row.owner != me and self._is_live(connection, row.owner):
                     return False
             elif row.outcome not in retry:
                 return False
@@ -53,7 +53,7 @@ class NightRecords(IngestRecords):
         self, fingerprint: str, outcome: str, aip: str | None, now: str, reason: str
     ) -> None:
         """Record how it ended."""
-        with self._transaction() as connection:
+        with self._write() as connection:
             values = {"outcome": outcome, "aip": aip, "finished": now, "reason": reason[:2000]}
             connection.execute(sql_update(DELIVERY).where(DELIVERY.c.id == fingerprint).values(values))
 
@@ -82,12 +82,12 @@ class NightRecords(IngestRecords):
     def begin_night(self, night: str, now: str) -> None:
         """A night has begun."""
         values = {"id": night, "owner": self.owner(), "started": now, "finished": "", "report": ""}
-        with self._transaction() as connection:
+        with self._write() as connection:
             connection.execute(insert(NIGHT).values(values))
 
     def finish_night(self, night: str, now: str, report: str) -> None:
         """A night has ended; ``report`` is its JSON."""
-        with self._transaction() as connection:
+        with self._write() as connection:
             connection.execute(
                 sql_update(NIGHT).where(NIGHT.c.id == night).values(finished=now, report=report)
             )

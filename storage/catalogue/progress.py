@@ -16,20 +16,21 @@ class ProgressRecords(IngestRecords):
     """One row a running ingest."""
 
     def put_progress(self, row: ProgressRow) -> None:
-        """So far it is now."""
-        with self._transaction() as connection:
+        """Insert or update the progress row."""
+        with self._write() as connection:
             put_row(connection, PROGRESS, asdict(row))
 
     def end_progress(self, progress_id: str) -> None:
-        """It has ended."""
-        with self._transaction() as connection:
+        """Delete it."""
+        with self._write() as connection:
             connection.execute(delete(PROGRESS).where(PROGRESS.c.id == progress_id))
 
     def running(self) -> list[ProgressRow]:
-        """What runs now, the longest first; the traces of processes that died are removed."""
+        """What runs now, the longest first; rows of processes that died are removed."""
         with self._transaction() as connection:
             rows = connection.execute(select(PROGRESS).order_by(PROGRESS.c.started)).all()
-            dead = [row.id for row in rows if not self._alive(row.owner)]
-            if dead:
+            dead = [row.id for row in rows if not self._is_live(connection, row.owner)]
+        if dead:
+            with self._write() as connection:
                 connection.execute(delete(PROGRESS).where(PROGRESS.c.id.in_(dead)))
         return [ProgressRow(**row._mapping) for row in rows if row.id not in dead]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 __all__ = [
     "AccountRow",
     "AipRow",
+    "AttemptRow",
     "AuditRow",
     "CopyRow",
     "CopyTallyRow",
@@ -18,7 +19,9 @@ __all__ = [
     "FormatCount",
     "HoldRow",
     "IngestRow",
+    "LeaseRow",
     "NightRow",
+    "PlannedVersionRow",
     "ProgressRow",
     "RemovalRow",
     "SubmissionRow",
@@ -102,6 +105,48 @@ class IngestRow:
 
 
 @dataclass(frozen=True, slots=True)
+class AttemptRow:
+    """One attempt at a submission: the first is 1. ``finished`` is empty while it runs."""
+
+    number: int
+    outcome: str
+    owner: str
+    started: str
+    finished: str
+    reason: str
+    receipt: str
+    run: str
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseRow:
+    """A lease as people see it: who holds what, for which purpose, since when (RFC 3339)."""
+
+    resource: str
+    number: int
+    owner: str
+    purpose: str
+    since: str
+    host: str
+    live: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedVersionRow:
+    """A version that ``store`` is about to commit, known by the SHA-512 of its inventory.
+
+    That is empty while the content is still being written: then no store can have committed it.
+    """
+
+    version: str
+    inventory_sha512: str
+    created: str
+    message: str
+    store: str
+    request: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class FileRow:
     """One content file of an AIP. ``path`` as the agency named it, ``sha512`` hexadecimal."""
 
@@ -163,6 +208,7 @@ class DecisionRow:
     reason: str
     time: str
     found: str
+    journaled: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,12 +267,13 @@ class NightRow:
 
 @dataclass(frozen=True, slots=True)
 class VersionRow:
-    """One version of an AIP."""
+    """One version of an AIP. ``request`` is the fingerprint of the update that asked for it."""
 
     version: str
     created: str
     message: str
     inventory_sha512: str
+    request: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,6 +313,7 @@ class AuditRow:
     done: int
     bytes: int
     wrong: int
+    owner: str = ""
 
 
 @dataclass(frozen=True, slots=True)

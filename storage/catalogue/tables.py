@@ -6,7 +6,6 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
-    DateTime,
     ForeignKey,
     Index,
     Integer,
@@ -92,6 +91,7 @@ VERSION = Table(
     Column("created", String(32), nullable=False),
     Column("message", PlainText, nullable=False),
     Column("inventory_sha512", String(128), nullable=False),
+    Column("request", String(64), nullable=False, server_default=""),  # see planned_version
 )
 COPY = Table(
     "copy",
@@ -140,6 +140,7 @@ AUDIT = Table(
     Column("done", Integer, nullable=False),
     Column("bytes", BigInteger, nullable=False),
     Column("wrong", Integer, nullable=False),
+    Column("owner", String(255), nullable=False, server_default=""),
 )
 HOLD = Table(
     "hold",
@@ -217,6 +218,7 @@ DECISION = Table(
     Column("reason", PlainText, nullable=False),
     Column("time", String(32), nullable=False),
     Column("found", PlainText, nullable=False),  # JSON: what was known when it was made
+    Column("journaled", Boolean, nullable=False, server_default=true()),  # also written to storage
 )
 PROGRESS = Table(
     "progress",
@@ -248,11 +250,47 @@ LOGIN = Table(
     Column("account", String(64), nullable=False, index=True),
     Column("expires", String(32), nullable=False),
 )
-WORKER = Table(
-    "worker",
+PROCESS = Table(
+    "process",
     METADATA,
     Column("owner", String(255), primary_key=True),
-    Column("seen", DateTime(timezone=True), nullable=False),
+    Column("host", PlainText, nullable=False),  # for people; never compared
+    Column("heartbeat", BigInteger, nullable=False),  # milliseconds since 1970 by the database's clock
+)
+LEASE = Table(
+    "lease",
+    METADATA,
+    # The fencing number: it only grows, so it is never given out twice.
+    Column("number", Integer, primary_key=True, autoincrement=True),
+    Column("resource", String(128), nullable=False, unique=True),
+    Column("owner", String(255), nullable=False),
+    Column("purpose", PlainText, nullable=False),
+    Column("since", String(32), nullable=False),
+    sqlite_autoincrement=True,
+)
+PLANNED_VERSION = Table(
+    "planned_version",  # written before a store commits a new version, deleted when it is registered
+    METADATA,
+    Column("aip", String(45), ForeignKey("aip.id"), primary_key=True),
+    Column("version", String(16), nullable=False),
+    Column("inventory_sha512", String(128), nullable=False),
+    Column("created", String(32), nullable=False),
+    Column("message", PlainText, nullable=False),
+    Column("store", String(64), nullable=False),
+    Column("request", String(64), nullable=False),  # what was asked for, so that asking again is noticed
+)
+ATTEMPT = Table(
+    "attempt",
+    METADATA,
+    Column("ingest", String(40), ForeignKey("ingest.id"), primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("outcome", String(16), nullable=False),  # also "running"
+    Column("owner", String(255), nullable=False),
+    Column("started", String(32), nullable=False),
+    Column("finished", String(32), nullable=False),
+    Column("reason", PlainText, nullable=False),
+    Column("receipt", PlainText, nullable=False),
+    Column("run", PlainText, nullable=False),
 )
 Index("ix_aip_agency", AIP.c.agency)
 Index("ix_copy_state", COPY.c.store, COPY.c.state, COPY.c.aip)

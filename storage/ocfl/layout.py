@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Protocol
+from urllib.parse import unquote
 
 from packages.paths import is_portable
 from storage.ocfl.digests import hex_length, new_hasher
@@ -70,6 +71,11 @@ class HashAndIdLayout:
         if len(encoded) > 100:
             encoded = f"{encoded[:100]}-{digest}"
         return "/".join((*_tuples(digest, self.tuple_size, self.number_of_tuples), encoded))
+
+    def object_id(self, root: str) -> str | None:
+        """The id whose object belongs at a root; None for a root of another making."""
+        found = unquote(root.rpartition("/")[2], errors="replace")
+        return found if self.object_root(found) == root else None
 
     def root_files(self) -> dict[str, bytes]:
         """What a storage root with this layout carries, by key."""

@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
+import copy
+import hashlib
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
-from packages.digest import sha512_hex
 from storage.copying import write_hashed
-from storage.errors import InventoryUnreadable, ObjectExists, ObjectMissing
+from storage.errors import InventoryUnreadable, ObjectExists, ObjectMissing, WriteMismatch
+from storage.fence import UNFENCED, Fence
 from storage.ocfl.copier import Copier
 from storage.ocfl.inventory import (
     INVENTORY,
     SIDECAR,
     FirstInventory,
-    Inventory,
     InventoryEntry,
     StoredVersion,
     VersionInfo,
-    next_inventory,
-    parse_inventory,
     sidecar_bytes,
 )
+from storage.ocfl.inventory_index import InventoryIndex, next_inventory_parts, read_inventory
 from storage.ocfl.layout import NAMASTE_OBJECT, NAMASTE_ROOT, HashAndIdLayout, content_path
 from storage.protocol import (
     UNPROTECTED,
@@ -53,12 +53,28 @@ class StoredFile:
     ours: bool = True
 
 
+@dataclass(frozen=True, slots=True)
+class StagedVersion:
+    """A version whose content is in the store and whose inventory waits in ``path`` to be committed."""
+
+    object_id: str
+    facts: StoredVersion
+    path: Path
+    size: int
+
+
+_MAX_SIDECAR_BYTES = 1 << 16
+
+
 class OcflRepository:
     """An OCFL storage root in an object store.
 
     The root inventory is written last; that write commits the version. Whatever a crash leaves
-    before it is garbage no reader sees, and the next attempt at the same object removes it.
+    before it is garbage no reader sees, and the next attempt at the same object removes it. Every
+    write to an object goes through here, and asks the fence first.
     """
+
+    _fence: Fence = UNFENCED
 
     def __init__(
         self,
@@ -76,6 +92,12 @@ class OcflRepository:
         self._lock_mode = lock_mode
         self.layout = layout or HashAndIdLayout()
         self._initialised = False
+
+    def fenced(self, fence: Fence) -> OcflRepository:
+        """The same repository, of which every write asks ``fence`` first."""
+        fenced = copy.copy(self)
+        fenced._fence = fence
+        return fenced
 
     def exists(self) -> bool:
         """Whether there is a storage root. Asked anew each time: disks are unmounted at night."""
@@ -105,53 +127,77 @@ class OcflRepository:
         InventoryUnreadable also when the object does not belong at this place: then our layout
         would not find it again.
         """
-        key = f"{root}/{INVENTORY}"
-        found = parse_inventory(read_all(self.store, key), key).object_id
+        with self.read_inventory(f"{root}/{INVENTORY}") as inventory:
+            found = inventory.object_id
         if self.layout.object_root(found) != root:
-            raise InventoryUnreadable(key, code="E010", reason=f"{found} does not belong at this place")
+            reason = f"{found} does not belong at this place"
+            raise InventoryUnreadable(f"{root}/{INVENTORY}", code="E010", reason=reason)
         return found
 
     def versions(self, object_id: str) -> Iterator[StoredVersion]:
         """Every version's facts, oldest first, each with the digest of its own inventory."""
         root = self.layout.object_root(object_id)
-        inventory = self.inventory(object_id)
-        for version, block in inventory.versions.items():
-            content = read_all(self.store, f"{root}/{version}/{INVENTORY}")
-            yield StoredVersion(version, block["created"], block.get("message", ""), sha512_hex(content))
+        with self.inventory(object_id) as inventory:
+            versions = inventory.versions
+        for one in versions:
+            digest = self._digest(f"{root}/{one.name}/{INVENTORY}")
+            yield StoredVersion(one.name, one.created, one.message, digest)
 
     def head(self, object_id: str) -> str | None:
         """The newest version of an object (``v1``…), None when there is none."""
         try:
-            return self.inventory(object_id).head
+            with self.inventory(object_id) as inventory:
+                return inventory.head
         except ObjectMissing:
             return None
 
-    def inventory(self, object_id: str) -> Inventory:
-        """The object's inventory, checked against its sidecar.
+    def read_inventory(self, key: str, *, every_version: bool = False) -> InventoryIndex:
+        """The inventory under a key, whatever its sidecar says. Raises as ``inventory``."""
+        size = self.store.size(key)
+        with self.store.open(key) as stream:
+            return read_inventory(
+                stream, key, size=size, scratch=self._scratch, every_version=every_version
+            )
 
-        Raises ObjectMissing; InventoryUnreadable when it is damaged.
+    def inventory(self, object_id: str, *, every_version: bool = False) -> InventoryIndex:
+        """The object's inventory, checked against its sidecar; to be closed after use.
+
+        ``every_version`` also loads the files of earlier versions. Raises ObjectMissing;
+        InventoryUnreadable when it is damaged.
         """
         root = self.layout.object_root(object_id)
-        content = read_all(self.store, f"{root}/{INVENTORY}")
-        digest = sha512_hex(content)
-        if self._sidecar(f"{root}/{SIDECAR}") == digest:
-            return parse_inventory(content, f"{root}/{INVENTORY}")
-        # Killed between the two writes that commit a later version: the inventory is the old one,
-        # whole, and its own version folder vouches for it.
+        inventory = self.read_inventory(f"{root}/{INVENTORY}", every_version=every_version)
         try:
-            inventory = parse_inventory(content, f"{root}/{INVENTORY}")
-            vouched = self._sidecar(f"{root}/{inventory.head}/{SIDECAR}") == digest
-        except (InventoryUnreadable, ObjectMissing):
-            vouched = False
-        if not vouched:
-            raise InventoryUnreadable(
-                f"{root}/{INVENTORY}", code="E060", reason="digest differs from the sidecar's"
-            )
-        return inventory
+            if self._sidecar(f"{root}/{SIDECAR}") == inventory.sha512:
+                return inventory
+            # Killed between the two writes that commit a later version: the inventory is the old
+            # one, whole, and its own version folder vouches for it.
+            if self._sidecar(f"{root}/{inventory.head}/{SIDECAR}") == inventory.sha512:
+                return inventory
+        except ObjectMissing as error:
+            inventory.close()
+            if self.store.size(f"{root}/{SIDECAR}") is None:
+                raise
+            reason = f"digest differs from the sidecar's, and {error}"
+            raise InventoryUnreadable(f"{root}/{INVENTORY}", code="E060", reason=reason) from error
+        except BaseException:
+            inventory.close()
+            raise
+        inventory.close()
+        raise InventoryUnreadable(
+            f"{root}/{INVENTORY}", code="E060", reason="digest differs from the sidecar's"
+        )
 
     def _sidecar(self, key: str) -> str:
-        words = read_all(self.store, key).split()
+        words = read_all(self.store, key, limit=_MAX_SIDECAR_BYTES).split()
         return words[0].decode("ascii", "replace") if words else ""
+
+    def _digest(self, key: str) -> str:
+        hasher = hashlib.sha512()
+        with self.store.open(key) as stream:
+            while chunk := stream.read(1 << 20):
+                hasher.update(chunk)
+        return hasher.hexdigest()
 
     def finish_commit(self, object_id: str, protection: Protection = UNPROTECTED) -> bool:
         """Bring an unreadable root inventory back from the newest version that vouches for itself.
@@ -161,34 +207,52 @@ class OcflRepository:
         before it was written. False when no version can vouch.
         """
         root = self.layout.object_root(object_id)
-        good = self._vouched(root)
+        good = self._intact_version(root)
         if good is None:
             return False
+        version, digest = good
         name, declaration = NAMASTE_OBJECT
-        small = {name: declaration, SIDECAR: sidecar_bytes(sha512_hex(good)), INVENTORY: good}
-        for name, content in small.items():  # the declaration too: a killed commit may lack it
-            self.store.replace(self.locked(Upload.of(f"{root}/{name}", content), protection))
+        small = {name: declaration, SIDECAR: sidecar_bytes(digest)}
+        for key, content in small.items():  # the declaration too: a killed commit may lack it
+            self._replace(Upload.of(f"{root}/{key}", content), protection)
+        with self.spooled(self.store, f"{root}/{version}/{INVENTORY}") as inventory:
+            if inventory.sha512 != digest:  # it reads otherwise than a moment ago: nothing to rely on
+                return False
+            self._replace(replace(inventory, key=f"{root}/{INVENTORY}"), protection, commit=True)
         return True
 
-    def vouched(self, root: str) -> bool:
+    def has_intact_version(self, root: str) -> bool:
         """Whether a version below an object root has an inventory that its sidecar confirms."""
-        return self._vouched(root) is not None
+        return self._intact_version(root) is not None
 
-    def _vouched(self, root: str) -> bytes | None:
-        good: bytes | None = None
+    def _intact_version(self, root: str) -> tuple[str, str] | None:
+        """The newest version and its inventory's digest, if every version's sidecar confirms its own."""
+        good: tuple[str, str] | None = None
         for number in range(1, 10_000):
             try:
-                content = read_all(self.store, f"{root}/v{number}/{INVENTORY}")
-                if self._sidecar(f"{root}/v{number}/{SIDECAR}") != sha512_hex(content):
+                digest = self._digest(f"{root}/v{number}/{INVENTORY}")
+                if self._sidecar(f"{root}/v{number}/{SIDECAR}") != digest:
                     return None  # or it would go back to an earlier version because of one bad reading
-                good = content
             except ObjectMissing:
                 break
+            good = (f"v{number}", digest)
         return good
 
     def inventory_digest(self, object_id: str) -> str:
         """The SHA-512 of the root inventory's bytes. Raises ObjectMissing."""
-        return sha512_hex(read_all(self.store, f"{self.layout.object_root(object_id)}/{INVENTORY}"))
+        return self._digest(f"{self.layout.object_root(object_id)}/{INVENTORY}")
+
+    @contextmanager
+    def spooled(self, store: ObjectStore, key: str) -> Iterator[Upload]:
+        """An object's bytes, as they are read now, in a file for as long as the context lasts.
+
+        The upload it gives has the digest of just these bytes. Raises ObjectMissing.
+        """
+        with scratch_folder(self._scratch) as folder:
+            path = folder / "object"
+            with store.open(key) as stream, path.open("wb") as sink:
+                size, digest = write_hashed(sink, iter(lambda: stream.read(1 << 20), b""))
+            yield Upload(key, size, digest, path=path)
 
     def open(self, object_id: str, entry: InventoryEntry) -> AbstractContextManager[BinaryIO]:
         """The bytes of one file of an object. Raises ObjectMissing."""
@@ -236,7 +300,7 @@ class OcflRepository:
                     progress(file.size)
 
         try:
-            self.store.put((self.locked(upload, protection) for upload in uploads()), progress)
+            self._put(uploads(), protection, progress)
             return self._commit(root, inventory.parts(), protection)
         finally:
             inventory.close()
@@ -251,42 +315,138 @@ class OcflRepository:
         opaque: bool = False,
         protection: Protection = UNPROTECTED,
     ) -> StoredVersion:
-        """Commit a new version that stores only bytes no earlier version has.
+        """Stage a version and commit it at once; see ``staged``."""
+        with self.staged(object_id, changed, removed, info, opaque=opaque, protection=protection) as staged:
+            self.commit(staged, protection)
+        return staged.facts
+
+    @contextmanager
+    def staged(
+        self,
+        object_id: str,
+        changed: Iterable[StoredFile],
+        removed: Iterable[str],
+        info: VersionInfo,
+        *,
+        opaque: bool = False,
+        protection: Protection = UNPROTECTED,
+    ) -> Iterator[StagedVersion]:
+        """Store the bytes of a new version that no earlier one has, and make its inventory ready.
 
         ``changed`` are new or replaced logical files, ``removed`` logical paths that go. One writer
-        at a time, which the caller sees to. What a killed attempt at this version left is removed
-        first. Raises ObjectMissing, InventoryUnreadable.
+        at a time, which the caller's lease assures. What a killed attempt at this version left is
+        removed first. Readers see nothing of it before ``commit``. Raises ObjectMissing,
+        InventoryUnreadable.
         """
         root = self.layout.object_root(object_id)
-        inventory = self.inventory(object_id)
-        version = f"v{len(inventory.versions) + 1}"
-        for key in list(self.store.list(f"{root}/{version}/")):
-            self.store.delete(key)
-        state = {entry.logical: entry.sha512 for entry in inventory.state()}
-        for logical in removed:
-            del state[logical]
-        added: dict[str, str] = {}
-        uploads = []
-        for file in changed:
-            state[file.logical] = file.sha512
-            if file.sha512 not in inventory.manifest and file.sha512 not in added:
+        with (
+            self.inventory(object_id, every_version=True) as inventory,
+            scratch_folder(self._scratch) as folder,
+        ):
+            version = f"v{len(inventory.versions) + 1}"
+            self._delete_below(f"{root}/{version}/")
+            files = list(changed)
+            added: dict[str, str] = {}
+            self._put(self._new_content(inventory, root, version, files, added, opaque), protection)
+            path = folder / INVENTORY
+            logical = ((file.logical, file.sha512) for file in files)
+            parts = next_inventory_parts(inventory, version, info, logical, removed, added.items())
+            with path.open("wb") as sink:
+                size, digest = write_hashed(sink, parts)
+            yield StagedVersion(
+                object_id, StoredVersion(version, info.created, info.message, digest), path, size
+            )
+
+    @staticmethod
+    def _new_content(
+        inventory: InventoryIndex,
+        root: str,
+        version: str,
+        files: Iterable[StoredFile],
+        added: dict[str, str],
+        opaque: bool,
+    ) -> Iterator[Upload]:
+        """Uploads of what no version has; ``added`` learns where each is."""
+        for file in files:
+            if file.sha512 not in added and inventory.content_of(file.sha512) is None:
                 content = content_path(version, file.logical, file.sha512, opaque=opaque)
                 added[file.sha512] = content
-                uploads.append(
-                    Upload(f"{root}/{content}", file.size, file.sha512, path=file.path, ours=file.ours)
-                )
-        self.store.put(self.locked(upload, protection) for upload in uploads)
-        content_bytes = next_inventory(inventory, version, info, state, added)
-        digest = sha512_hex(content_bytes)
+                yield Upload(f"{root}/{content}", file.size, file.sha512, path=file.path, ours=file.ours)
+
+    def commit(self, staged: StagedVersion, protection: Protection = UNPROTECTED) -> None:
+        """Make a staged version the newest one; the last write, the root inventory, does it."""
+        root = self.layout.object_root(staged.object_id)
+        version, digest = staged.facts.version, staged.facts.inventory_sha512
         sidecar = sidecar_bytes(digest)
-        parts = [
-            Upload.of(f"{root}/{version}/{INVENTORY}", content_bytes),
-            Upload.of(f"{root}/{version}/{SIDECAR}", sidecar),
-        ]
-        self.store.put(self.locked(part, protection) for part in parts)
-        self.store.replace(self.locked(Upload.of(f"{root}/{SIDECAR}", sidecar), protection))
-        self.store.replace(self.locked(Upload.of(f"{root}/{INVENTORY}", content_bytes), protection))
-        return StoredVersion(version, info.created, info.message, digest)
+        inventory = Upload(f"{root}/{version}/{INVENTORY}", staged.size, digest, path=staged.path)
+        self._put([inventory, Upload.of(f"{root}/{version}/{SIDECAR}", sidecar)], protection)
+        self._replace(Upload.of(f"{root}/{SIDECAR}", sidecar), protection)
+        self._replace(replace(inventory, key=f"{root}/{INVENTORY}"), protection, commit=True)
+
+    def is_written(self, object_id: str, version: str, sha512: str) -> bool:
+        """Whether a version lacks nothing but its commit: its own inventory is there, and confirmed.
+
+        The inventory is put after all content was, so everything it names is stored.
+        """
+        root = f"{self.layout.object_root(object_id)}/{version}"
+        try:
+            return self._digest(f"{root}/{INVENTORY}") == sha512 == self._sidecar(f"{root}/{SIDECAR}")
+        except ObjectMissing:
+            return False
+
+    def discard(self, object_id: str, version: str) -> int:
+        """Delete what was written for a version that was never committed; the number of objects."""
+        if self.store.size(f"{self.layout.object_root(object_id)}/{INVENTORY}") is None:
+            return 0
+        if version in self._version_names(object_id):
+            raise ObjectExists(f"{object_id} {version}")
+        return self._delete_below(f"{self.layout.object_root(object_id)}/{version}/")
+
+    def sweep(self, root: str) -> int:
+        """Delete what an interrupted write left below an object root; the number of objects.
+
+        Raises ObjectExists when an object is committed there.
+        """
+        if self.holds_root(root):
+            raise ObjectExists(root)
+        return self._delete_below(f"{root}/")
+
+    def replace_object(self, upload: Upload, protection: Protection) -> None:
+        """Write one object of a committed version again, as a repair does."""
+        self._fence.confirm()
+        self.store.replace(self.locked(upload, protection))
+
+    def delete_key(self, key: str) -> None:
+        """Delete one key of an object, as a repair or a sweep does; earlier S3 versions of it stay."""
+        self._fence.confirm()
+        self.store.delete(key)
+
+    def _put(
+        self, uploads: Iterable[Upload], protection: Protection, progress: Progress | None = None
+    ) -> None:
+        def checked() -> Iterator[Upload]:
+            for upload in uploads:
+                self._fence.check()
+                yield self.locked(upload, protection)
+
+        self.store.put(checked(), progress)
+
+    def _replace(self, upload: Upload, protection: Protection, *, commit: bool = False) -> None:
+        if commit:
+            self._fence.confirm()
+        else:
+            self._fence.check()
+        self.store.replace(self.locked(upload, protection))
+
+    def _delete_below(self, prefix: str) -> int:
+        """Delete what a killed write left. Listed a page at a time: there may be a million."""
+        number = 0
+        for number, key in enumerate(self.store.list(prefix), 1):
+            if number % 1000 == 1:
+                self._fence.confirm()
+            self._fence.check()
+            self.store.delete(key)
+        return number
 
     def locked(self, upload: Upload, protection: Protection) -> Upload:
         """The upload with what makes the store itself keep it, where locks are configured."""
@@ -300,6 +460,11 @@ class OcflRepository:
     def _keeps_holds(self) -> bool:
         return isinstance(self.store, SupportsLegalHold) and self.store.keeps_legal_holds
 
+    @property
+    def enforces_holds(self) -> bool:
+        """Whether the store itself refuses to delete what is under a hold."""
+        return self._lock_mode is not None and self._keeps_holds
+
     def set_hold(self, object_id: str, *, held: bool) -> bool:
         """Have the store itself refuse the object's removal, or refuse it no longer.
 
@@ -310,6 +475,7 @@ class OcflRepository:
         if self._lock_mode is None or not isinstance(store, SupportsLegalHold) or not self._keeps_holds:
             return False
         keys = list(store.list(f"{self.layout.object_root(object_id)}/"))
+        self._fence.confirm()
         with ThreadPoolExecutor(store.connections, thread_name_prefix="hold") as pool:
             for done in [pool.submit(store.set_legal_hold, key, held=held) for key in keys]:
                 done.result()
@@ -329,8 +495,8 @@ class OcflRepository:
                 f"{root}/{SIDECAR}": sidecar,
             }
             parts = [first, *(Upload.of(key, content) for key, content in small.items())]
-            self.store.put(self.locked(part, protection) for part in parts)
-            self.store.replace(self.locked(replace(first, key=f"{root}/{INVENTORY}"), protection))
+            self._put(parts, protection)
+            self._replace(replace(first, key=f"{root}/{INVENTORY}"), protection, commit=True)
         return digest
 
     def copy_from(
@@ -340,38 +506,69 @@ class OcflRepository:
         *,
         first_attempt: bool = False,
         protection: Protection = UNPROTECTED,
-    ) -> None:
+    ) -> bool:
         """Make this copy of an object equal, to the byte, to another repository's.
 
-        A new object is copied whole, an older version is brought up to date. Raises ObjectMissing,
+        A new object is copied whole, an older version is brought up to date. Returns whether every
+        byte was written by this call: what was here before is not read. Raises ObjectMissing,
         InventoryUnreadable, and WriteMismatch when the source's bytes are not what its inventory
         says; then nothing is committed.
         """
         self.initialise()
-        inventory = source.inventory(object_id)
-        here: set[str] = set()
-        if self._held_after_all(object_id, protection, first_attempt=first_attempt):
-            manifest = self._earlier_version_of(source, object_id).manifest
-            here = {content for contents in manifest.values() for content in contents}
         root, origin = self.layout.object_root(object_id), source.layout.object_root(object_id)
-        with scratch_folder(self._scratch) as folder:
-            copier = Copier(
-                source.store, origin, self.store, root, folder / "object",
-                lambda upload: self.locked(upload, protection),
-            )  # fmt: skip
-            wanted = (
-                (content, digest)
-                for digest, contents in inventory.manifest.items()
-                for content in contents
-                if content not in here
-            )
-            copier.copy(wanted)
-        small = [f"{v}/{name}" for v in inventory.versions for name in (INVENTORY, SIDECAR)]
+        held = self._already_committed(object_id, protection, first_attempt=first_attempt)
+        with source.inventory(object_id) as inventory:
+            wanted = inventory.contents()
+            if held:
+                self._require_descendant(source, object_id)
+                wanted = self._not_held_here(inventory, object_id)
+            self._copy_content(wanted, source.store, origin, root, protection)
+            known = self._version_names(object_id) if held else set()
+            new = [version.name for version in inventory.versions if version.name not in known]
+            digest = inventory.sha512
+        # What is committed here already is never written over: the source's may have rotted.
+        small = [f"{version}/{name}" for version in new for name in (INVENTORY, SIDECAR)]
         for name in (*small, NAMASTE_OBJECT[0], SIDECAR, INVENTORY):
-            content = read_all(source.store, f"{origin}/{name}")
-            self.store.replace(self.locked(Upload.of(f"{root}/{name}", content), protection))
+            with self.spooled(source.store, f"{origin}/{name}") as upload:
+                if name == INVENTORY and upload.sha512 != digest:
+                    raise WriteMismatch(f"{root}/{name}", expected=digest, found=upload.sha512)
+                self._replace(replace(upload, key=f"{root}/{name}"), protection, commit=name == INVENTORY)
+        return not held
 
-    def _held_after_all(self, object_id: str, protection: Protection, *, first_attempt: bool) -> bool:
+    def _version_names(self, object_id: str) -> set[str]:
+        with self.inventory(object_id) as inventory:
+            return {version.name for version in inventory.versions}
+
+    def _copy_content(
+        self,
+        wanted: Iterable[tuple[str, str]],
+        source: ObjectStore,
+        origin: str,
+        root: str,
+        protection: Protection,
+    ) -> None:
+        def checked(upload: Upload) -> Upload:
+            self._fence.check()
+            return self.locked(upload, protection)
+
+        with scratch_folder(self._scratch) as folder:
+            Copier(source, origin, self.store, root, folder / "object", checked).copy(wanted)
+
+    def _not_held_here(self, inventory: InventoryIndex, object_id: str) -> Iterator[tuple[str, str]]:
+        """What a later version brought: nothing of it can be committed here yet.
+
+        What a killed copy left of it goes first, for nothing is ever written over.
+        """
+        known, root = self._version_names(object_id), self.layout.object_root(object_id)
+        with self.inventory(object_id) as ours:
+            for version in inventory.versions:
+                if version.name not in known:
+                    self._delete_below(f"{root}/{version.name}/")
+            for content, digest in inventory.contents():
+                if ours.digest_of(content) is None:
+                    yield content, digest
+
+    def _already_committed(self, object_id: str, protection: Protection, *, first_attempt: bool) -> bool:
         """Whether a copy is committed here, or was but for its last writes; else nothing of it is left."""
         if first_attempt:
             return self.holds(object_id)
@@ -381,31 +578,37 @@ class OcflRepository:
             return True
         return False
 
-    def _earlier_version_of(self, source: OcflRepository, object_id: str) -> Inventory:
-        """Our inventory, if the source's object grew out of just this version.
+    def _require_descendant(self, source: OcflRepository, object_id: str) -> None:
+        """Raises InventoryUnreadable unless the source's object grew out of just our version.
 
-        Raises InventoryUnreadable otherwise: two copies that went different ways are nothing a
-        program may decide about.
+        Two copies that went different ways are nothing a program may decide about.
         """
-        ours = self.inventory(object_id)
-        theirs = f"{source.layout.object_root(object_id)}/{ours.head}/{INVENTORY}"
-        with suppress(ObjectMissing):
-            if sha512_hex(read_all(source.store, theirs)) == self.inventory_digest(object_id):
-                return ours
-        raise InventoryUnreadable(
-            object_id, code="E066", reason=f"{ours.head} in “{self.store.name}” is not the one "
-            f"that “{source.store.name}” has; compare both before one is replaced",
-        )  # fmt: skip
+        with self.inventory(object_id) as inventory:
+            head, digest = inventory.head, inventory.sha512
+        if source.version_digest(object_id, head) != digest:
+            raise InventoryUnreadable(
+                object_id, code="E066", reason=f"{head} in “{self.store.name}” is not the one "
+                f"that “{source.store.name}” has; compare both before one is replaced",
+            )  # fmt: skip
+
+    def version_digest(self, object_id: str, version: str) -> str | None:
+        """The SHA-512 of the inventory that a version was committed with; None where there is none."""
+        try:
+            return self._digest(f"{self.layout.object_root(object_id)}/{version}/{INVENTORY}")
+        except ObjectMissing:
+            return None
 
     def remove(self, object_id: str) -> None:
         """Take an object away. Its root inventory goes first, so that no reader sees a part of it;
         what a crash leaves is garbage, and removing again finishes it."""
         root = self.layout.object_root(object_id)
-        self._delete(f"{root}/{INVENTORY}")
-        for key in list(self.store.list(f"{root}/")):
-            self._delete(key)
+        self._fence.confirm()
+        self._purge(f"{root}/{INVENTORY}")
+        for key in self.store.list(f"{root}/"):
+            self._fence.check()
+            self._purge(key)
 
-    def _delete(self, key: str) -> None:
+    def _purge(self, key: str) -> None:
         """With all its versions, where the store keeps them: a removal must not leave bytes behind."""
         if isinstance(self.store, Purges):
             self.store.purge(key)
@@ -430,7 +633,4 @@ class OcflRepository:
         root = self.layout.object_root(object_id)
         if self.holds(object_id) or self.finish_commit(object_id, protection):
             raise ObjectExists(object_id)
-        keys = list(self.store.list(f"{root}/"))
-        for key in keys:
-            self.store.delete(key)
-        return len(keys)
+        return self._delete_below(f"{root}/")

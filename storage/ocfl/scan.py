@@ -10,7 +10,7 @@ from itertools import groupby
 from storage.ocfl.inventory import INVENTORY
 from storage.protocol import ObjectEntry, ObjectStore
 
-__all__ = ["FoundObject", "scan_objects"]
+__all__ = ["FoundObject", "root_of_key", "scan_objects"]
 
 _DEPTH = 4  # three tuples and the encoded id (layout 0003)
 
@@ -21,31 +21,31 @@ class FoundObject:
 
     root: str
     committed: bool
-    keys: tuple[str, ...]
+    objects: int
     bytes: int
     newest: datetime
 
 
 def scan_objects(store: ObjectStore) -> Iterator[FoundObject]:
-    """Every object root in the store, in the order of the keys; one object's keys in memory."""
-    for root, entries in groupby(store.entries(""), key=_root_of):
+    """Every object root in the store, in the order of the keys."""
+    for root, entries in groupby(store.entries(""), key=lambda entry: root_of_key(entry.key)):
         if root:
-            yield _found(root, list(entries))
+            yield _found(root, entries)
 
 
-def _root_of(entry: ObjectEntry) -> str:
-    parts = entry.key.split("/")
+def root_of_key(key: str) -> str:
+    """The object root that a key lies below; empty for what belongs to no object."""
+    parts = key.split("/")
     if parts[0] == "extensions" or len(parts) <= _DEPTH:
         return ""
     return "/".join(parts[:_DEPTH])
 
 
-def _found(root: str, entries: list[ObjectEntry]) -> FoundObject:
-    keys = tuple(entry.key for entry in entries)
-    return FoundObject(
-        root=root,
-        committed=f"{root}/{INVENTORY}" in keys,
-        keys=keys,
-        bytes=sum(entry.size for entry in entries),
-        newest=max(entry.modified for entry in entries),
-    )
+def _found(root: str, entries: Iterator[ObjectEntry]) -> FoundObject:
+    committed, objects, size, newest = False, 0, 0, None
+    for entry in entries:  # summed as they come: one object may have millions
+        committed = committed or entry.key == f"{root}/{INVENTORY}"
+        objects, size = objects + 1, size + entry.size
+        newest = entry.modified if newest is None or entry.modified > newest else newest
+    assert newest is not None, "a group has a member"
+    return FoundObject(root, committed, objects, size, newest)

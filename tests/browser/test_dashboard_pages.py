@@ -19,7 +19,7 @@ from stele.nights import care_for_copies
 from stele.settings import load_settings
 from stele.wiring import build_archive, choose_agreement
 from stele.workspace import make_workspace
-from storage.catalogue import CopyRow, ProgressRow, owner_now
+from storage.catalogue import CopyRow, ProgressRow
 
 _HOSTILE = (
     "<script>alert(1)</script>.txt", "\u202egnp.exe.txt", "𠮷野家" * 12 + ".txt", "x" * 240 + ".txt",
@@ -82,7 +82,7 @@ def _fill(home: Path) -> list[str]:
     copy = catalogue.copy_rows(str(other.aip))[0]
     catalogue.set_copy(CopyRow(copy.aip, copy.store, copy.version, "", "damaged", "<script>1</script>"))
     row = ProgressRow(
-        "p", "/x/<script>", "store", 5, 500, 10, 1000, 90, owner_now(), "2026-11-25T00:00:00Z", ""
+        "p", "/x/<script>", "store", 5, 500, 10, 1000, 90, catalogue.owner(), "2026-11-25T00:00:00Z", ""
     )
     catalogue.put_progress(replace(row, updated="2026-11-25T00:01:00Z"))
     numbers = {one.outcome: one.id for one in catalogue.submissions(limit=10)}

@@ -10,7 +10,16 @@ from dataclasses import replace
 
 import pytest
 
-from storage.catalogue import AipRow, Catalogue, CopyRow, FileRow, FormatCount, Search
+from storage.catalogue import (
+    AipRow,
+    Catalogue,
+    CopyRow,
+    EventRow,
+    FileRow,
+    FormatCount,
+    RemovalRow,
+    Search,
+)
 
 
 @pytest.fixture
@@ -36,7 +45,10 @@ def _register(
 ) -> None:
     files = [FileRow(name, 10, puid, f"{n + 1:0128x}") for n, name in enumerate(names)]
     formats = [FormatCount(puid, f"Format {puid}", max(row.files, 1), row.bytes)]
-    catalogue.register(row, stores=stores, formats=formats, events=(), files=files)
+    copies = [
+        CopyRow(row.id, store, row.version, row.created, "verified", "", row.created) for store in stores
+    ]
+    catalogue.register(row, copies=copies, formats=formats, events=(), files=files)
 
 
 def _found(catalogue: Catalogue, text: str = "", **more: str) -> set[str]:
@@ -72,7 +84,11 @@ def test_sums_are_what_adding_up_gives(catalogue: Catalogue) -> None:
                 old = catalogue.formats(row.id)[0]
                 catalogue.move_format(row.id, old.puid, FormatCount("fmt/9", "Nine", 1, 10))
             case 5 if catalogue.aip(row.id):
-                catalogue.forget_copies(row.id)
+                gone = RemovalRow(
+                    row.id, "list 4", "A", "2026-01-01T00:00:00Z", "B", "2026-01-02T00:00:00Z"
+                )
+                told = EventRow(str(uuid.uuid4()), "deletion", gone.removed, "success", "removed", "", "*")
+                catalogue.complete_removal(gone, told)
     kept = list(catalogue.aips())
     assert kept
     assert catalogue.totals() == (len(kept), sum(r.files for r in kept), sum(r.bytes for r in kept))

@@ -10,7 +10,8 @@ from scoring import Row, Score, rows
 
 from packages.problem import Severity
 from pipeline.agreement import Agreement
-from pipeline.ingest import Archive, check
+from pipeline.archive import Archive
+from pipeline.ingest import check
 
 # Which codes are the reason a row names, by words of the row.
 _REASONS = {

@@ -11,9 +11,9 @@ import pytest
 from scoring import Row, Score, rows
 
 from packages.problem import Severity
+from pipeline.archive import Archive
 from pipeline.check import check
 from pipeline.context import Outcome, Result
-from pipeline.ingest import Archive
 
 # Expectations that the standard, or the case's own METS, contradicts.
 _DISPUTED = {

@@ -11,9 +11,10 @@ from scoring import Score, rows
 
 from packages.identifiers import PackageId
 from pipeline.agreement import Agreement
+from pipeline.archive import Archive
 from pipeline.disseminate import disseminate
 from pipeline.export import export_aip
-from pipeline.ingest import Archive, ingest
+from pipeline.ingest import ingest
 
 
 def _digests(folder: Path) -> dict[str, str]:

@@ -15,9 +15,10 @@ import pytest
 from packages.digest import sha512_hex
 from packages.identifiers import PackageId
 from pipeline.agreement import Agreement
+from pipeline.archive import Archive
 from pipeline.disseminate import disseminate
 from pipeline.export import export_aip
-from pipeline.ingest import Archive, ingest
+from pipeline.ingest import ingest
 from pipeline.store_check import verify_archive
 from storage.errors import StoreUnavailable, WriteMismatch
 from storage.files import FileStore

@@ -13,7 +13,8 @@ import pytest
 
 from packages.identifiers import PackageId
 from pipeline.agreement import Agreement
-from pipeline.ingest import Archive, ingest
+from pipeline.archive import Archive
+from pipeline.ingest import ingest
 from pipeline.store_check import verify_object
 from storage.files import FileStore
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.ingest import Archive
+from pipeline.archive import Archive
 from pipeline.store_check import verify_archive
 from pipeline.stored_record import read_stored_record
 from stele.settings import load_settings

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from packages.identifiers import PackageId
+from pipeline.archive import Archive
 from pipeline.export import export_aip
-from pipeline.ingest import Archive, ingest
+from pipeline.ingest import ingest
 from pipeline.store_check import verify_archive
 
 

@@ -14,9 +14,10 @@ import pytest
 from judging import judged
 
 from packages.identifiers import PackageId
+from pipeline.archive import Archive
 from pipeline.disseminate import disseminate
 from pipeline.export import export_aip
-from pipeline.ingest import Archive, ingest
+from pipeline.ingest import ingest
 from pipeline.store_check import verify_archive
 from stele.settings import load_settings
 from stele.wiring import build_archive, choose_agreement

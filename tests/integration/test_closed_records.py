@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from packages.identifiers import PackageId
+from pipeline.archive import Archive
 from pipeline.disseminate import AccessClosed, Release, disseminate
-from pipeline.ingest import Archive, ingest
+from pipeline.ingest import ingest
 from stele.settings import load_settings
 from stele.wiring import choose_agreement
 
@@ -44,7 +45,7 @@ def test_released(archive: Archive, home: Path, make_bag: Any, tmp_path: Path) -
     made = disseminate(aip, archive, tmp_path / "dips", release=Release("A. Clerk", "court order 7"))
     assert (made.folder / "index.html").is_file()
     (row,) = [e for e in archive.catalogue.events(aip.urn) if e.type == "dissemination"]
-    assert row.detail == "closed records released by A. Clerk: court order 7"
+    assert row.detail == "closed records released as DIP by A. Clerk: court order 7"
 
 
 def test_the_agreement_of_then_counts(archive: Archive, home: Path, make_bag: Any, tmp_path: Path) -> None:

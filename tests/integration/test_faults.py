@@ -14,9 +14,10 @@ from faulty_proxy import FAULTS, FaultyProxy, seeded
 from servers import Server, client_of, keep_probe, new_bucket, store_settings, workspace_on
 
 from packages.identifiers import PackageId
+from pipeline.archive import Archive
 from pipeline.context import Result
 from pipeline.export import export_aip
-from pipeline.ingest import Archive, ingest
+from pipeline.ingest import ingest
 from pipeline.preservation.reconcile import DifferenceKind, reconcile
 from pipeline.store_check import verify_archive
 from stele.settings import load_settings

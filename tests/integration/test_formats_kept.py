@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.archive import Archive
 from pipeline.formats.identification import Identifier
 from pipeline.formats.report import format_report
-from pipeline.ingest import Archive, ingest
+from pipeline.ingest import ingest
 from pipeline.preservation.formats import OverrideRefused, override_format, reidentify
 from pipeline.preservation.rebuild import rebuild
 from pipeline.store_check import verify_archive

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.ingest import Archive, ingest
+from pipeline.archive import Archive
+from pipeline.ingest import ingest
 from pipeline.preservation.removal import request_removal
 from pipeline.store_check import verify_archive
 from stele.settings import load_settings

@@ -17,7 +17,8 @@ import pytest
 from faulty_proxy import Asked, FaultyProxy
 from servers import Ministack, Server, client_of, keep_probe, new_bucket, store_settings, workspace_on
 
-from pipeline.ingest import Archive, ingest
+from pipeline.archive import Archive
+from pipeline.ingest import ingest
 from pipeline.preservation.reconcile import reconcile
 from pipeline.store_check import verify_archive
 from stele.settings import load_settings

@@ -15,7 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.ingest import Archive, ingest
+from pipeline.archive import Archive
+from pipeline.ingest import ingest
 from pipeline.night import FolderBox, Intake, NightLimits, run_night
 from pipeline.store_check import verify_archive
 from stele.night_message import tell

@@ -20,7 +20,8 @@ from requirements import free_port
 from servers import Ceph, Server, client_of, new_bucket
 from serving import until
 
-from pipeline.ingest import Archive, ingest
+from pipeline.archive import Archive
+from pipeline.ingest import ingest
 from pipeline.night import BucketBox, FolderBox, Intake, NightLimits, run_night
 from stele.night_message import night_text, tell
 from stele.nights import agreements

@@ -12,10 +12,11 @@ from requirements import unavailable
 
 from packages.identifiers import PackageId
 from packages.premis.reading import iter_events, iter_files
+from pipeline.archive import Archive
 from pipeline.disseminate import disseminate
 from pipeline.export import export_aip
 from pipeline.formats.normalise import CONVERTERS
-from pipeline.ingest import Archive, ingest
+from pipeline.ingest import ingest
 from pipeline.preservation.normalise import ingest_and_normalise, normalise, preview
 from pipeline.preservation.rebuild import rebuild
 from pipeline.store_check import verify_archive

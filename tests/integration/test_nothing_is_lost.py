@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.archive import Archive
 from pipeline.errors import DamagedArchive
-from pipeline.ingest import Archive, ingest
-from pipeline.preservation.audit import AuditBudget, audit
+from pipeline.ingest import ingest
+from pipeline.preservation.audit import AuditBudget, audit, repair_all
 from pipeline.preservation.rebuild import rebuild
 from pipeline.preservation.reconcile import sweep
 from pipeline.preservation.removal import RemovalRefused, approve_removal, place_hold, request_removal
-from pipeline.preservation.repairs import repair_all
 from pipeline.preservation.replicate import replicate
 from pipeline.preservation.update import Change, update_aip
 from pipeline.store_check import verify_archive
@@ -110,7 +110,7 @@ def test_replication_deletes_no_damaged_copy(archive, aip) -> None:
     (_place(archive, "two", aip) / "inventory.json").unlink()
     assert {r.state for r in audit(archive, _budget(archive))} == {CopyState.DAMAGED}
     assert list(replicate(archive)) == []
-    assert {done.state for done in repair_all(archive, archive.work.parent / "damaged")} == {
+    assert {result.state for result in repair_all(archive, archive.work.parent / "damaged")} == {
         CopyState.VERIFIED
     }
     assert {r.outcome for r in verify_archive(archive.catalogue, archive.repositories, None)} == {"intact"}
@@ -145,7 +145,7 @@ def test_an_unmounted_store_is_noticed_everywhere(archive, aip, make_bag, agreem
 
 
 def test_rebuilding_hides_no_damage(archive, aip) -> None:
-    """What is known to be damaged stays so; what is new to the catalogue is not called verified."""
+    """What is known to be damaged stays so, also when only the journal knows it."""
     _rot(next(_place(archive, "one", aip).rglob("a.txt")))
     list(audit(archive, _budget(archive)))
     list(rebuild(archive))
@@ -155,7 +155,7 @@ def test_rebuilding_hides_no_damage(archive, aip) -> None:
         file.unlink()
     again = replace(build_archive(load_settings(archive.work.parent)), clock=archive.clock)
     list(rebuild(again))
-    assert again.catalogue.count_copies("one") == {"unverified": 1}
+    assert again.catalogue.count_copies("one") == {"damaged": 1}, "its journal tells of the audit"
     assert again.catalogue.count_copies("two") == {"verified": 1}, "its journal tells of the audit"
     again.catalogue.close()
 

@@ -11,9 +11,10 @@ import pytest
 from servers import Server, keep_probe, new_bucket, store_settings
 
 from packages.identifiers import PackageId
+from pipeline.archive import Archive
 from pipeline.export import export_aip
-from pipeline.ingest import Archive, ingest
-from pipeline.preservation.audit import AuditBudget, audit, plan
+from pipeline.ingest import ingest
+from pipeline.preservation.audit import AuditBudget, audit, plan, repair_all
 from pipeline.preservation.rebuild import rebuild
 from pipeline.preservation.reconcile import DifferenceKind, reconcile, sweep
 from pipeline.preservation.removal import (
@@ -23,7 +24,6 @@ from pipeline.preservation.removal import (
     place_hold,
     request_removal,
 )
-from pipeline.preservation.repairs import repair_all
 from pipeline.preservation.replicate import replicate
 from pipeline.store_check import verify_archive
 from stele.settings import load_settings
@@ -162,7 +162,7 @@ def test_damage_is_found_repaired_and_told(damage, what: str, which: str, kept) 
     assert {("fixity check", "failure"), ("recovery", "success")} <= told
     if damage is not _delete:
         assert found.repaired is not None
-        assert [p for p in Path(found.repaired.aside).rglob("*") if p.is_file()], "the bad bytes are kept"
+        assert [p for p in Path(found.repaired.quarantine).rglob("*") if p.is_file()], "the bad bytes are kept"
     _later(archive)
     assert {r.seen.state for r in audit(archive, _budget(archive))} == {CopyState.VERIFIED}
 
@@ -201,7 +201,7 @@ def test_no_good_copy_is_said_and_nothing_made_worse(kept) -> None:
     _later(archive)
     results = list(audit(archive, _budget(archive)))
     assert [r.state for r in results] == [CopyState.DAMAGED, CopyState.DAMAGED]
-    assert all(r.repaired and len(r.repaired.left) == 1 for r in results)
+    assert all(r.repaired and len(r.repaired.unrepaired) == 1 for r in results)
     assert [_content_of(store, aip) for store in archive.stores] == before
 
 

@@ -17,8 +17,9 @@ import pytest
 from faulty_proxy import Asked, FaultyProxy
 from servers import Ministack, Server, client_of, keep_probe, new_bucket, store_settings, workspace_on
 
+from pipeline.archive import Archive
 from pipeline.errors import PipelineError
-from pipeline.ingest import Archive, ingest
+from pipeline.ingest import ingest
 from pipeline.preservation.audit import AuditBudget, audit
 from pipeline.preservation.reconcile import reconcile
 from pipeline.preservation.removal import approve_removal, request_removal
@@ -32,7 +33,7 @@ from storage.errors import StorageError
 from storage.protocol import Upload
 
 _BUDGET = AuditBudget(
-    ttl=timedelta(days=1), max_bytes=1 << 40, max_objects=1 << 40, max_seconds=1e9, repair=True, aside=Path("aside"),
+    ttl=timedelta(days=1), max_bytes=1 << 40, max_objects=1 << 40, max_seconds=1e9, repair=True, quarantine=Path("aside"),
     everything=True,
 )  # fmt: skip
 _WORK = ("replicate", "repair", "update", "remove")
@@ -107,7 +108,7 @@ def _work(work: str, archive: Archive, aip: str, folder: Path) -> None:
         case "replicate":
             list(replicate(archive))
         case "repair":
-            list(audit(archive, replace(_BUDGET, aside=folder / "aside")))
+            list(audit(archive, replace(_BUDGET, quarantine=folder / "aside")))
         case "update":
             row = archive.catalogue.aip(aip)
             if row is not None and row.version == "v1":

@@ -12,6 +12,7 @@ from PIL import Image
 from requirements import unavailable
 
 from packages.package_file import FileFormat
+from pipeline.archive import Archive
 from pipeline.formats.builtin import Builtin
 from pipeline.formats.exiftool import ExifTool
 from pipeline.formats.ffmpeg import FfmpegDecode
@@ -20,7 +21,7 @@ from pipeline.formats.mediaconch import MediaConch
 from pipeline.formats.tool import Validator, Validity
 from pipeline.formats.validation import Validation
 from pipeline.formats.verapdf import VeraPdf, flavour_for
-from pipeline.ingest import Archive, ingest
+from pipeline.ingest import ingest
 from stele.wiring import shared_validation
 
 _MKV = "fmt/569"

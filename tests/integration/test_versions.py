@@ -13,8 +13,9 @@ from judging import assert_all_accept
 from servers import Server, keep_probe, new_bucket, store_settings
 
 from packages.identifiers import PackageId
+from pipeline.archive import Archive
 from pipeline.export import export_aip
-from pipeline.ingest import Archive, ingest
+from pipeline.ingest import ingest
 from pipeline.preservation.rebuild import rebuild
 from pipeline.preservation.update import Change, UpdateRefused, update_aip
 from pipeline.store_check import verify_archive

@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 from requirements import unavailable
 
-from pipeline.ingest import Archive, ingest
+from pipeline.archive import Archive
+from pipeline.ingest import ingest
 from pipeline.preservation.added_representation import RepresentationRefused
 from pipeline.preservation.update import Change, update_aip
 from pipeline.virus.clamd import Clamd

@@ -16,7 +16,7 @@ from dashboard import create_app
 from dashboard.access import hash_password, password_is
 from stele.dashboards import is_loopback, sources_of
 from stele.settings import Settings
-from storage.catalogue import AccountRow, AipRow, Catalogue, FileRow, FormatCount
+from storage.catalogue import AccountRow, AipRow, Catalogue, CopyRow, FileRow, FormatCount
 
 pytestmark = pytest.mark.filterwarnings("ignore:Using `httpx`")
 _AIP = "ae05bbf8-9b1e-42f8-8635-685c10b92ca0"
@@ -54,7 +54,7 @@ def site(tmp_path: Path) -> Iterator[_Site]:
     made = _Site(tmp_path)
     row = AipRow(f"urn:uuid:{_AIP}", "v1", "T", "default", "A", "", "", 1, 1, "2026-01-01T00:00:00Z", "")
     made.catalogue.register(
-        row, stores=["archive"], formats=[FormatCount("fmt/1", "F", 1, 1)], events=(),
+        row, copies=[CopyRow(row.id, "archive", "v1", row.created, "verified", "", row.created)], formats=[FormatCount("fmt/1", "F", 1, 1)], events=(),
         files=[FileRow("a", 1, "fmt/1", "0" * 128)],
     )  # fmt: skip
     (tmp_path / "dips" / f"dip-{_AIP}").mkdir(parents=True)

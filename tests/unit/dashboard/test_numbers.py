@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import uuid
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -23,6 +24,7 @@ from storage.catalogue import (
     AipRow,
     Catalogue,
     CopyRow,
+    EventRow,
     FileRow,
     FormatCount,
     NightRow,
@@ -75,14 +77,17 @@ def sources(tmp_path: Path) -> Iterator[Sources]:
             FileRow("b.pdf", 1, "fmt/2", f"{number + 99:0128x}"),
         ]
         formats = [FormatCount("fmt/1", "One", 1, 1), FormatCount("fmt/2", "Two", 1, 1, not_valid=1)]
-        owed = [("second", "it was away")] if number % 4 == 0 else []
+        copies = [CopyRow(row.id, "archive", "v1", row.created, "verified", "", row.created)]
+        if number % 4 == 0:
+            copies.append(CopyRow(row.id, "second", "", "", "owed", "it was away"))
+        else:
+            copies.append(replace(copies[0], store="second"))
         catalogue.register(
             row,
-            stores=["archive", *([] if owed else ["second"])],
+            copies=copies,
             formats=formats,
             events=(),
             files=files,
-            owed=owed,
         )
         for outcome in ("stored",) if number % 2 else ("held", "rejected"):
             catalogue.finish_ingest(
@@ -90,7 +95,9 @@ def sources(tmp_path: Path) -> Iterator[Sources]:
                 aip=row.id if outcome == "stored" else None, now="2026-11-24T23:00:00Z", report="{}", agency=row.agency,
             )  # fmt: skip
     catalogue.set_copy(CopyRow(row.id, "archive", "v1", "", "damaged", "rot"))
-    catalogue.set_removal(RemovalRow(row.id, "disposal", "A", "2026-11-20T00:00:00Z", "", ""))
+    asked = RemovalRow(row.id, "disposal", "A", "2026-11-20T00:00:00Z", "", "")
+    told = EventRow(str(uuid.uuid4()), "deletion", asked.requested, "warning", "asked for", "", "*")
+    catalogue.request_removal(asked, told)
     settings = Settings.model_validate(
         {
             "home": tmp_path,

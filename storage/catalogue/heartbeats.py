@@ -1,0 +1,151 @@
+"""Heartbeats of processes: whoever claims or leases something says regularly that it is at work."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+from sqlalchemy import Connection, delete, select, text
+from sqlalchemy.dialects import postgresql, sqlite
+
+from storage.catalogue.database import Database
+from storage.catalogue.process import host_of_machine
+from storage.catalogue.tables import PROCESS
+from storage.errors import StoreUnavailable
+
+__all__ = ["HEARTBEAT_INTERVAL_S", "LEASE_TTL_S", "Heartbeat", "Heartbeats"]
+
+HEARTBEAT_INTERVAL_S = 20.0
+LEASE_TTL_S = 120.0
+"""A process without a heartbeat for so long has lost its claims and leases."""
+_SAFETY_MARGIN_S = 30.0  # the holder stops this much earlier than others may take over
+_FORGET_AFTER_S = 7 * 86400.0
+
+
+class Heartbeat:
+    """The heartbeat of this process towards one database; shared by all views of a catalogue."""
+
+    def __init__(self, beat: Callable[[], None], steady_clock_s: Callable[[], float]) -> None:
+        self._beat = beat
+        self._steady_clock_s = steady_clock_s
+        self._last_s: float | None = None
+        self._interruptions = 0
+        self._lock = threading.Lock()
+        self._ended: threading.Event | None = None
+
+    def start(self, *, in_background: bool) -> None:
+        """Beat for the first time; then a thread does. Raises StoreUnavailable."""
+        with self._lock:
+            if self._last_s is not None:
+                return
+            self._renew()
+            if in_background:
+                self._ended = threading.Event()
+                threading.Thread(
+                    target=self._loop, args=(self._ended,), name="heartbeat", daemon=True
+                ).start()
+
+    def beat(self) -> None:
+        """Renew the heartbeat now. Raises StoreUnavailable."""
+        with self._lock:
+            self._renew()
+
+    def _renew(self) -> None:
+        if not self.fresh:
+            self._interruptions += 1  # others may have taken over meanwhile: every lease asks again
+        sent_s = self._steady_clock_s()  # before, not after: the answer may take long
+        self._beat()
+        self._last_s = sent_s
+
+    @property
+    def fresh(self) -> bool:
+        """Whether nobody else can have taken over what this process holds."""
+        if self._last_s is None:
+            return False
+        return self._steady_clock_s() - self._last_s < LEASE_TTL_S - _SAFETY_MARGIN_S
+
+    @property
+    def interruptions(self) -> int:
+        """How often the heartbeat had stopped for too long; a lease from before must be confirmed."""
+        return self._interruptions
+
+    def stop(self) -> None:
+        """No more beats."""
+        with self._lock:
+            self._last_s = None
+            if self._ended is not None:
+                self._ended.set()
+                self._ended = None
+
+    def _loop(self, ended: threading.Event) -> None:
+        while not ended.wait(HEARTBEAT_INTERVAL_S):
+            with self._lock:
+                if ended.is_set():
+                    return
+                try:
+                    self._renew()
+                except StoreUnavailable:
+                    continue  # the next beat may reach it; until then ``fresh`` runs out by itself
+
+
+class Heartbeats(Database):
+    """Who is at work, and who gives no sign of it any more."""
+
+    _heartbeat: Heartbeat | None = None
+
+    def owner(self) -> str:
+        """This process, as it signs its claims; from the first claim on its heartbeat is kept up."""
+        self.heartbeat.start(in_background=self._runtime.background_heartbeat)
+        return self._runtime.owner()
+
+    @property
+    def heartbeat(self) -> Heartbeat:
+        """This process's heartbeat."""
+        if self._heartbeat is None:
+            self._heartbeat = Heartbeat(self._write_heartbeat, self._runtime.steady_clock_s)
+        return self._heartbeat
+
+    def close(self) -> None:
+        """Give back the connections; this process holds nothing any more."""
+        if self._heartbeat is not None:
+            started = self._heartbeat.fresh
+            self._heartbeat.stop()
+            if started:
+                try:
+                    with self._write() as connection:
+                        mine = PROCESS.c.owner == self._runtime.owner()
+                        connection.execute(delete(PROCESS).where(mine))
+                except StoreUnavailable:
+                    pass  # it expires by itself
+        super().close()
+
+    def _write_heartbeat(self) -> None:
+        with self._write(fenced=False) as connection:
+            now = self._now_ms(connection)
+            values = {"owner": self._runtime.owner(), "host": host_of_machine(), "heartbeat": now}
+            put = (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(PROCESS)
+            connection.execute(
+                put.values(values).on_conflict_do_update(
+                    index_elements=["owner"], set_={"heartbeat": now, "host": values["host"]}
+                )
+            )
+            forgotten = PROCESS.c.heartbeat < now - int(_FORGET_AFTER_S * 1000)
+            connection.execute(delete(PROCESS).where(forgotten))
+
+    def _now_ms(self, connection: Connection) -> int:
+        """The database's clock where it has one: machines disagree, and only differences count."""
+        if connection.dialect.name == "postgresql":
+            now = text("SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint")
+            return int(connection.execute(now).scalar_one())
+        return int(self._runtime.wall_clock_s() * 1000)
+
+    def _is_live(self, connection: Connection, owner: str) -> bool:
+        """Whether the process that signed a claim may still be at work."""
+        if self._runtime.seen_dead(owner):
+            return False
+        found = connection.execute(select(PROCESS.c.heartbeat).where(PROCESS.c.owner == owner)).scalar()
+        return found is not None and self._now_ms(connection) - found < LEASE_TTL_S * 1000
+
+    def _alive(self, owner: str) -> bool:
+        with self._transaction() as connection:
+            return self._is_live(connection, owner)

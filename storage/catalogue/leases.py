@@ -1,0 +1,148 @@
+"""Leases: one writer per AIP, across processes and machines.
+
+A lease belongs to a process and lasts as long as the process's heartbeat. Its number is a fencing
+number: it only ever grows, and a holder whose number is gone has lost the lease. Every write to the
+catalogue under a lease compares the number in the same transaction; every write to a store asks first.
+"""
+
+from __future__ import annotations
+
+import copy
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import ClassVar, Self
+
+from sqlalchemy import Connection, Row, delete, insert, select
+from sqlalchemy.exc import IntegrityError
+
+from storage.catalogue.heartbeats import Heartbeats
+from storage.catalogue.rows import LeaseRow
+from storage.catalogue.tables import LEASE, PROCESS
+from storage.errors import Busy, LeaseLost, StoreUnavailable
+
+__all__ = ["Lease", "Leases"]
+
+_POLL_S = 0.2
+
+
+class Lease:
+    """The right to write to one resource; given up by the context that acquired it."""
+
+    def __init__(self, catalogue: Leases, resource: str, number: int) -> None:
+        self._catalogue = catalogue
+        self.resource = resource
+        self.number = number
+        self._interruptions = catalogue.heartbeat.interruptions
+
+    def check(self) -> None:
+        """Called before every write to a store; costs nothing while the heartbeat is fresh.
+
+        Raises LeaseLost; StoreUnavailable when the catalogue must be asked and cannot be.
+        """
+        heartbeat = self._catalogue.heartbeat
+        if not heartbeat.fresh or heartbeat.interruptions != self._interruptions:
+            self.confirm()
+
+    def confirm(self) -> None:
+        """Ask the catalogue; called before what commits or cannot be undone. Raises as ``check``."""
+        heartbeat = self._catalogue.heartbeat
+        interruptions = heartbeat.interruptions
+        if not heartbeat.fresh:
+            heartbeat.beat()
+            interruptions = heartbeat.interruptions
+        self._catalogue.require_lease(self)
+        self._interruptions = interruptions
+
+
+class Leases(Heartbeats):
+    """Acquired, confirmed, released."""
+
+    _lease: Lease | None = None
+    _held_here: ClassVar[set[tuple[str, int]]] = set()
+    _held_lock: ClassVar[threading.Lock] = threading.Lock()
+
+    @contextmanager
+    def leased(self, resource: str, purpose: str, *, since: str, wait_s: float = 0.0) -> Iterator[Lease]:
+        """Hold the lease on a resource while the context lasts.
+
+        ``purpose`` is told to whoever wants it meanwhile, ``since`` is RFC 3339. Raises Busy when
+        another live process, or another thread of this one, still holds it after ``wait_s`` seconds.
+        """
+        end_s = self._runtime.steady_clock_s() + wait_s
+        while True:
+            try:
+                lease = self._acquire(resource, purpose, since)
+                break
+            except Busy:
+                if self._runtime.steady_clock_s() >= end_s:
+                    raise
+                self._runtime.sleep(_POLL_S)
+        try:
+            yield lease
+        finally:
+            self._release(lease)
+
+    def under(self, lease: Lease) -> Self:
+        """This catalogue, every write of which fails with LeaseLost once the lease is lost."""
+        fenced = copy.copy(self)
+        fenced._lease = lease
+        return fenced
+
+    def require_lease(self, lease: Lease) -> None:
+        """Raises LeaseLost when it was taken over, StoreUnavailable when nobody can say."""
+        with self._transaction() as connection:
+            found = connection.execute(select(LEASE.c.number).where(LEASE.c.number == lease.number)).first()
+        if found is None:
+            raise LeaseLost(lease.resource)
+
+    def leases(self) -> tuple[LeaseRow, ...]:
+        """Every lease there is, the oldest first; ``live`` says whether its holder may be at work."""
+        query = select(LEASE, PROCESS.c.host).outerjoin(PROCESS, PROCESS.c.owner == LEASE.c.owner)
+        with self._transaction() as connection:
+            return tuple(
+                LeaseRow(
+                    row.resource, row.number, row.owner, row.purpose, row.since, row.host or "",
+                    self._is_live(connection, row.owner),
+                )
+                for row in connection.execute(query.order_by(LEASE.c.number)).all()
+            )  # fmt: skip
+
+    def _acquire(self, resource: str, purpose: str, since: str) -> Lease:
+        owner = self.owner()
+        with self._write(fenced=False) as connection:
+            query = select(LEASE).where(LEASE.c.resource == resource).with_for_update()
+            row = connection.execute(query).first()
+            if row is not None:
+                self._refuse_live(connection, row)
+                connection.execute(delete(LEASE).where(LEASE.c.number == row.number))
+            values = {"resource": resource, "owner": owner, "purpose": purpose, "since": since}
+            try:
+                with connection.begin_nested():
+                    done = connection.execute(insert(LEASE).values(values).returning(LEASE.c.number))
+                    number = int(done.scalar_one())
+            except IntegrityError:
+                raise Busy(resource, "another process that began at the same moment") from None
+            with self._held_lock:
+                self._held_here.add((str(self._engine.url), number))
+        return Lease(self, resource, number)
+
+    def _refuse_live(self, connection: Connection, row: Row[tuple[object, ...]]) -> None:
+        if row.owner == self._runtime.owner():
+            with self._held_lock:
+                live = (str(self._engine.url), row.number) in self._held_here
+        else:
+            live = self._is_live(connection, row.owner)
+        if live:
+            host = connection.execute(select(PROCESS.c.host).where(PROCESS.c.owner == row.owner)).scalar()
+            pid = row.owner.rsplit(":", 2)[1]
+            raise Busy(row.resource, f"{row.purpose} (process {pid} on {host or '?'}, since {row.since})")
+
+    def _release(self, lease: Lease) -> None:
+        with self._held_lock:
+            self._held_here.discard((str(self._engine.url), lease.number))
+        try:
+            with self._write(fenced=False) as connection:
+                connection.execute(delete(LEASE).where(LEASE.c.number == lease.number))
+        except StoreUnavailable:
+            return  # this process may take it again, and others when the heartbeat has run out

@@ -1,0 +1,189 @@
+"""What must hold after every step, and what must be true when all has come to rest."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+from urllib.parse import unquote
+
+from simulation.archive import Setting
+from simulation.world import Process, Violation
+from storage.catalogue import CopyRow
+from storage.ocfl.layout import HashAndIdLayout
+
+__all__ = ["Model"]
+
+_LAYOUT = HashAndIdLayout()
+_NAMASTE = "0=ocfl_object_1.1"
+
+
+class Model:
+    """Looks at stores and catalogue from outside, beside the operations."""
+
+    def __init__(self, setting: Setting) -> None:
+        self.setting = setting
+        self.world = setting.world
+        self.disk = setting.disk
+        self._parsed: dict[str, dict[str, Any]] = {}
+        self._roots: dict[str, str] = {}
+        self.world.on_step = self.after_step
+        self.world.removable = self.removable  # type: ignore[attr-defined]
+        self.world.unseen = self.unseen  # type: ignore[attr-defined]
+
+    # -- what an object must consist of ------------------------------------------------------------
+
+    def root(self, aip: str) -> str:
+        """Where an AIP is in every store."""
+        if aip not in self._roots:
+            self._roots[aip] = _LAYOUT.object_root(aip)
+        return self._roots[aip]
+
+    def inventory(self, store: str, key: str) -> dict[str, Any] | None:
+        """A parsed inventory; None where there is none or it is damaged."""
+        medium = self.world.stores[store]
+        content, digest = medium.objects.get(key), medium.digests.get(key, "")
+        if content is None:
+            return None
+        if digest not in self._parsed:
+            try:
+                self._parsed[digest] = json.loads(content)
+            except ValueError:
+                self._parsed[digest] = {}
+        return self._parsed[digest] or None
+
+    def lacks(self, store: str, aip: str, version: str, sha512: str) -> str:
+        """What a store lacks of a committed version; empty when it has all. Rot is nobody's fault."""
+        medium, root = self.world.stores[store], self.root(aip)
+        key = f"{root}/{version}/inventory.json"
+        inventory = self.inventory(store, key)
+        if inventory is None or medium.digests.get(key) != sha512:
+            return "" if key in medium.rotten else f"the inventory of {version}"
+        for digest, paths in inventory["manifest"].items():
+            for path in paths:
+                full = f"{root}/{path}"
+                if medium.digests.get(full) != digest and full not in medium.rotten:
+                    return path
+        return ""
+
+    def head(self, store: str, aip: str) -> int:
+        """The number of the newest committed version, 0 for none or a damaged inventory."""
+        inventory = self.inventory(store, f"{self.root(aip)}/inventory.json")
+        return int(inventory["head"][1:]) if inventory else 0
+
+    # -- asked by stores and catalogue ---------------------------------------------------------------
+
+    def removable(self, key: str, store: str) -> bool:
+        """Whether a content object may be deleted without being kept: its AIP is on its way out, or
+        no committed version needs it."""
+        root, _, below = key.partition("/v")
+        aip = unquote(root.rpartition("/")[2])
+        version = int(below.partition("/")[0])
+        rows = self.disk.rows("SELECT state, version FROM aip WHERE id = ?", aip)
+        if rows and rows[0][0] in ("removing", "removed"):
+            return True
+        known = int(rows[0][1][1:]) if rows else 0
+        return version > (self.head(store, aip) or known)
+
+    def unseen(self, process: Process, copy: CopyRow) -> str:
+        """What a process that calls a copy verified has not read or written of it."""
+        medium, root = self.world.stores[copy.store], self.root(copy.aip)
+        for key in (key for key in medium.objects if key.startswith(f"{root}/")):
+            if "/content/" not in key and not key.endswith("inventory.json"):
+                continue
+            number = int(key.removeprefix(f"{root}/v").partition("/")[0]) if f"{root}/v" in key else 0
+            if number > int(copy.version[1:]):
+                continue
+            if (copy.store, key, medium.objects[key]) not in process.seen and key not in medium.rotten:
+                return key
+        return ""
+
+    # -- after every step ----------------------------------------------------------------------------
+
+    def after_step(self) -> None:
+        """The catalogue claims nothing that a store does not hold, and nothing committed goes."""
+        if not self.world.changed:
+            return
+        self.world.changed = False
+        copies = self.disk.rows(
+            "SELECT c.aip, c.store, c.version, c.state, v.inventory_sha512 FROM copy c "
+            "JOIN aip a ON a.id = c.aip JOIN version v ON v.aip = c.aip AND v.version = c.version "
+            "WHERE a.state = 'kept' AND c.state IN ('verified', 'unverified', 'owed') AND c.version <> ''"
+        )
+        for aip, store, version, state, sha512 in copies:
+            missing = self.lacks(store, aip, version, sha512)
+            if missing:
+                raise Violation(
+                    f"the catalogue says {state} {version} of {aip[-6:]} in {store}: no {missing}"
+                )
+            key = f"{self.root(aip)}/inventory.json"
+            medium = self.world.stores[store]
+            if self.head(store, aip) < int(version[1:]) and key not in medium.rotten:
+                raise Violation(f"the head of {aip[-6:]} in {store} went back below {version}")
+
+    # -- at the end ----------------------------------------------------------------------------------
+
+    def at_rest(self) -> None:
+        """After recovery: every promise kept, every copy whole, nothing left lying about."""
+        kept = dict(self.disk.rows("SELECT id, version FROM aip WHERE state = 'kept'"))
+        states = dict(self.disk.rows("SELECT id, state FROM aip"))
+        holds = {row[0] for row in self.disk.rows("SELECT aip FROM hold")}
+        for kind, aip, detail in self.setting.acknowledged:
+            if kind in ("stored", "duplicate") and aip not in states:
+                raise Violation(f"{aip[-6:]} was said to be {kind}, and the catalogue has no row of it")
+            if kind == "updated" and aip in kept and int(kept[aip][1:]) < int(detail[1:]):
+                raise Violation(f"{detail} of {aip[-6:]} was said to be stored; newest is {kept[aip]}")
+            if kind == "removed" and states.get(aip) not in ("removed", "kept"):
+                raise Violation(f"{aip[-6:]} was said to be removed; it is {states.get(aip)}")
+        self._holds_told(holds, states)
+        for aip, version in kept.items():
+            self._whole(aip, version)
+        for aip, state in states.items():
+            if state == "removed":
+                self._gone(aip)
+        left = self.disk.rows("SELECT aip FROM planned_version")
+        if left:
+            raise Violation(f"planned versions are left: {left}")
+
+    def _holds_told(self, holds: set[str], states: dict[str, str]) -> None:
+        last = {}
+        for kind, aip, _ in self.setting.acknowledged:
+            if kind in ("held", "released"):
+                last[aip] = kind
+        for aip, kind in last.items():
+            if kind == "held" and aip not in holds and not self._was_released(aip):
+                raise Violation(f"a hold on {aip[-6:]} was said to stand, and does not ({states.get(aip)})")
+
+    def _was_released(self, aip: str) -> bool:
+        """A release that was not told to its user, because it died, may have been carried out."""
+        return bool(self.disk.rows("SELECT 1 FROM event WHERE aip = ? AND detail LIKE 'hold lifted%'", aip))
+
+    def _whole(self, aip: str, version: str) -> None:
+        rows = self.disk.rows("SELECT store, version, state, detail FROM copy WHERE aip = ?", aip)
+        found = {store: (v, state, detail) for store, v, state, detail in rows}
+        for store in self.setting.roles:
+            if found.get(store, ("", "", ""))[:2] != (version, "verified"):
+                raise Violation(
+                    f"{aip[-6:]} at rest: {store} has {found.get(store)}, not {version} verified"
+                )
+            medium, root = self.world.stores[store], self.root(aip)
+            inventory = self.inventory(store, f"{root}/inventory.json")
+            if inventory is None or inventory["head"] != version:
+                raise Violation(f"{aip[-6:]} at rest: the head in {store} is not {version}")
+            expected = {path for paths in inventory["manifest"].values() for path in paths}
+            names = ("inventory.json", "inventory.json.sha512")
+            expected |= {_NAMASTE, *names, *(f"{v}/{n}" for v in inventory["versions"] for n in names)}
+            present = {key.removeprefix(f"{root}/") for key in medium.objects if key.startswith(f"{root}/")}
+            if present != expected:
+                raise Violation(
+                    f"{aip[-6:]} at rest in {store}: {sorted(present ^ expected)[:3]} too many or few"
+                )
+            for digest, paths in inventory["manifest"].items():
+                for path in paths:
+                    if medium.digests[f"{root}/{path}"] != digest:
+                        raise Violation(f"{aip[-6:]} at rest in {store}: {path} is damaged")
+
+    def _gone(self, aip: str) -> None:
+        for store, medium in self.world.stores.items():
+            left = [key for key in medium.objects if key.startswith(f"{self.root(aip)}/")]
+            if left:
+                raise Violation(f"{aip[-6:]} is removed, and {store} still has {left[0]}")
