@@ -63,8 +63,13 @@ def store(planned: PlannedAip, stores: Sequence[ArchivalStore], context: IngestC
         repository = one.repository
         try:
             if holder is None:
-                digest = _create(planned, repository, info, context)
+                created = _create(planned, repository, info, context)
                 holder = repository
+                if created is None:  # finished just now from what a killed run had written
+                    found_in, digest = repository, repository.inventory_digest(urn)
+                    _require_intact(one, urn, digest)
+                else:
+                    digest = created
             elif repository.holds(urn) or not repository.copy_from(
                 holder,
                 urn,
@@ -131,7 +136,8 @@ def _holder(stores: Sequence[ArchivalStore], urn: str, protection: Protection) -
 
 def _create(
     planned: PlannedAip, repository: OcflRepository, info: VersionInfo, context: IngestContext
-) -> str:
+) -> str | None:
+    """The digest of the inventory; None when the object is that of an earlier run after all."""
     urn = planned.package_id.urn
     # Opaque keys are made of digests, so leftovers of another attempt would not be in their way.
     clean = context.attempt == 1 and not context.agreement.opaque_paths
@@ -157,4 +163,4 @@ def _create(
     except ObjectExists:
         if not repository.holds(urn):
             raise
-        return repository.inventory_digest(urn)
+        return None

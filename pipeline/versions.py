@@ -144,7 +144,7 @@ def _bring_forward(
         except LeaseLost:  # concerns all that is done here, not one copy
             raise
         except StorageError as error:
-            failed[one.name] = str(error)
+            failed[one.name] = error.reason if isinstance(error, StoreUnavailable) else str(error)
     record = read_stored_record(first.repository, row.id)
     archive.catalogue.register(
         record.aip,

@@ -33,9 +33,11 @@ _MAX_TOKEN_BYTES = 4 << 20  # a longer string or run of whitespace is refused
 _MAX_VERSION_DATA_BYTES = 32 << 20  # of all version blocks together, without their states
 _MAX_DEPTH = 200
 _CACHE_KIB = 32 << 10
+_ROWS_PER_STATEMENT = 8  # takes half the time of one
+_PART_CHARACTERS = 256 << 10
 
-# A text of JSON in which every escaped surrogate has its other half; it may end within an escape.
-# yajl would read half a pair as “?” or take the character after it in.
+# The part of a JSON text in which every escaped surrogate has its other half.
+# yajl turns half a pair into “?” or into another character without a word.
 _SOUND_ESCAPES = re.compile(
     rb"(?:[^\\]+|\\[^u]"
     rb"|\\u(?:[0-9a-ce-fA-CE-F][0-9a-fA-F]{3}|[dD][0-7][0-9a-fA-F]{2}"
@@ -56,15 +58,20 @@ BEGIN;
 CREATE TABLE manifest (id INTEGER PRIMARY KEY, key INTEGER, digest BLOB, content TEXT);
 CREATE TABLE listed (id INTEGER PRIMARY KEY, key INTEGER, digest BLOB, written TEXT, logical TEXT);
 CREATE TABLE state (
-  version INTEGER, logical TEXT, listed INTEGER, digest BLOB, content TEXT NOT NULL,
+  version INTEGER, logical TEXT, listed INTEGER, digest BLOB, content TEXT,
   PRIMARY KEY (version, logical, listed)) WITHOUT ROWID;
 """
 
+# The order of digests in JSON is that of their texts; needed where some are stored as bytes, some as text.
+_MIXED_ORDER = "CASE typeof(digest) WHEN 'text' THEN digest ELSE lower(hex(digest)) END"
+
 _Digest = bytes | str  # as stored: the bytes of a hexadecimal digest, else its text
 _Events = Iterator[tuple[str, Any]]
+_Row = tuple[object, str, str | None]  # what tells one list from the next, its key, one text of it
 _DEPTH_STEP = {"start_map": 1, "start_array": 1, "end_map": -1, "end_array": -1}
 _STATE = object()  # stands in a version block for its state, which is in the database
 _TEXTS = ("id", "digestAlgorithm", "head", "contentDirectory")
+_quoted: Callable[[str], str] = json.JSONEncoder(ensure_ascii=False).encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +93,7 @@ class _Block:
     first: int = 0
     last: int = -1
     has_state: bool = False
-    loaded: bool = False
+    is_loaded: bool = False
     may_repeat: bool = False
     has_empty_list: bool = False
     flaw: tuple[str, str] | None = None
@@ -128,9 +135,6 @@ def _version_order(name: str) -> tuple[bool, int, str]:
     return (number is None, int(number[1]) if number else 0, name)
 
 
-_ROWS_PER_STATEMENT = 8  # half the time of one
-
-
 def _insert(database: sqlite3.Connection, columns: str, rows: Iterator[tuple[object, ...]]) -> None:
     width = columns.count(",") + 1
     row = f"({', '.join('?' * width)})"
@@ -153,8 +157,8 @@ def _insert(database: sqlite3.Connection, columns: str, rows: Iterator[tuple[obj
 def _database_errors() -> Iterator[None]:
     try:
         yield
-    except sqlite3.Error as error:
-        raise OSError(f"scratch database of an inventory: {error}") from error
+    except sqlite3.OperationalError as error:
+        raise OSError(f"the scratch database of an inventory cannot be used: {error}") from error
 
 
 class InventoryIndex:
@@ -178,7 +182,7 @@ class InventoryIndex:
         self._resources = resources
         self._blocks = reader.blocks
         self._states = reader.states
-        self.is_extensible = reader.every_version  # a later version can be written from it
+        self.has_every_version = reader.every_version
 
     def __enter__(self) -> InventoryIndex:
         return self
@@ -201,16 +205,14 @@ class InventoryIndex:
         return self._below(self._number(version), prefix)
 
     def _below(self, number: int, prefix: str) -> Iterator[InventoryEntry]:
-        with suppress(UnicodeEncodeError):  # half a surrogate pair: no path here has one
-            rows = self._database.execute(
-                "SELECT logical, digest, content FROM state"
-                " WHERE version = ? AND logical >= ? ORDER BY logical, listed",
-                (number, prefix),
-            )
-            for logical, digest, content in rows:
-                if not logical.startswith(prefix):
-                    return
-                yield InventoryEntry(_shown_digest(digest), logical, content)
+        for logical, digest, content in self._rows(
+            "SELECT logical, digest, content FROM state"
+            " WHERE version = ? AND logical >= ? ORDER BY logical, listed",
+            (number, prefix),
+        ):
+            if not logical.startswith(prefix):
+                return
+            yield InventoryEntry(_shown_digest(digest), logical, content)
 
     def entry(self, logical: str, version: str | None = None) -> InventoryEntry | None:
         """The file with this logical path; the last one where a damaged state lists it more than once."""
@@ -229,7 +231,7 @@ class InventoryIndex:
     def contents(self) -> Iterator[tuple[str, str]]:
         """Every content path of the manifest with its digest, in code-point order of the paths."""
         self._index_contents()
-        rows = self._database.execute("SELECT content, digest FROM manifest ORDER BY content, digest")
+        rows = self._rows("SELECT content, digest FROM manifest ORDER BY content, digest")
         return ((content, _shown_digest(digest)) for content, digest in rows)
 
     def content_of(self, sha512: str) -> str | None:
@@ -256,9 +258,13 @@ class InventoryIndex:
         return self._states[self.head if version is None else version]
 
     def _row(self, query: str, parameters: tuple[object, ...]) -> Any:
-        with suppress(UnicodeEncodeError):
-            return self._database.execute(query, parameters).fetchone()
-        return None
+        return next(self._rows(query, parameters), None)
+
+    def _rows(self, query: str, parameters: tuple[object, ...] = ()) -> Iterator[Any]:
+        # A parameter with half a surrogate pair cannot be encoded, and no text here has one.
+        # The chain hides the cursor's close, which would fail after that of the database.
+        with _database_errors(), suppress(UnicodeEncodeError):
+            yield from chain(self._database.execute(query, parameters))
 
 
 def read_inventory(
@@ -521,9 +527,10 @@ class _Reader:
                 return
             event, _ = next(self._events)
             self._version_data_bytes += 1000 + len(name)
-            block = self._read_block(event, name)
             if self._version_data_bytes <= _MAX_VERSION_DATA_BYTES:
-                self.blocks[name] = block
+                self.blocks[name] = self._read_block(event, name)
+            else:
+                self.skip(event)
 
     def _read_block(self, event: str, name: str) -> _Block:
         block = _Block()
@@ -551,7 +558,7 @@ class _Reader:
         return block
 
     def _read_state(self, event: str, name: str, block: _Block) -> None:
-        block.loaded = True
+        block.is_loaded = True
         block.first = self._last_row() + 1
         if event != "start_map":
             block.flaw = ("E036", f"the state of {_excerpt(name)} is no object")
@@ -593,16 +600,16 @@ class _Reader:
         head = self.text("head")
         if head not in self.blocks:
             raise self._unreadable("E036", f"head {_excerpt(head)} is none of the versions")
-        for name, block in self.blocks.items():
-            if name != head and not self.every_version:
-                block.loaded = False
-                continue
+        for name, block in self._wanted_blocks():
             if block.flaw:
                 raise self._unreadable(*block.flaw)
             if not block.has_state:
                 raise self._unreadable("E036", f"version {_excerpt(name)} has no state")
-            if not block.loaded:
+            if not block.is_loaded:
                 raise self._unreadable("E033", "has the key head more than once")
+
+    def _wanted_blocks(self) -> list[tuple[str, _Block]]:
+        return [item for item in self.blocks.items() if self.every_version or item[0] == self.text("head")]
 
     def _index_manifest(self) -> None:
         execute = self._database.execute
@@ -619,29 +626,19 @@ class _Reader:
         return self._database.execute(query).fetchone() is not None
 
     def _fill_states(self) -> None:
-        for name, block in self.blocks.items():
-            if not block.loaded:
-                continue
+        for name, block in self._wanted_blocks():
             self.states[name] = number = len(self.states)
             if block.may_repeat:
                 self._drop_repeated_keys(block)
-            if block.has_empty_list:
-                self._require_known_digests(name, block)
-            try:
-                self._fill_state(number, block)
-            except sqlite3.IntegrityError:  # a digest without content
-                self._require_known_digests(name, block)
-                raise
+            self._database.execute(
+                "INSERT INTO state SELECT ?, logical, id, digest, (SELECT content FROM manifest m"
+                " WHERE m.digest = listed.digest ORDER BY m.key, m.id LIMIT 1)"
+                " FROM listed WHERE id BETWEEN ? AND ? AND logical IS NOT NULL ORDER BY logical, id",
+                (number, block.first, block.last),
+            )
+            self._require_known_digests(name, number, block)
         if not self.every_version:
             self._database.execute("DROP TABLE listed")
-
-    def _fill_state(self, number: int, block: _Block) -> None:
-        self._database.execute(
-            "INSERT INTO state SELECT ?, logical, id, digest, (SELECT content FROM manifest m"
-            " WHERE m.digest = listed.digest ORDER BY m.key, m.id LIMIT 1)"
-            " FROM listed WHERE id BETWEEN ? AND ? AND logical IS NOT NULL ORDER BY logical, id",
-            (number, block.first, block.last),
-        )
 
     def _drop_repeated_keys(self, block: _Block) -> None:
         rows = f"listed WHERE id BETWEEN {block.first} AND {block.last}"
@@ -651,12 +648,16 @@ class _Reader:
                 f"DELETE FROM {rows} AND key IN (SELECT key FROM ({newest}) WHERE key < newest)"
             )
 
-    def _require_known_digests(self, name: str, block: _Block) -> None:
+    def _require_known_digests(self, name: str, number: int, block: _Block) -> None:
         row = self._database.execute(
-            "SELECT digest FROM listed WHERE id BETWEEN ? AND ? AND NOT EXISTS"
-            " (SELECT 1 FROM manifest m WHERE m.digest = listed.digest) LIMIT 1",
-            (block.first, block.last),
+            "SELECT digest FROM state WHERE version = ? AND content IS NULL LIMIT 1", (number,)
         ).fetchone()
+        if block.has_empty_list and not row:
+            row = self._database.execute(
+                "SELECT digest FROM listed WHERE id BETWEEN ? AND ? AND logical IS NULL"
+                " AND digest NOT IN (SELECT digest FROM manifest) LIMIT 1",
+                (block.first, block.last),
+            ).fetchone()
         if row:
             digest = _excerpt(_shown_digest(row[0]))
             raise self._unreadable("E036", f"the manifest lacks {digest}, which {_excerpt(name)} has")
@@ -679,7 +680,7 @@ def next_inventory_parts(
     head lacks, ValueError for a digest without content, for content the manifest has and for a version
     that exists, OSError when the database cannot be written.
     """
-    if not index.is_extensible:
+    if not index.has_every_version:
         raise ValueError("the inventory was read without its earlier versions")
     if any(facts.name == version for facts in index.versions):
         raise ValueError(f"{index.object_id} has {version} already")
@@ -689,21 +690,12 @@ def next_inventory_parts(
     return _encoded(writer.document(version, info))
 
 
-_quoted: Callable[[str], str] = json.JSONEncoder(ensure_ascii=False).encode
-_PART_CHARACTERS = 256 << 10
-
-# The order of digests in JSON is that of their texts; needed where some are stored as bytes, some as text.
-_MIXED_ORDER = "CASE typeof(digest) WHEN 'text' THEN digest ELSE lower(hex(digest)) END"
-
-
-_Row = tuple[object, str, str | None]  # what tells one list from the next, its key, one text of it
-
-
 class _Writer:
     """The inventory that comes after an index; what is new is collected in the index's database."""
 
     def __init__(self, index: InventoryIndex) -> None:
         self._database = index._database
+        self._rows = index._rows
         self._index = index
         self._head = index._blocks[index.head]
         self._order = "digest"
@@ -717,15 +709,15 @@ class _Writer:
             ("added", "digest BLOB, content TEXT"),
             ("dropped", "listed INTEGER PRIMARY KEY"),  # rows of the head that the next state lacks
         ):
-            self._database.execute(f"DROP TABLE IF EXISTS {name}")
-            self._database.execute(f"CREATE TABLE {name} ({columns})")
+            self._database.execute(f"CREATE TABLE IF NOT EXISTS {name} ({columns})")
+            self._database.execute(f"DELETE FROM {name}")
         rows = ((logical, _stored(sha512.lower())) for logical, sha512 in changed)
         _insert(self._database, "changed (logical, digest)", rows)
         _insert(self._database, "removed (logical)", ((logical,) for logical in removed))
         contents = ((_stored(sha512.lower()), content) for sha512, content in added)
         _insert(self._database, "added (digest, content)", contents)
-        self._database.execute("CREATE INDEX by_changed ON changed (logical)")
-        self._database.execute("CREATE INDEX by_added ON added (digest)")
+        self._database.execute("CREATE INDEX IF NOT EXISTS by_changed ON changed (logical)")
+        self._database.execute("CREATE INDEX IF NOT EXISTS by_added ON added (digest)")
         self._require_consistency()
         self._drop_rows()
         texts = self._database.execute(  # text sorts before bytes
@@ -809,21 +801,21 @@ class _Writer:
                 yield name, [_indented(value, 3)]
 
     def _manifest(self) -> Iterator[_Row]:
-        rows = self._database.execute(
+        rows = self._rows(
             f"SELECT {self._order}, key, id, content FROM manifest"
             f" UNION ALL SELECT {self._order}, 0, 0, content FROM added ORDER BY 1, 2, 3"
         )
         return ((digest, _shown_digest(digest), content) for digest, _, _, content in rows)
 
     def _state(self, block: _Block) -> Iterator[_Row]:
-        rows = self._database.execute(
+        rows = self._rows(
             "SELECT key, written, digest, logical FROM listed WHERE id BETWEEN ? AND ? ORDER BY id",
             (block.first, block.last),
         )
         return ((key, written or _shown_digest(digest), logical) for key, written, digest, logical in rows)
 
     def _next_state(self) -> Iterator[_Row]:
-        rows = self._database.execute(
+        rows = self._rows(
             f"SELECT {self._order}, logical FROM listed WHERE id BETWEEN ? AND ? AND logical IS NOT NULL"
             f" AND id NOT IN (SELECT listed FROM dropped) UNION ALL SELECT {self._order}, logical"
             " FROM changed WHERE id = (SELECT max(id) FROM changed c WHERE c.logical = changed.logical)"

@@ -525,15 +525,36 @@ class OcflRepository:
             self._copy_content(wanted, source.store, origin, root, protection)
             known = self._version_names(object_id) if held else set()
             new = [version.name for version in inventory.versions if version.name not in known]
-            digest = inventory.sha512
+            head, digest = inventory.head, inventory.sha512
         # What is committed here already is never written over: the source's may have rotted.
-        small = [f"{version}/{name}" for version in new for name in (INVENTORY, SIDECAR)]
-        for name in (*small, NAMASTE_OBJECT[0], SIDECAR, INVENTORY):
-            with self.spooled(source.store, f"{origin}/{name}") as upload:
-                if name == INVENTORY and upload.sha512 != digest:
-                    raise WriteMismatch(f"{root}/{name}", expected=digest, found=upload.sha512)
-                self._replace(replace(upload, key=f"{root}/{name}"), protection, commit=name == INVENTORY)
+        for version in new:
+            confirmed = digest if version == head else source._sidecar(f"{origin}/{version}/{SIDECAR}")
+            self._copy_inventory(source, f"{origin}/{version}", f"{root}/{version}", confirmed, protection)
+        self._replace(Upload.of(f"{root}/{NAMASTE_OBJECT[0]}", NAMASTE_OBJECT[1]), protection)
+        self._copy_inventory(source, origin, root, digest, protection, commit=True)
         return not held
+
+    def _copy_inventory(
+        self,
+        source: OcflRepository,
+        origin: str,
+        root: str,
+        sha512: str,
+        protection: Protection,
+        *,
+        commit: bool = False,
+    ) -> None:
+        """Copy an inventory that must have this digest, and write the sidecar that goes with it.
+
+        Raises WriteMismatch when the source gives other bytes.
+        """
+        with self.spooled(source.store, f"{origin}/{INVENTORY}") as upload:
+            if upload.sha512 != sha512:
+                raise WriteMismatch(f"{root}/{INVENTORY}", expected=sha512, found=upload.sha512)
+            sidecar = Upload.of(f"{root}/{SIDECAR}", sidecar_bytes(sha512))
+            inventory = replace(upload, key=f"{root}/{INVENTORY}")
+            self._replace(sidecar, protection)
+            self._replace(inventory, protection, commit=commit)
 
     def _version_names(self, object_id: str) -> set[str]:
         with self.inventory(object_id) as inventory:

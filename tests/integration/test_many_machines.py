@@ -45,7 +45,8 @@ def _nightly(home: Path, machine: str = "") -> subprocess.Popen[bytes]:
     if machine:
         alone = ["unshare", "--uts", "--pid", "--fork", "--kill-child", "--mount-proc"]
         words = [*alone, "sh", "-c", f'hostname {machine}; exec "$@"', "sh", *words]
-    return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    pipe = subprocess.PIPE
+    return subprocess.Popen(words, stdout=pipe, stderr=pipe, start_new_session=True)
 
 
 def _receipts(home: Path) -> int:
@@ -92,7 +93,7 @@ def test_the_other_machine_lives(tmp_path: Path, postgres: Postgres, other_machi
     home = _workspace(tmp_path, url, 30)
     other = _nightly(home, other_machine)
     until(lambda: _receipts(home) >= 5)
-    other.send_signal(signal.SIGSTOP)  # at work, as far as anybody can see
+    os.killpg(other.pid, signal.SIGSTOP)  # at work, as far as anybody can see
     here = _nightly(home)
     said, error = here.communicate(timeout=120)
     assert here.returncode == 0, error.decode()
@@ -100,7 +101,7 @@ def test_the_other_machine_lives(tmp_path: Path, postgres: Postgres, other_machi
     (claimed,) = catalogue.deliveries("running")
     assert claimed.owner.partition(":")[0] != current_owner().partition(":")[0]
     assert b'"elsewhere": 1' in said
-    other.kill()
+    os.killpg(other.pid, signal.SIGKILL)
     other.communicate()
     again = _nightly(home)
     assert b'"elsewhere": 1' in again.communicate(timeout=120)[0], "it may be alive, for all we know"

@@ -162,7 +162,9 @@ def test_damage_is_found_repaired_and_told(damage, what: str, which: str, kept) 
     assert {("fixity check", "failure"), ("recovery", "success")} <= told
     if damage is not _delete:
         assert found.repaired is not None
-        assert [p for p in Path(found.repaired.quarantine).rglob("*") if p.is_file()], "the bad bytes are kept"
+        assert [p for p in Path(found.repaired.quarantine).rglob("*") if p.is_file()], (
+            "the bad bytes are kept"
+        )
     _later(archive)
     assert {r.seen.state for r in audit(archive, _budget(archive))} == {CopyState.VERIFIED}
 

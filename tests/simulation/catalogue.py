@@ -45,6 +45,11 @@ class Disk:
         self._load(self._template)
         self.durable = self._template
 
+    def restore(self, content: bytes) -> None:
+        """What was in it at an earlier moment, durable."""
+        self._load(content)
+        self.durable = content
+
     def save(self) -> None:
         """A durable commit."""
         self.durable = self.connection.serialize()
