@@ -52,7 +52,7 @@ def require_release(reader: AipReader, archive: Archive, release: Release | None
     text = f"closed records released as {what} by {release.person.strip()}: {release.reason.strip()}"
     row = event(EventType.DISSEMINATION, archive.clock(), store="*", detail=text)
     archive.catalogue.add_events(urn, [row])
-    write_journal(archive)
+    write_journal(archive).require()
 
 
 def export_released(

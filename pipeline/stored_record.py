@@ -11,11 +11,11 @@ import pickle
 import re
 import tempfile
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import astuple, dataclass
 from itertools import islice
-from typing import IO, BinaryIO
+from typing import BinaryIO
 
 from lxml import etree
 
@@ -70,14 +70,39 @@ _BATCH = 1000
 _MAX_MEMORY_BYTES = 8 << 20
 
 
-def _unspooled(spool: IO[bytes]) -> Iterator[FileRow]:
-    with spool:
-        while True:
+class _SpooledRows:
+    """File rows in a scratch file, read once; the file goes with the last of them or with this object."""
+
+    def __init__(self) -> None:
+        self._file = tempfile.SpooledTemporaryFile(max_size=_MAX_MEMORY_BYTES)  # noqa: SIM115  (__del__)
+        self._batch: Iterator[FileRow] = iter(())
+
+    def add(self, batch: Sequence[FileRow]) -> None:
+        """Some more rows."""
+        pickle.dump([astuple(row) for row in batch], self._file)
+
+    def rewind(self) -> Iterator[FileRow]:
+        """All of them, from the first."""
+        self._file.seek(0)
+        return self
+
+    def __iter__(self) -> Iterator[FileRow]:
+        return self
+
+    def __next__(self) -> FileRow:
+        row = next(self._batch, None)
+        if row is None:
             try:
-                batch = pickle.load(spool)  # of our own writing, in a file that nobody else can open
+                batch = pickle.load(self._file)  # of our own writing, in a file nobody else can open
             except EOFError:
-                return
-            yield from (FileRow(*row) for row in batch)
+                self._file.close()
+                raise StopIteration from None
+            self._batch = (FileRow(*values) for values in batch)
+            return next(self)
+        return row
+
+    def __del__(self) -> None:
+        self._file.close()
 
 
 class _Reader:
@@ -121,14 +146,13 @@ class _Reader:
     def _files(self, documents: list[str]) -> Iterator[FileRow]:
         """Every file, read from the store before the first is given: whoever writes them into the
         catalogue must not keep its write lock while a store is read."""
-        spool = tempfile.SpooledTemporaryFile(max_size=_MAX_MEMORY_BYTES)  # noqa: SIM115  (see below)
+        spool = _SpooledRows()
         for premis in documents:
             with self._open(premis) as stream:
                 rows = listed(iter_files(stream))
                 while batch := list(islice(rows, _BATCH)):
-                    pickle.dump([astuple(row) for row in batch], spool)
-        spool.seek(0)
-        return _unspooled(spool)
+                    spool.add(batch)
+        return spool.rewind()
 
     def _open(self, logical: str) -> AbstractContextManager[BinaryIO]:
         entry: InventoryEntry = self._entries[logical]

@@ -11,6 +11,7 @@ from packages.package_file import timestamp
 from pipeline.archive import Archive
 from pipeline.context import Outcome, Progress, Result, no_progress
 from pipeline.decisions import DecisionRefused, Standing, Verdict, decide, found_in, standing
+from pipeline.preservation.journal import write_journal
 from pipeline.preservation.removal import Removed, approve_removal, refuse_removal
 from stele.nights import ingest_now
 from stele.settings import Settings
@@ -119,6 +120,7 @@ def decide_and_carry_out(
         archive.catalogue, subject, verdict, person=person, reason=reason, two_people=two,
         clock=archive.clock,
     )  # fmt: skip
+    write_journal(archive)  # also when the catalogue is lost, what was decided is known
     if state.verdict is None:
         said = "a second person must agree" if state.waiting else "it stays held"
         return Decided(subject, str(verdict), state.waiting, said)

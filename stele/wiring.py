@@ -169,10 +169,18 @@ def agreement_names(settings: Settings) -> list[str]:
 
 
 def choose_agreement(settings: Settings, name: str | None) -> Agreement:
-    """The agreement asked for, or the default. Raises AgreementError naming those there are."""
+    """The agreement asked for, or the default.
+
+    Raises AgreementError: there is none of this name, or what it asks for cannot be had here.
+    """
     wanted = name or settings.default_agreement
     found = find_agreement(agreement_folders(settings), wanted)
     if found is None:
         known = ", ".join(agreement_names(settings)) or "none"
         raise AgreementError(f"there is no submission agreement “{wanted}”; there are: {known}")
+    if found.required_copies > len(settings.stores):
+        raise AgreementError(
+            f"agreement “{wanted}” requires {found.required_copies} copies, but stele.toml names "
+            f"{len(settings.stores)} store(s); add stores or change the agreement"
+        )
     return found

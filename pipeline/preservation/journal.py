@@ -30,10 +30,23 @@ _MAX_OBJECT_BYTES = 2 << 30
 
 @dataclass(frozen=True, slots=True)
 class Journaled:
-    """How many records are in storage now, and which stores lack some, each with the reason."""
+    """How many records are in storage now, and which stores lack some, each with the reason.
+
+    ``complete``: no record is in the catalogue alone any more.
+    """
 
     written: int
     behind: tuple[tuple[str, str], ...] = ()
+    complete: bool = True
+
+    def require(self) -> None:
+        """For what a person is told: raises StoreUnavailable when no required store took it."""
+        if not self.complete:
+            reasons = "; ".join(f"“{name}”: {reason}" for name, reason in self.behind)
+            raise StoreUnavailable(
+                "journal", "what happened is recorded in the catalogue, but no required store took the "
+                f"journal ({reasons}); the next nightly run writes it"
+            )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +62,8 @@ def write_journal(archive: Archive) -> Journaled:
     """Bring records that only the catalogue knows into storage; durable there on return.
 
     A record counts as journaled when a required store has it. No store waits for another: one that is
-    out of reach now gets the journals it lacks with the next run. Raises StoreUnavailable when no
-    required store can take them: then nothing was journaled, and the next run tries again.
+    out of reach now gets the journals it lacks with the next run. Where no required store can take
+    them the next run tries again; ``Journaled.require`` makes that an error.
     """
     behind: dict[str, str] = {}
     written = 0
@@ -62,7 +75,8 @@ def write_journal(archive: Archive) -> Journaled:
         lines: list[dict[str, object]] = [{"decision": _decision_facts(row)} for row in decisions]
         lines += [{"aip": aip, **asdict(row)} for aip, row in events]
         content = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines).encode()
-        _put_everywhere(archive, content, behind)
+        if not _put_everywhere(archive, content, behind):
+            return Journaled(written, tuple(behind.items()), complete=False)
         archive.catalogue.mark_journaled([row.id for _, row in events])
         archive.catalogue.mark_decisions_journaled([row.id for row in decisions])
         written += len(lines)
@@ -76,10 +90,10 @@ def _decision_facts(row: DecisionRow) -> dict[str, object]:
     return {name: value for name, value in asdict(row).items() if name not in ("id", "journaled")}
 
 
-def _put_everywhere(archive: Archive, content: bytes, behind: dict[str, str]) -> None:
+def _put_everywhere(archive: Archive, content: bytes, behind: dict[str, str]) -> bool:
+    """Whether a required store has it now; ``behind`` learns who has not."""
     now = archive.clock()
     name = f"{FOLDER}/{now:%Y/%m}/{timestamp(now).replace(':', '')}-{uuid.uuid4().hex[:8]}.jsonl"
-    failure: StorageError | None = None
     taken = False
     for store in archive.stores:
         if store.name in behind:
@@ -90,10 +104,8 @@ def _put_everywhere(archive: Archive, content: bytes, behind: dict[str, str]) ->
             store.repository.store.replace(Upload.of(name, content))  # durable, unlike put
             taken = taken or store.role is Role.REQUIRED
         except StorageError as error:  # told to the caller; the store gets it with the next run
-            behind[store.name] = str(error)
-            failure = error
-    if not taken:
-        raise failure or StoreUnavailable("journal", "no required store took it")
+            behind[store.name] = error.reason if isinstance(error, StoreUnavailable) else str(error)
+    return taken
 
 
 def _fetch_missing_journals(archive: Archive, target: ArchivalStore, behind: dict[str, str]) -> None:

@@ -61,6 +61,9 @@ def _copy(store: ObjectStore, key: str, place: Path) -> int | None:
             os.fsync(sink.fileno())
     except ObjectMissing:
         return None
+    except OSError:
+        part.unlink(missing_ok=True)  # half of it is no evidence; the object itself stays where it is
+        raise
     part.replace(place)
     fsync_folder(place.parent)
     return size

@@ -79,7 +79,7 @@ def place_hold(
             state = leased.archive.catalogue.place_hold(hold, happened, while_removing=True)
     if state not in ("kept", "removing"):
         raise UnknownPackage(f"the archive has no AIP {aip}")
-    write_journal(archive)
+    write_journal(archive).require()
     return _tell_stores(archive, aip, wait_s=wait_s)
 
 
@@ -142,7 +142,7 @@ def lift_hold(
         note = json.dumps({"hold": None, "aip": aip})
         happened = _event(archive, EventType.POLICY_ASSIGNMENT, text, note=note)
         leased.archive.catalogue.lift_hold(aip, happened)
-    write_journal(archive)
+    write_journal(archive).require()
 
 
 def request_removal(archive: Archive, aip: str, *, reason: str, person: str) -> RemovalRow:
@@ -158,7 +158,7 @@ def request_removal(archive: Archive, aip: str, *, reason: str, person: str) -> 
     note = json.dumps({"removal": asdict(request)}, ensure_ascii=False)
     asked = _event(archive, EventType.DELETION, text, note=note, outcome=EventOutcome.WARNING)
     archive.catalogue.request_removal(request, asked)
-    write_journal(archive)
+    write_journal(archive).require()
     return request
 
 
@@ -171,7 +171,7 @@ def refuse_removal(archive: Archive, aip: str, *, person: str, reason: str) -> N
     text = f"removal refused by {_said(person, 'name')}: {_said(reason, 'reason')}"
     refused = _event(archive, EventType.DELETION, text, outcome=EventOutcome.FAILURE)
     archive.catalogue.withdraw_removal(aip, refused)
-    write_journal(archive)
+    write_journal(archive).require()
 
 
 def approve_removal(
@@ -257,7 +257,7 @@ def _carry_out(archive: Archive, row: AipRow, request: RemovalRow) -> RemovalRow
 
 def _documented(archive: Archive, row: AipRow, done: RemovalRow) -> Removed:
     """The journal and the certificate of a removal that is complete; again is harmless."""
-    write_journal(archive)
+    write_journal(archive).require()
     gone = replace(row, state="removed")
     return Removed(gone, done, _certificate(archive, gone, done))
 

@@ -241,9 +241,11 @@ def test_a_released_lease_is_free_at_once(leases_url: str) -> None:
     """Also where the process that held it lives on; and a refusal says who holds it and what for."""
     catalogue = Catalogue(leases_url)
     with catalogue.leased(_AIPS[0], "audit", since=_SINCE):
-        with pytest.raises(Busy, match=r"is in use by audit \(process \d+ on .*, since 2026"):
-            with catalogue.leased(_AIPS[0], "update", since=_SINCE):
-                pass
+        with (
+            pytest.raises(Busy, match=r"is in use by audit \(process \d+ on .*, since 2026"),
+            catalogue.leased(_AIPS[0], "update", since=_SINCE),
+        ):
+            pass
         assert [(row.resource, row.purpose, row.live) for row in catalogue.leases()] == [
             (_AIPS[0], "audit", True)
         ]

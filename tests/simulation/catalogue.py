@@ -101,6 +101,8 @@ class SimCatalogue(Catalogue):
         return owner
 
     def _beat(self) -> None:
+        if self.heartbeat._lock.locked():
+            return  # the process is about to renew it itself
         self._disk.busy = True  # no step: the heartbeat has a thread of its own
         try:
             self.heartbeat.beat()

@@ -81,6 +81,9 @@ class Model:
         rows = self.disk.rows("SELECT state, version FROM aip WHERE id = ?", aip)
         if rows and rows[0][0] in ("removing", "removed"):
             return True
+        if f"{root}/inventory.json" not in self.world.stores[store].objects:
+            copies = self.disk.rows("SELECT version FROM copy WHERE aip = ? AND store = ?", aip, store)
+            return not copies or not copies[0][0]  # a copy that was never committed here
         known = int(rows[0][1][1:]) if rows else 0
         return version > (self.head(store, aip) or known)
 

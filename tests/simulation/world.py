@@ -185,14 +185,9 @@ class World:
             for _, effect in due:
                 effect()
         for process in self.processes:
-            if (
-                process.beat
-                and not process.dead
-                and not process.ended
-                and process.stalled_until <= self.now
-            ):
-                if self.now - process.last_beat >= 20:
-                    self._beat(process)
+            awake = not process.dead and not process.ended and process.stalled_until <= self.now
+            if process.beat and awake and self.now - process.last_beat >= 20:
+                self._beat(process)
 
     def _beat(self, process: Process) -> None:
         if process.beat is not None and self.now >= self.catalogue_down_until:
@@ -207,6 +202,21 @@ class World:
 
     def _apply(self, fault: Fault, process: Process, kind: str) -> bool:
         """Do it; False when it has to wait for another kind of call."""
+        if fault.store:
+            self.stores[fault.store].arm(fault)
+            self.note(f"{fault.kind} on {fault.store}")
+            return True
+        if fault.kind.startswith("stall"):
+            if fault.kind == "stall at the catalogue" and (kind != "catalogue" or process.beat is None):
+                return False  # just before it writes what it has done
+            process.stalled_until = self.now + fault.number
+            self.note(f"stalled for {fault.number} s before a call to {kind}")
+            return True
+        self._break(fault, process)
+        return True
+
+    def _break(self, fault: Fault, process: Process) -> None:
+        self.note(f"{fault.kind} {fault.number}")
         match fault.kind:
             case "kill":
                 self.kill(process)
@@ -215,23 +225,14 @@ class World:
                     if one.machine == process.machine:
                         self.kill(one)
             case "power cut":
-                self.note("POWER CUT")
                 for one in self.processes:
                     self.kill(one)
                 self.on_power_cut()
-            case "stall":
-                process.stalled_until = self.now + fault.number
-                self.note(f"stalled for {fault.number} s")
             case "clock jump":
                 self.wall_offset += fault.number
-                self.note(f"the clock jumps by {fault.number} s")
             case "catalogue down":
                 self.catalogue_down_until = self.now + fault.number
-                self.note(f"the catalogue is down for {fault.number} s")
             case "quarantine full":
                 self.quarantine_full = True
-                self.note("the quarantine is full")
             case _:
-                self.stores[fault.store].arm(fault)
-                self.note(f"{fault.kind} on {fault.store}")
-        return True
+                raise AssertionError(fault)
