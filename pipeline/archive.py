@@ -22,6 +22,7 @@ class Archive:
     stores: tuple[ArchivalStore, ...]
     work: Path
     receipts: Path
+    quarantine: Path
     software: Software
     tools: Toolbox
     clock: Clock = utc_now

@@ -91,6 +91,8 @@ class IngestContext:
     shown: str = ""
     """Where the submission lies, for people; ``subject`` may be a copy that was only brought here."""
     attempt: int = 1
+    quarantine: Path = Path("damaged")
+    """Where what an interrupted run left, and what is damaged of it, is kept."""
     findings: Findings = field(default_factory=Findings)
     holds: list[str] = field(default_factory=list)
     """Why an archivist must decide before the package can be accepted."""

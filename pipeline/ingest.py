@@ -282,6 +282,7 @@ def run_context(
             progress=progress,
             sidecar_limit=archive.sidecar_limit,
             shown=shown or printable(str(subject)),
+            quarantine=archive.quarantine,
         )
         try:
             yield context

@@ -21,7 +21,10 @@ def register(stored: StoredAip, catalogue: Catalogue, context: IngestContext) ->
     What an earlier, killed run has stored is registered as that run described it.
     """
     urn = stored.planned.package_id.urn
-    record = read_stored_record(stored.found_in, urn) if stored.found_in else _of_this_run(stored, context)
+    if stored.found_in:
+        record = read_stored_record([stored.found_in], urn, context.work)
+    else:
+        record = _of_this_run(stored, context)
     catalogue.register(
         record.aip,
         copies=stored.copies,

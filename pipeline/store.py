@@ -11,13 +11,13 @@ from pipeline.context import IngestContext
 from pipeline.describe import PlannedAip
 from pipeline.errors import DamagedArchive, PipelineError
 from pipeline.protection import protection_by
+from pipeline.quarantine import Quarantine
 from storage.catalogue import CopyRow
 from storage.copies import ArchivalStore, CopyState, Role
 from storage.errors import InventoryUnreadable, ObjectExists, ObjectMissing, StoreUnavailable
 from storage.fixity import audit_copy, trusted_inventory
 from storage.ocfl.inventory import VersionInfo
 from storage.ocfl.objects import OcflRepository
-from storage.protocol import Protection
 
 __all__ = ["StoredAip", "TooFewStores", "store"]
 
@@ -56,27 +56,23 @@ def store(planned: PlannedAip, stores: Sequence[ArchivalStore], context: IngestC
     )
     urn = planned.package_id.urn
     in_order = sorted(stores, key=lambda one: one.role is not Role.REQUIRED)
-    found_in = holder = _holder(in_order, urn, protection_by(context.agreement))
+    left = _left_by_earlier_runs(in_order, urn, context)
+    found_in = holder = next((one.repository for one in in_order if one.name in left), None)
     copies: list[CopyRow] = []
     digest = holder.inventory_digest(urn) if holder else ""
     for one in in_order:
         repository = one.repository
         try:
             if holder is None:
-                created = _create(planned, repository, info, context)
+                digest = _create(planned, repository, info, context)
                 holder = repository
-                if created is None:  # finished just now from what a killed run had written
-                    found_in, digest = repository, repository.inventory_digest(urn)
-                    _require_intact(one, urn, digest)
-                else:
-                    digest = created
-            elif repository.holds(urn) or not repository.copy_from(
-                holder,
-                urn,
-                first_attempt=context.attempt == 1,
-                protection=protection_by(context.agreement),
-            ):
-                _require_intact(one, urn, digest)
+            elif one.name not in left:
+                repository.copy_from(
+                    holder,
+                    urn,
+                    first_attempt=context.attempt == 1,
+                    protection=protection_by(context.agreement),
+                )
             now = timestamp(context.clock())
             copies.append(CopyRow(urn, one.name, "v1", now, str(CopyState.VERIFIED), "", now))
         except StoreUnavailable as error:
@@ -94,50 +90,84 @@ def store(planned: PlannedAip, stores: Sequence[ArchivalStore], context: IngestC
     return StoredAip(planned, "v1", info.created, digest, tuple(copies), found_in)
 
 
-def _require_intact(store: ArchivalStore, urn: str, digest: str) -> None:
-    """Read a copy that an interrupted run left: “stored” is said of what was seen, not of what is
-    probably there. Raises DamagedArchive, StoreUnavailable.
+def _left_by_earlier_runs(stores: Sequence[ArchivalStore], urn: str, context: IngestContext) -> set[str]:
+    """The stores that hold the AIP already, from runs that were killed, and every byte of it right.
+
+    “Stored” is said of what was seen, so each of these copies is read. Of the others nothing is left
+    when this returns: what is damaged is kept in quarantine first, for the submission itself is here
+    and the catalogue knows nothing of the AIP. Raises StoreUnavailable, DamagedArchive.
     """
-    repository = store.repository
-    with trusted_inventory([repository], urn, digest) as trusted:
-        if trusted is None:
-            raise DamagedArchive(
-                f"store “{store.name}” holds {urn} from an interrupted run with another inventory; "
-                "compare the stores before one is replaced"
-            )
-        seen = audit_copy(repository, urn, trusted, {})
-    if seen.state is CopyState.UNREADABLE:
-        raise StoreUnavailable(store.name, seen.reason)
-    if seen.state is not CopyState.VERIFIED:
-        first = seen.findings[0] if seen.findings else None
-        raise DamagedArchive(
-            f"store “{store.name}” holds {urn} from an interrupted run, and {seen.wrong} object(s) are not "
-            f"as they were written{f', first {first.key} ({first.kind})' if first else ''}"
-        )
-
-
-def _holder(stores: Sequence[ArchivalStore], urn: str, protection: Protection) -> OcflRepository | None:
-    """A store that an earlier, interrupted run filled; a commit that it left damaged is finished."""
+    protection, intact, digests = protection_by(context.agreement), set(), set()
     for one in stores:
-        repository = one.repository
         try:
-            if repository.holds(urn):
-                try:
-                    repository.inventory(urn).close()
-                except (InventoryUnreadable, ObjectMissing):
-                    if not repository.finish_commit(urn, protection):
-                        raise
-                return repository
+            repository = one.repository
+            if not repository.holds(urn) and (
+                context.attempt == 1 or not repository.finish_commit(urn, protection)
+            ):
+                continue
+            digest = _intact_digest(one, urn)
+            if digest is None:
+                _take_away(one, urn, context)
+                continue
+            intact.add(one.name)
+            digests.add(digest)
         except StoreUnavailable:
             if one.role is Role.REQUIRED:
                 raise
-    return None
+    if len(digests) > 1:
+        raise DamagedArchive(
+            f"the stores {', '.join(sorted(intact))} hold different AIPs of the id {urn}, from runs that "
+            "were interrupted; compare them before one is replaced"
+        )
+    return intact
+
+
+def _intact_digest(store: ArchivalStore, urn: str) -> str | None:
+    """The digest of a copy's inventory, when it is the only version and every byte is right.
+
+    Raises DamagedArchive where there are more versions: then it is an AIP that the catalogue has
+    forgotten, and StoreUnavailable.
+    """
+    repository = store.repository
+    try:
+        with repository.inventory(urn) as inventory:
+            digest, versions = inventory.sha512, len(inventory.versions)
+    except (InventoryUnreadable, ObjectMissing):
+        return None
+    if versions > 1:
+        raise DamagedArchive(
+            f"store “{store.name}” holds {versions} versions of {urn}, which the catalogue does not know; "
+            "run “stele store rebuild” first"
+        )
+    with trusted_inventory([repository], urn, digest) as trusted:
+        if trusted is None:
+            return None
+        seen = audit_copy(repository, urn, trusted, {})
+    if seen.state is CopyState.UNREADABLE:
+        raise StoreUnavailable(store.name, seen.reason)
+    return digest if seen.state is CopyState.VERIFIED else None
+
+
+def _take_away(store: ArchivalStore, urn: str, context: IngestContext) -> None:
+    """Keep a damaged leftover in quarantine, and make room for the AIP."""
+    repository = store.repository
+    root = repository.layout.object_root(urn)
+    if repository.has_version(urn, "v2"):
+        raise DamagedArchive(
+            f"store “{store.name}” holds a damaged {urn} of several versions, which the catalogue does not "
+            "know; run “stele store rebuild” and “stele store repair” first"
+        )
+    moment = timestamp(context.clock()).replace(":", "")
+    quarantine = Quarantine(context.quarantine / moment / store.name / urn.replace(":", "-"))
+    for key in repository.store.list(f"{root}/"):
+        quarantine.keep(repository.store, key, key.removeprefix(f"{root}/"))
+    repository.remove(urn)
 
 
 def _create(
     planned: PlannedAip, repository: OcflRepository, info: VersionInfo, context: IngestContext
-) -> str | None:
-    """The digest of the inventory; None when the object is that of an earlier run after all."""
+) -> str:
+    """Store v1; the digest of its inventory."""
     urn = planned.package_id.urn
     # Opaque keys are made of digests, so leftovers of another attempt would not be in their way.
     clean = context.attempt == 1 and not context.agreement.opaque_paths
@@ -154,13 +184,8 @@ def _create(
         )
 
     try:
-        try:
-            return create(first_attempt=clean)
-        except ObjectExists:
-            if not clean or repository.holds(urn):
-                raise
-            return create(first_attempt=False)  # a killed attempt of which the catalogue is lost
+        return create(first_attempt=clean)
     except ObjectExists:
-        if not repository.holds(urn):
+        if not clean or repository.holds(urn):
             raise
-        return None
+        return create(first_attempt=False)  # a killed attempt of which the catalogue is lost

@@ -12,9 +12,10 @@ import re
 import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import contextmanager
 from dataclasses import astuple, dataclass
 from itertools import islice
+from pathlib import Path
 from typing import BinaryIO
 
 from lxml import etree
@@ -22,10 +23,12 @@ from lxml import etree
 from packages.identifiers import PackageId
 from packages.package_file import PackageFile, pages_and_seconds
 from packages.premis.reading import PremisFile, iter_events, iter_files
-from pipeline.errors import PipelineError
+from pipeline.errors import DamagedArchive, PipelineError
+from pipeline.export import AipReader
 from storage.catalogue import AipRow, EventRow, FileRow, FormatCount
 from storage.ocfl.inventory import InventoryEntry
 from storage.ocfl.objects import OcflRepository
+from storage.scratch import scratch_folder
 
 __all__ = ["ForeignObject", "StoredRecord", "listed", "read_stored_record"]
 
@@ -58,12 +61,17 @@ def listed(files: Iterable[PackageFile] | Iterable[PremisFile]) -> Iterator[File
         yield FileRow(file.original, file.size, file.format.puid or "unknown", file.sha512)
 
 
-def read_stored_record(repository: OcflRepository, object_id: str) -> StoredRecord:
-    """Read the newest version's metadata.
+def read_stored_record(
+    repositories: Sequence[OcflRepository], object_id: str, scratch: Path
+) -> StoredRecord:
+    """Read the newest version's metadata, as the first of the repositories has it.
 
-    Raises ObjectMissing, InventoryUnreadable, StoreUnavailable; ForeignObject.
+    Every document is compared with its digest; one that is damaged there is taken from the next.
+
+    Raises UnknownPackage, InventoryUnreadable, StoreUnavailable; DamagedArchive, ForeignObject.
     """
-    return _Reader(repository, object_id).read()
+    with AipReader(PackageId.parse(object_id), repositories) as reader:
+        return _Reader(reader, scratch).read()
 
 
 _BATCH = 1000
@@ -106,18 +114,19 @@ class _SpooledRows:
 
 
 class _Reader:
-    def __init__(self, repository: OcflRepository, object_id: str) -> None:
-        self._repository = repository
-        self._object_id = object_id
+    def __init__(self, reader: AipReader, scratch: Path) -> None:
+        self._aip = reader
+        self._object_id = reader.package.urn
+        self._scratch = scratch
         self._entries: dict[str, InventoryEntry] = {}
 
     def read(self) -> StoredRecord:
         try:
             package = PackageId.parse(self._object_id)
             root = f"data/{package.objid}"
-            with self._repository.inventory(self._object_id) as inventory:
-                head, digest, created = inventory.head, inventory.sha512, inventory.versions[0].created
-                self._entries = {e.logical: e for e in inventory.state() if _METADATA.fullmatch(e.logical)}
+            inventory = self._aip.inventory
+            head, digest, created = inventory.head, inventory.sha512, inventory.versions[0].created
+            self._entries = {e.logical: e for e in inventory.state() if _METADATA.fullmatch(e.logical)}
             info = self._bag_info()
             of_representations = sorted(path for path in self._entries if _PREMIS.fullmatch(path))
             formats, files, size = self._formats(of_representations)
@@ -154,9 +163,16 @@ class _Reader:
                     spool.add(batch)
         return spool.rewind()
 
-    def _open(self, logical: str) -> AbstractContextManager[BinaryIO]:
-        entry: InventoryEntry = self._entries[logical]
-        return self._repository.open(self._object_id, entry)
+    @contextmanager
+    def _open(self, logical: str) -> Iterator[BinaryIO]:
+        """A document whose digest is right, wherever it was found. Raises DamagedArchive."""
+        entry = self._entries[logical]
+        with scratch_folder(self._scratch) as folder:
+            place = folder / "document"
+            if self._aip.fetch(entry, place) is None:
+                raise DamagedArchive(f"{logical} of {self._object_id} is damaged in every store")
+            with place.open("rb") as stream:
+                yield stream
 
     def _bag_info(self) -> dict[str, str]:
         """As we write it: one line a field."""

@@ -6,19 +6,22 @@ in the catalogue and either finishes the version or removes what was written for
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from pipeline.archive import Archive
+from pipeline.errors import DamagedArchive
 from pipeline.presence import require_present
 from pipeline.protection import protection_of
-from pipeline.stored_record import read_stored_record
+from pipeline.stored_record import ForeignObject, read_stored_record
 from storage.catalogue import AipRow, CopyRow, PlannedVersionRow
 from storage.copies import ArchivalStore, CopyState, Role
 from storage.errors import LeaseLost, ObjectMissing, StorageError, StoreUnavailable
 from storage.ocfl.inventory import StoredVersion, VersionInfo
 from storage.ocfl.objects import StoredFile
 
+_LOG = logging.getLogger(__name__)
 __all__ = ["CommittedVersion", "commit_version", "finish_planned_version"]
 
 
@@ -87,7 +90,13 @@ def finish_planned_version(archive: Archive, row: AipRow) -> bool:
         archive.catalogue.drop_plan(row.id)
         return True
     facts = StoredVersion(plan.version, plan.created, plan.message, plan.inventory_sha512)
-    _bring_forward(archive, row, holder, facts, plan.request)
+    try:
+        _bring_forward(archive, row, holder, facts, plan.request)
+    except (DamagedArchive, ForeignObject) as error:
+        # Its own description is damaged in every store, so it cannot be registered. The audit tells of
+        # the damage and leaves the version alone; the plan stays for when it has been repaired.
+        _LOG.warning("%s of %s cannot be registered: %s", plan.version, row.id, error)
+        return False
     return True
 
 
@@ -145,7 +154,11 @@ def _bring_forward(
             raise
         except StorageError as error:
             failed[one.name] = error.reason if isinstance(error, StoreUnavailable) else str(error)
-    record = read_stored_record(first.repository, row.id)
+    holders = [first, *(one for one in archive.stores if one is not first and one.name not in failed)]
+    record = read_stored_record([one.repository for one in holders], row.id, archive.work)
+    if record.aip.inventory_sha512 != facts.inventory_sha512:
+        reason = f"{facts.version} of {row.id} cannot be read back"
+        raise StoreUnavailable(first.name, reason)
     archive.catalogue.register(
         record.aip,
         copies=_carried_over(archive, row, facts, failed),

@@ -50,6 +50,7 @@ def build_archive(settings: Settings, *, run: str = "") -> Archive:
         stores=tuple(_archival_store(store, settings) for store in settings.stores),
         work=settings.place(settings.work),
         receipts=settings.place(settings.receipts),
+        quarantine=settings.place(settings.damaged),
         software=SOFTWARE,
         tools=build_tools(settings),
         sidecar_limit=settings.sidecar_max_files,

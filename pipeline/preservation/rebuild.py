@@ -8,11 +8,12 @@ from itertools import islice
 
 from packages.premis import EventType
 from pipeline.archive import Archive
+from pipeline.errors import PipelineError
 from pipeline.leases import leased_aip
 from pipeline.preservation.formats import apply_changes
 from pipeline.preservation.journal import JournalRecord, read_journal
 from pipeline.preservation.removal import hold_of, restore_tombstone
-from pipeline.stored_record import ForeignObject, StoredRecord, read_stored_record
+from pipeline.stored_record import StoredRecord, read_stored_record
 from storage.catalogue import AipRow, CopyRow, EventRow, HoldRow, VersionRow
 from storage.copies import ArchivalStore, CopyState
 from storage.errors import Busy, LeaseLost, StorageError
@@ -53,7 +54,7 @@ def _register(archive: Archive, store: ArchivalStore, root: str) -> Rebuilt:
     try:
         object_id = repository.object_id(root)
         with leased_aip(archive, object_id, "rebuild") as leased:
-            record = read_stored_record(repository, object_id)
+            record = read_stored_record([repository], object_id, archive.work)
             versions = [
                 VersionRow(v.version, v.created, v.message, v.inventory_sha512)
                 for v in repository.versions(object_id)
@@ -61,7 +62,7 @@ def _register(archive: Archive, store: ArchivalStore, root: str) -> Rebuilt:
             _update_catalogue(leased.archive, leased.row, store.name, record, versions)
     except (Busy, LeaseLost) as error:
         return Rebuilt(store.name, root, f"left for another run: {error}")
-    except (ForeignObject, StorageError, ValueError) as error:
+    except (PipelineError, StorageError, ValueError) as error:
         if getattr(error, "store", None) == archive.catalogue.name:
             raise
         return Rebuilt(store.name, root, str(error))
@@ -82,7 +83,7 @@ def _update_catalogue(
     if known is None or unlisted or _number(record.aip) > _number(known):
         catalogue.register(
             record.aip,
-            copies=catalogue.copy_rows(aip),  # nobody has read any copy here
+            copies=[_of_older_version(copy, record.aip) for copy in catalogue.copy_rows(aip)],
             formats=record.formats,
             events=record.events,
             files=record.files(),
@@ -92,12 +93,23 @@ def _update_catalogue(
         for version in versions[:-1]:
             catalogue.set_version(aip, version)
     copy = catalogue.copy(aip, store)
-    if copy is None:
+    newest = catalogue.aip(aip)
+    assert newest is not None, "it was registered now or before"
+    found = replace(copy, version=record.aip.version) if copy is not None else None
+    if found is None:
         state = str(CopyState.UNVERIFIED)  # being there says nothing about its bytes
-        catalogue.set_copy(CopyRow(aip, store, record.aip.version, "", state, ""))
-    elif copy.version != record.aip.version and copy.state != CopyState.DAMAGED:
-        state = str(CopyState.UNVERIFIED)
-        catalogue.set_copy(replace(copy, version=record.aip.version, state=state, verified=""))
+        found = CopyRow(aip, store, record.aip.version, "", state, "")
+    elif copy is not None and copy.version != record.aip.version and copy.state != CopyState.DAMAGED:
+        found = replace(found, state=str(CopyState.UNVERIFIED), verified="")
+    catalogue.set_copy(_of_older_version(found, newest))
+
+
+def _of_older_version(copy: CopyRow, newest: AipRow) -> CopyRow:
+    """A copy that lacks the newest version is pending: replication brings it up to date."""
+    if copy.version == newest.version or copy.state == CopyState.DAMAGED:
+        return copy
+    detail = f"it holds {copy.version or 'nothing'}"
+    return replace(copy, state=str(CopyState.OWED), detail=detail, verified="")
 
 
 def _number(row: AipRow) -> int:

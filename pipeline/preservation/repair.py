@@ -13,9 +13,9 @@ from packages.premis import EventOutcome, EventType
 from pipeline.archive import Archive
 from pipeline.presence import require_present
 from pipeline.preservation.events import event
-from pipeline.preservation.quarantine import Quarantine, QuarantineFailed
 from pipeline.preservation.replicate import replicate_leased
 from pipeline.protection import protection_of
+from pipeline.quarantine import Quarantine, QuarantineFailed
 from storage.catalogue import AipRow, CopyRow
 from storage.copies import ArchivalStore, CopyState
 from storage.copying import copy_hashed

@@ -14,7 +14,7 @@ from pipeline.preservation.events import event
 from pipeline.protection import protection_of
 from storage.catalogue import AipRow, CopyRow, EventRow
 from storage.copies import ArchivalStore, CopyState
-from storage.errors import Busy, LeaseLost, StorageError, StoreUnavailable
+from storage.errors import Busy, InventoryUnreadable, LeaseLost, StorageError, StoreUnavailable
 from storage.fixity import audit_copy, trusted_inventory
 
 __all__ = ["Replicated", "replicate", "replicate_leased"]
@@ -97,8 +97,25 @@ def replicate_leased(archive: Archive, row: AipRow, target: ArchivalStore) -> Re
             raise
         except (StorageError, OSError) as error:  # another source may do; the last reason is recorded
             reason = f"{source.name}: {error}"
-    _record_pending(archive, row, target, reason)
+    if not _is_readable(target, row.id):  # what it holds already is in the way: repair's business
+        now = timestamp(archive.clock())
+        known = catalogue.copy(row.id, target.name)
+        version = known.version if known and known.version else row.version
+        catalogue.set_copy(CopyRow(row.id, target.name, version, "", str(CopyState.DAMAGED), reason, now))
+    else:
+        _record_pending(archive, row, target, reason)
     return Replicated(row.id, target.name, "", False, reason)
+
+
+def _is_readable(target: ArchivalStore, aip: str) -> bool:
+    """Whether a copy can be brought up to date: there is none yet, or its inventory can be read."""
+    try:
+        target.repository.inventory(aip).close()
+    except InventoryUnreadable:
+        return False
+    except StorageError:
+        return True  # nothing is there, or it cannot be asked now
+    return True
 
 
 def _confirmed(archive: Archive, row: AipRow, target: ArchivalStore, source: ArchivalStore) -> Replicated:

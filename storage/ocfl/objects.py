@@ -596,8 +596,17 @@ class OcflRepository:
         try:
             self.remove_garbage(object_id, protection)
         except ObjectExists:
+            self._heal(object_id, protection)
             return True
         return False
+
+    def _heal(self, object_id: str, protection: Protection) -> None:
+        """Bring back a root inventory that rotted, where a version vouches for it."""
+        try:
+            self.inventory(object_id).close()
+        except (InventoryUnreadable, ObjectMissing):
+            if not self.finish_commit(object_id, protection):
+                raise
 
     def _require_descendant(self, source: OcflRepository, object_id: str) -> None:
         """Raises InventoryUnreadable unless the source's object grew out of just our version.
@@ -611,6 +620,11 @@ class OcflRepository:
                 object_id, code="E066", reason=f"{head} in “{self.store.name}” is not the one "
                 f"that “{source.store.name}” has; compare both before one is replaced",
             )  # fmt: skip
+
+    def has_version(self, object_id: str, version: str) -> bool:
+        """Whether there is anything of a version, committed or not."""
+        prefix = f"{self.layout.object_root(object_id)}/{version}/"
+        return next(iter(self.store.list(prefix)), None) is not None
 
     def version_digest(self, object_id: str, version: str) -> str | None:
         """The SHA-512 of the inventory that a version was committed with; None where there is none."""

@@ -97,7 +97,7 @@ def test_killed_there(where: str, tmp_path: Path, make_bag) -> None:
 def _assert_catalogue_says_what_is_stored(archive: Archive) -> None:
     """Whichever run stored it and whichever registered it."""
     (aip,) = archive.catalogue.aips()
-    stored = read_stored_record(archive.repositories[0], aip.id)
+    stored = read_stored_record(archive.repositories[:1], aip.id, archive.work)
     assert stored.aip == aip
     assert set(stored.formats) == set(archive.catalogue.formats(aip.id))
     assert set(stored.events) == set(archive.catalogue.events(aip.id))

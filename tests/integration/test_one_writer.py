@@ -461,7 +461,7 @@ def test_what_cannot_be_kept_is_not_deleted(archive: Archive, aip: str, monkeypa
     stray = _place(archive, "one", aip) / "v1/content/stray.bin"
     stray.write_bytes(b"evidence" * 1000)
     _rot(next(_place(archive, "one", aip).rglob("a.txt")))
-    import pipeline.preservation.quarantine as module
+    import pipeline.quarantine as module
 
     def full(_: int) -> None:
         raise OSError(28, "No space left on device")

@@ -18,6 +18,8 @@ import pipeline.ingest as ingest_module
 import pipeline.preservation.removal as removal_module
 import pipeline.preservation.repair as repair_module
 import pipeline.preservation.update as update_module
+import pipeline.store as store_module
+import pipeline.stored_record as stored_record_module
 import storage.ocfl.objects as objects_module
 from packages.digest import sha512_hex
 from packages.identifiers import IngestId, PackageId
@@ -27,7 +29,6 @@ from pipeline.archive import Archive
 from pipeline.context import IngestContext, Software, Submission
 from pipeline.preservation.audit import AuditBudget, audit, repair_all
 from pipeline.preservation.journal import write_journal
-from pipeline.preservation.quarantine import QuarantineFailed
 from pipeline.preservation.rebuild import rebuild
 from pipeline.preservation.reconcile import reconcile, sweep
 from pipeline.preservation.removal import (
@@ -39,6 +40,7 @@ from pipeline.preservation.removal import (
 )
 from pipeline.preservation.replicate import replicate
 from pipeline.preservation.update import Change, update_aip
+from pipeline.quarantine import QuarantineFailed
 from simulation.catalogue import Disk, SimCatalogue
 from simulation.stores import StoreView
 from simulation.world import Process, World
@@ -81,6 +83,7 @@ class Setting:
             stores=stores,
             work=self.folder,
             receipts=self.folder / "receipts",
+            quarantine=self.folder / "damaged",
             software=Software("Stele", "sim"),
             tools=None,  # type: ignore[arg-type]
             clock=self.world.wall,
@@ -117,6 +120,11 @@ def _ingest(setting: Setting, number: int) -> Callable[[Process], str]:
     return run
 
 
+def _wait_s(number: int) -> float:
+    """Some people wait for a lease until it has run out, some do not wait at all."""
+    return 400.0 if number >= 4 else 0.0
+
+
 def _update(setting: Setting, number: int) -> Callable[[Process], str]:
     def run(process: Process) -> str:
         urn = aip_of(number % 2).urn
@@ -124,7 +132,7 @@ def _update(setting: Setting, number: int) -> Callable[[Process], str]:
             urn,
             Change(f"why {number}", "A", metadata=(Path(f"/{number}.xml"),)),
             setting.archive(process),
-            wait_s=0,
+            wait_s=_wait_s(number),
         )
         setting.tell(process, "updated", urn, done.version)
         return done.version
@@ -159,7 +167,7 @@ def _remove(setting: Setting, number: int) -> Callable[[Process], str]:
         archive = setting.archive(process)
         if archive.catalogue.removal(urn) is None:
             request_removal(archive, urn, reason="list", person="A")
-        approve_removal(archive, urn, person="B", wait_s=0)
+        approve_removal(archive, urn, person="B", wait_s=_wait_s(number))
         setting.tell(process, "removed", urn)
         return "removed"
 
@@ -169,7 +177,9 @@ def _remove(setting: Setting, number: int) -> Callable[[Process], str]:
 def _hold(setting: Setting, number: int) -> Callable[[Process], str]:
     def run(process: Process) -> str:
         urn = aip_of(number % 2).urn
-        place_hold(setting.archive(process), urn, reason="court", person=f"C{number}", wait_s=0)
+        place_hold(
+            setting.archive(process), urn, reason="court", person=f"C{number}", wait_s=_wait_s(number)
+        )
         setting.tell(process, "held", urn)
         return "held"
 
@@ -179,7 +189,7 @@ def _hold(setting: Setting, number: int) -> Callable[[Process], str]:
 def _release(setting: Setting, number: int) -> Callable[[Process], str]:
     def run(process: Process) -> str:
         urn = aip_of(number % 2).urn
-        lift_hold(setting.archive(process), urn, reason="over", person="C", wait_s=0)
+        lift_hold(setting.archive(process), urn, reason="over", person="C", wait_s=_wait_s(number))
         setting.tell(process, "released", urn)
         return "released"
 
@@ -379,6 +389,8 @@ def simulated(setting: Setting) -> Iterator[None]:
         try:
             yield folder
         finally:
+            for path in folder.iterdir():
+                path.unlink()
             free.append(folder)
 
     @contextmanager
@@ -407,6 +419,7 @@ def simulated(setting: Setting) -> Iterator[None]:
     with (
         patch.object(objects_module, "scratch_folder", scratch),
         patch.object(repair_module, "scratch_folder", scratch),
+        patch.object(stored_record_module, "scratch_folder", scratch),
         patch.object(objects_module, "read_inventory", kept.read),
         patch.object(ingest_module, "run_context", run_context),
         patch.object(ingest_module, "recorded", unrecorded),
@@ -420,6 +433,7 @@ def simulated(setting: Setting) -> Iterator[None]:
         patch.object(update_module, "_check", lambda change: None),
         patch.object(update_module, "_fingerprint", lambda change: change.reason),
         patch.object(repair_module, "Quarantine", _SimQuarantine),
+        patch.object(store_module, "Quarantine", _SimQuarantine),
         patch.object(removal_module, "write_durably", lambda *files: None),
     ):
         try:

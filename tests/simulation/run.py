@@ -26,6 +26,7 @@ _STORE_FAULTS = (
     "down", "full", "rot", "lost write", "late write", "spoilt write", "flipped read", "short read",
     "failed read",
 )  # fmt: skip
+_OFTEN = [*OPERATIONS, "update", "update", "update", "audit", "remove"]
 _BEFORE = ("ingest", 0), ("ingest", 1)
 _disk: Disk | None = None
 
@@ -58,7 +59,7 @@ def scenario_of(seed: int) -> Scenario:
         roles = roles[:1]
     numbers = chance.choice([(2, 4), (2, 4), (2, 3, 4, 5)])  # often all of them are about one AIP
     operations = tuple(
-        (chance.choice(list(OPERATIONS)), chance.choice(numbers), chance.choice("AAB"))
+        (chance.choice(_OFTEN), chance.choice(numbers), chance.choice("AAB"))
         for _ in range(chance.choice([2, 2, 3, 3, 4]))
     )
     faults = []
@@ -120,7 +121,7 @@ def _play(scenario: Scenario, setting: Setting, model: Model) -> None:
     model.after_step()
     model.at_rest()
     if scenario.seed % 3 == 0:  # a third of the time a run takes
-        _lose_the_catalogue(setting)
+        _lose_the_catalogue(setting, model)
 
 
 _begun: dict[tuple[tuple[str, str], ...], tuple[dict[str, dict[str, bytes]], bytes, float, list[Any]]] = {}
@@ -199,7 +200,7 @@ def _is_refusal(error: BaseException) -> bool:
     return type(error).__name__ in ("UnknownPackage", "RemovalRefused", "UpdateRefused")
 
 
-def _lose_the_catalogue(setting: Setting) -> None:
+def _lose_the_catalogue(setting: Setting, model: Model) -> None:
     """Made again from storage alone, it knows the same AIPs, holds and removals."""
     disk = setting.disk
     queries = (
@@ -216,6 +217,11 @@ def _lose_the_catalogue(setting: Setting) -> None:
         found = disk.rows(query)
         if found != known:
             raise Violation(f"a rebuilt catalogue has {found}, not {known} ({query})")
+    if setting.world.chance.randrange(8) == 0:
+        night = _finish(setting, "nightly", 0, "A")
+        if night.error is not None:
+            raise Violation(f"the nightly run after a rebuild failed: {night.error!r}")
+        model.at_rest()
 
 
 def shrunk(failure: Failure) -> Failure:

@@ -169,7 +169,7 @@ class World:
         """A process waits for a lease."""
         process = self.current
         assert process is not None
-        process.stalled_until = self.now + seconds
+        process.stalled_until = self.now + max(seconds, 5.0)  # fewer steps for a long wait
         process_beats = process.beat
         self._hub.switch()
         if process.dead:
