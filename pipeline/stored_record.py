@@ -70,8 +70,7 @@ def read_stored_record(
 
     Raises UnknownPackage, InventoryUnreadable, StoreUnavailable; DamagedArchive, ForeignObject.
     """
-    with AipReader(PackageId.parse(object_id), repositories) as reader:
-        return _Reader(reader, scratch).read()
+    return _Reader(PackageId.parse(object_id), repositories, scratch).read()
 
 
 _BATCH = 1000
@@ -114,17 +113,24 @@ class _SpooledRows:
 
 
 class _Reader:
-    def __init__(self, reader: AipReader, scratch: Path) -> None:
-        self._aip = reader
-        self._object_id = reader.package.urn
+    def __init__(
+        self, package: PackageId, repositories: Sequence[OcflRepository], scratch: Path
+    ) -> None:
+        self._package = package
+        self._repositories = repositories
+        self._object_id = package.urn
         self._scratch = scratch
         self._entries: dict[str, InventoryEntry] = {}
 
     def read(self) -> StoredRecord:
+        with AipReader(self._package, self._repositories) as aip:
+            return self._read(aip)
+
+    def _read(self, aip: AipReader) -> StoredRecord:
+        self._aip = aip
         try:
-            package = PackageId.parse(self._object_id)
-            root = f"data/{package.objid}"
-            inventory = self._aip.inventory
+            root = f"data/{self._package.objid}"
+            inventory = aip.inventory
             head, digest, created = inventory.head, inventory.sha512, inventory.versions[0].created
             self._entries = {e.logical: e for e in inventory.state() if _METADATA.fullmatch(e.logical)}
             info = self._bag_info()
@@ -156,11 +162,12 @@ class _Reader:
         """Every file, read from the store before the first is given: whoever writes them into the
         catalogue must not keep its write lock while a store is read."""
         spool = _SpooledRows()
-        for premis in documents:
-            with self._open(premis) as stream:
-                rows = listed(iter_files(stream))
-                while batch := list(islice(rows, _BATCH)):
-                    spool.add(batch)
+        with AipReader(self._package, self._repositories) as self._aip:
+            for premis in documents:
+                with self._open(premis) as stream:
+                    rows = listed(iter_files(stream))
+                    while batch := list(islice(rows, _BATCH)):
+                        spool.add(batch)
         return spool.rewind()
 
     @contextmanager

@@ -240,6 +240,11 @@ class FileStore:
                     break
                 self._folders.discard(str(parent))
 
+    def sync(self) -> None:
+        with self._errors():
+            if self._root.is_dir():
+                self._flush()
+
     def _path(self, key: str) -> str:
         return f"{self._root}/{check_key(key)}"
 

@@ -65,3 +65,6 @@ class MemoryStore:
 
     def delete(self, key: str) -> None:
         self.objects.pop(key, None)
+
+    def sync(self) -> None:
+        pass  # nothing outlives the process

@@ -124,6 +124,9 @@ class ObjectStore(Protocol):
     def delete(self, key: str) -> None:
         """Remove an object; a missing one is fine (retries must be harmless)."""
 
+    def sync(self) -> None:
+        """Make everything durable that was written or removed before."""
+
 
 @dataclass(frozen=True, slots=True)
 class FolderOddities:

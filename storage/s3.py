@@ -215,6 +215,9 @@ class S3Store:
         with self.errors(key):
             self._client.delete_object(Bucket=self._settings.bucket, Key=self._key(key))
 
+    def sync(self) -> None:
+        pass  # what a server has answered is durable there
+
     def purge(self, key: str) -> None:
         """Every version and marker of the key, also in a bucket that never versioned anything."""
         bucket, full = self._settings.bucket, self._key(key)

@@ -400,7 +400,9 @@ class OcflRepository:
             return 0
         if version in self._version_names(object_id):
             raise ObjectExists(f"{object_id} {version}")
-        return self._delete_below(f"{self.layout.object_root(object_id)}/{version}/")
+        number = self._delete_below(f"{self.layout.object_root(object_id)}/{version}/")
+        self.store.sync()
+        return number
 
     def sweep(self, root: str) -> int:
         """Delete what an interrupted write left below an object root; the number of objects.
@@ -642,6 +644,7 @@ class OcflRepository:
         for key in self.store.list(f"{root}/"):
             self._fence.check()
             self._purge(key)
+        self.store.sync()  # or a power cut would bring back what is said to be removed
 
     def _purge(self, key: str) -> None:
         """With all its versions, where the store keeps them: a removal must not leave bytes behind."""

@@ -204,6 +204,10 @@ class StoreView:
             if content is not None:
                 yield ObjectEntry(key, len(content), old)
 
+    def sync(self) -> None:
+        self._call("sync")
+        self._store.flush()
+
     def delete(self, key: str) -> None:
         self._call("delete")
         self._guard(key, None)
