@@ -45,7 +45,7 @@ def audit_copies(request: AuditRequest) -> tuple[dict[str, int], list[str]]:
                 continue
             if one.state not in _GOOD and len(bad) < _SHOWN:
                 bad.append(f"| {one.seen.object_id} | {plain(one.seen.store)} | **{one.state}** |")
-        write_journal(archive)
+        write_journal(archive, catch_up=True)
     return dict(counts), bad
 
 
@@ -70,7 +70,7 @@ def upkeep_task(task: UpkeepTask) -> tuple[bool, str]:
                 done = [
                     (one.made or one.skipped, one.aip, one.store, one.reason) for one in replicate(archive)
                 ]
-                write_journal(archive)
+                write_journal(archive, catch_up=True)
                 return all(one[0] for one in done), _copies_markdown(done)
             case UpkeepTask.RECONCILE:
                 found = [

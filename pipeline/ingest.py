@@ -54,6 +54,7 @@ class _Run:
     ingest_id: IngestId
     provisional_id: IngestId
     attempt: int = 0
+    resumes: bool = False
     stages: dict[str, float] = field(default_factory=dict)
     started: float = field(default_factory=time.perf_counter)
 
@@ -162,12 +163,13 @@ def _run(context: IngestContext, archive: Archive, run: _Run) -> Result:
     submission = verified.submission
     run.ingest_id = submission.ingest_id
     with leased_aip(archive, submission.package_id.urn, f"ingest of {context.subject_name}") as leased:
-        context.attempt = run.attempt = leased.archive.catalogue.begin_ingest(
+        run.attempt, run.resumes = leased.archive.catalogue.begin_ingest(
             str(submission.ingest_id),
             context.shown,
             context.agreement.name,
             timestamp(context.clock()),
         )
+        context.attempt = run.attempt
         return _take_custody(context, leased, run, verified)
 
 
@@ -178,7 +180,9 @@ def _take_custody(context: IngestContext, leased: LeasedAip, run: _Run, verified
     urn = submission.package_id.urn
     if known is not None and known.state == "kept":
         _require_held(urn, archive.stores)
-        return _result(context, run, Outcome.DUPLICATE, verified, aip=urn, version=known.version)
+        # The run before was interrupted after its work was done: this one tells how that ended.
+        outcome = Outcome.STORED if run.resumes else Outcome.DUPLICATE
+        return _result(context, run, outcome, verified, aip=urn, version=known.version)
     if known is not None:
         context.add(problem("AGREE-REMOVED", found=known.state))
         context.hold(f"the archive has removed these records before ({known.state})")

@@ -113,9 +113,7 @@ class _SpooledRows:
 
 
 class _Reader:
-    def __init__(
-        self, package: PackageId, repositories: Sequence[OcflRepository], scratch: Path
-    ) -> None:
+    def __init__(self, package: PackageId, repositories: Sequence[OcflRepository], scratch: Path) -> None:
         self._package = package
         self._repositories = repositories
         self._object_id = package.urn

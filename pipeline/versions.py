@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 from pipeline.archive import Archive
 from pipeline.errors import DamagedArchive
+from pipeline.format_changes import apply_changes
 from pipeline.presence import require_present
 from pipeline.protection import protection_of
 from pipeline.stored_record import ForeignObject, read_stored_record
@@ -170,6 +171,9 @@ def _bring_forward(
         request=request,
         durable=True,
     )
+    for row_of_event in archive.catalogue.events(row.id):  # formats that were found to be others since
+        if row_of_event.store:
+            apply_changes(archive, row.id, row_of_event)
     return CommittedVersion(facts, tuple(failed.items()))
 
 
@@ -197,9 +201,9 @@ def _pending(aip: str, store: str, before: CopyRow | None, reason: str) -> CopyR
     """A copy that lacks the newest version. What is known of the bytes it does hold stays known."""
     if before is None:
         return CopyRow(aip, store, "", "", str(CopyState.OWED), reason, "")
-    if before.state == CopyState.VERIFIED:
-        return replace(before, state=str(CopyState.OWED), detail=reason)
-    return before
+    if before.state in (CopyState.DAMAGED, CopyState.MISSING):
+        return before
+    return replace(before, state=str(CopyState.OWED), detail=reason)
 
 
 def _next(version: str) -> str:

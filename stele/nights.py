@@ -128,6 +128,6 @@ def care_for_copies(archive: Archive, settings: Settings) -> dict[str, int]:
     for seen in audit(archive, audit_budget(settings)):
         name = "damaged" if seen.state is CopyState.MISSING else str(seen.state)
         counts["skipped, in use" if seen.skipped else name] += 1
-    if write_journal(archive).behind:
+    if write_journal(archive, catch_up=True).behind:
         counts["stores without the journal"] += 1
     return dict(counts)

@@ -190,7 +190,7 @@ def store_replicate(store: StoreName = None, home: Home = None, as_json: AsJson 
                 print_json(asdict(done))
             elif not done.made:
                 OUT.print(f"[red]not copied[/]  {done.aip} to {done.store}: {done.reason}", soft_wrap=True)
-        write_journal(archive)
+        write_journal(archive, catch_up=True)
     if not as_json:
         busy = f", {skipped} in use by another process" if skipped else ""
         OUT.print(f"{made} copies made and verified, {failed} could not be made{busy}")
@@ -246,7 +246,7 @@ def store_repair(
                     OUT.print(f"  {escape(why)}", soft_wrap=True)
                 for key in done.unrepaired[:12]:
                     OUT.print(f"  not repaired: {escape(key)}", soft_wrap=True)
-        write_journal(archive)
+        write_journal(archive, catch_up=True)
     raise typer.Exit(EXIT_INVALID if bad else 0)
 
 

@@ -117,7 +117,7 @@ def audit(archive: Archive, budget: AuditBudget) -> Iterator[AuditResult]:
             run = _counted(archive, run, result)
         yield result
     archive.catalogue.save_audit(replace(run, finished=timestamp(archive.clock())))
-    write_journal(archive)
+    write_journal(archive, catch_up=True)
 
 
 def _counted(archive: Archive, run: AuditRow, result: AuditResult) -> AuditRow:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from itertools import islice
 from pathlib import Path
 
@@ -18,15 +18,15 @@ from packages.premis.reading import iter_files
 from pipeline.archive import Archive
 from pipeline.errors import PipelineError, UnknownPackage
 from pipeline.export import AipReader
+from pipeline.format_changes import Changed, apply_changes, changes_in
 from pipeline.leases import WAIT_FOR_PERSON_S, leased_aip
 from pipeline.preservation.events import event
 from pipeline.preservation.journal import write_journal
-from storage.catalogue import EventRow, FormatCount
-from storage.errors import StorageError
+from storage.errors import Busy, LeaseLost, StorageError
 from storage.ocfl.inventory import InventoryEntry
 from storage.scratch import scratch_folder
 
-__all__ = ["Changed", "OverrideRefused", "apply_changes", "changes_in", "override_format", "reidentify"]
+__all__ = ["OverrideRefused", "override_format", "reidentify"]
 
 _BATCH = 200
 _TOLD = 500
@@ -38,19 +38,6 @@ class OverrideRefused(PipelineError):
     """A format cannot be set like this; the message says why."""
 
 
-@dataclass(frozen=True, slots=True)
-class Changed:
-    """One file whose format is another one now; ``before`` and ``puid`` may be ``unknown``."""
-
-    path: str
-    sha512: str
-    bytes: int
-    before: str
-    puid: str
-    name: str
-    mime: str
-
-
 def reidentify(archive: Archive, aips: Iterable[str]) -> Iterator[tuple[str, Changed]]:
     """Identify the content of AIPs again; each AIP gets an event that says what is different.
 
@@ -59,21 +46,33 @@ def reidentify(archive: Archive, aips: Iterable[str]) -> Iterator[tuple[str, Cha
     """
     for aip in aips:
         changed: list[Changed] = []
-        files, problem = 0, ""
         try:
             with leased_aip(archive, aip, "format identification") as leased:
-                for before, file in _again(leased.archive, aip):
-                    files += 1
-                    if file.puid != before:
-                        changed.append(replace(file, before=before))
-        except (StorageError, UnknownPackage) as error:
-            changed, problem = [], str(error)
+                changed = _reidentify_leased(leased.archive, aip)
+        except (Busy, LeaseLost) as error:
+            problem = f"not identified again: {error}"
+            _record(archive, aip, [], problem, problem)
         yield from ((aip, one) for one in changed)
-        identifier = archive.tools.identifier
-        said = f"{files} file(s) identified again, {len(changed)} differ; "
-        said += f"Siegfried {identifier.version}, {identifier.signatures}"
-        _record(archive, aip, changed, said, problem)
     write_journal(archive)
+
+
+def _reidentify_leased(archive: Archive, aip: str) -> list[Changed]:
+    changed: list[Changed] = []
+    files, problem = 0, ""
+    try:
+        for before, file in _again(archive, aip):
+            files += 1
+            if file.puid != before:
+                changed.append(replace(file, before=before))
+    except LeaseLost:
+        raise
+    except (StorageError, UnknownPackage) as error:
+        changed, problem = [], str(error)
+    identifier = archive.tools.identifier
+    said = f"{files} file(s) identified again, {len(changed)} differ; "
+    said += f"Siegfried {identifier.version}, {identifier.signatures}"
+    _record(archive, aip, changed, said, problem)
+    return changed
 
 
 def _again(archive: Archive, aip: str) -> Iterator[tuple[str, Changed]]:
@@ -164,17 +163,3 @@ def _record(archive: Archive, aip: str, changed: Sequence[Changed], detail: str,
         )  # fmt: skip
         archive.catalogue.add_events(aip, [row])
         apply_changes(archive, aip, row)
-
-
-def changes_in(row: EventRow) -> tuple[Changed, ...]:
-    """The changes of format that an event after the ingest tells of; none in any other event."""
-    if row.type != EventType.FORMAT_IDENTIFICATION.label or not row.note.startswith('{"formats"'):
-        return ()
-    return tuple(Changed(**one) for one in json.loads(row.note)["formats"])
-
-
-def apply_changes(archive: Archive, aip: str, row: EventRow) -> None:
-    """Bring the catalogue's counts up to what an event says."""
-    for one in changes_in(row):
-        to = FormatCount(one.puid, one.name, 1, one.bytes, 0, one.mime)
-        archive.catalogue.move_format(aip, one.before, to)

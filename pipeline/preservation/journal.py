@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 
 from packages.package_file import timestamp
@@ -25,7 +25,6 @@ __all__ = ["FOLDER", "JournalRecord", "Journaled", "read_journal", "write_journa
 FOLDER = "extensions/stele-journal"
 _BATCH = 5000
 _MAX_LINE_BYTES = 64 << 20
-_MAX_OBJECT_BYTES = 2 << 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,19 +50,25 @@ class Journaled:
 
 @dataclass(frozen=True, slots=True)
 class JournalRecord:
-    """One line: an event of an AIP, or a decision about a submission."""
+    """One line: an event of an AIP, or a decision about a submission.
+
+    ``place`` is where it stands; ``problem`` says why a line cannot be read.
+    """
 
     aip: str = ""
     event: EventRow | None = None
     decision: DecisionRow | None = None
+    place: str = ""
+    problem: str = ""
 
 
-def write_journal(archive: Archive) -> Journaled:
+def write_journal(archive: Archive, *, catch_up: bool = False) -> Journaled:
     """Bring records that only the catalogue knows into storage; durable there on return.
 
     A record counts as journaled when a required store has it. No store waits for another: one that is
     out of reach now gets the journals it lacks with the next run. Where no required store can take
-    them the next run tries again; ``Journaled.require`` makes that an error.
+    them the next run tries again; ``Journaled.require`` makes that an error. ``catch_up``: also give
+    each store the journals that others have and it lacks, which lists them all.
     """
     behind: dict[str, str] = {}
     written = 0
@@ -80,8 +85,8 @@ def write_journal(archive: Archive) -> Journaled:
         archive.catalogue.mark_journaled([row.id for _, row in events])
         archive.catalogue.mark_decisions_journaled([row.id for row in decisions])
         written += len(lines)
-    for store in archive.stores:
-        if len(archive.stores) > 1 and store.name not in behind:
+    for store in archive.stores if catch_up and len(archive.stores) > 1 else ():
+        if store.name not in behind:
             _fetch_missing_journals(archive, store, behind)
     return Journaled(written, tuple(behind.items()))
 
@@ -128,31 +133,27 @@ def _fetch_missing_journals(archive: Archive, target: ArchivalStore, behind: dic
 def read_journal(store: ObjectStore) -> Iterator[JournalRecord]:
     """Everything a store's journals tell, oldest first, some perhaps twice.
 
-    A line that cannot be read is left out: the other stores have the same journals.
+    A line that cannot be read is a record with a problem; the other stores have the same journals.
     """
     for key in store.list(f"{FOLDER}/"):
         try:
             with store.open(key) as stream:
+                number = 0
                 while line := stream.readline(_MAX_LINE_BYTES):
-                    record = _parsed(line)
-                    if record is not None:
-                        yield record
+                    number += 1
+                    yield replace(_parsed(line), place=f"{key}:{number}")
         except ObjectMissing:
             continue  # removed since it was listed
 
 
-def _parsed(line: bytes) -> JournalRecord | None:
+def _parsed(line: bytes) -> JournalRecord:
     try:
         facts = json.loads(line)
         if "decision" in facts:
             return JournalRecord(decision=DecisionRow(id=0, journaled=True, **facts["decision"]))
         aip = facts.pop("aip")
+        if not all(isinstance(value, str) for value in (aip, *facts.values())):
+            raise TypeError("a member is no text")
         return JournalRecord(aip=aip, event=EventRow(**facts))
-    except (ValueError, TypeError, AttributeError, KeyError, RecursionError):
-        return None
-
-
-def journals(stores: Sequence[ArchivalStore]) -> Iterator[JournalRecord]:
-    """The records of all stores, one store after the other. Raises StoreUnavailable."""
-    for store in stores:
-        yield from read_journal(store.repository.store)
+    except (ValueError, TypeError, AttributeError, KeyError, RecursionError) as error:
+        return JournalRecord(problem=f"a line cannot be read: {error!r}"[:300])

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
 
 from packages.premis import EventType
 from pipeline.archive import Archive
 from pipeline.errors import PipelineError
+from pipeline.format_changes import apply_changes
 from pipeline.leases import leased_aip
-from pipeline.preservation.formats import apply_changes
 from pipeline.preservation.journal import JournalRecord, read_journal
-from pipeline.preservation.removal import hold_of, restore_tombstone
+from pipeline.preservation.removal import hold_of, removal_of, restore_tombstone
 from pipeline.stored_record import StoredRecord, read_stored_record
-from storage.catalogue import AipRow, CopyRow, EventRow, HoldRow, VersionRow
+from storage.catalogue import AipRow, CopyRow, EventRow, HoldRow, RemovalRow, VersionRow
 from storage.copies import ArchivalStore, CopyState
 from storage.errors import Busy, LeaseLost, StorageError
 from storage.ocfl.scan import scan_objects
@@ -46,7 +46,7 @@ def rebuild(archive: Archive) -> Iterator[Rebuilt]:
         for found in scan_objects(store.repository.store):
             if found.committed:
                 yield _register(archive, store, found.root)
-    _restore_history(archive)
+    yield from _restore_history(archive)
 
 
 def _register(archive: Archive, store: ArchivalStore, root: str) -> Rebuilt:
@@ -116,13 +116,22 @@ def _number(row: AipRow) -> int:
     return int(row.version.removeprefix("v"))
 
 
-def _restore_history(archive: Archive) -> None:
-    """Events after the ingest, holds, decisions, and when each copy was last read by somebody."""
+def _restore_history(archive: Archive) -> Iterator[Rebuilt]:
+    """Events after the ingest, holds, removals, decisions, and when each copy was last read by somebody.
+
+    What cannot be read of a journal is told, a line each, and stops nothing.
+    """
     history = _History(archive)
+    for store in archive.stores:  # first, because everything else about a removed AIP hangs on it
+        for record in read_journal(store.repository.store):
+            if record.event is not None and history.is_tombstone(record.event):
+                yield from history.guarded(store.name, record, history.restore_tombstone)
     for store in archive.stores:
         records = read_journal(store.repository.store)
         while batch := list(islice(records, _BATCH)):
-            history.take(batch)
+            history.learn_known(batch)
+            for record in batch:
+                yield from history.guarded(store.name, record, history.take)
     history.apply()
 
 
@@ -131,66 +140,96 @@ class _History:
 
     def __init__(self, archive: Archive) -> None:
         self._archive = archive
+        self._known: set[str] = set()
         self._last_read: dict[tuple[str, str], EventRow] = {}
-        self._holds: dict[str, tuple[str, HoldRow | None]] = {}
+        self._holds: dict[str, tuple[tuple[str, str], HoldRow | None]] = {}
+        self._removals: dict[str, tuple[tuple[str, str], RemovalRow | None]] = {}
 
-    def take(self, batch: list[JournalRecord]) -> None:
+    def guarded(
+        self, store: str, record: JournalRecord, action: Callable[[JournalRecord], None]
+    ) -> Iterator[Rebuilt]:
+        """Do something with a record; tell of one that cannot be understood."""
+        problem = record.problem
+        if not problem:
+            try:
+                action(record)
+            except (ValueError, TypeError, KeyError, AttributeError) as error:
+                problem = f"a record cannot be understood: {error!r}"
+        if problem:
+            yield Rebuilt(store, record.place, problem)
+
+    def learn_known(self, batch: list[JournalRecord]) -> None:
+        """Ask once for many which events the catalogue has."""
+        ids = [record.event.id for record in batch if record.event is not None]
+        self._known = self._archive.catalogue.known_events(ids)
+
+    @staticmethod
+    def is_tombstone(row: EventRow) -> bool:
+        """Whether an event says that an AIP was removed from every store."""
+        return row.type == EventType.DELETION.label and row.outcome == "success"
+
+    def restore_tombstone(self, record: JournalRecord) -> None:
+        """An AIP that is not in storage any more comes back as what was removed."""
+        assert record.event is not None
+        if self._archive.catalogue.aip(record.aip) is None:
+            restore_tombstone(self._archive, record.event)
+
+    def take(self, record: JournalRecord) -> None:
         """Add what is new; remember what only the last word decides."""
-        catalogue = self._archive.catalogue
-        known = catalogue.known_events([r.event.id for r in batch if r.event is not None])
-        for record in batch:
-            if record.decision is not None:
-                catalogue.restore_decision(record.decision)
-            if record.event is None:
-                continue
-            row = record.event
-            if catalogue.aip(record.aip) is None and not self._removed(row):
-                continue
-            if row.id not in known:
-                known.add(row.id)
-                catalogue.add_events(record.aip, [row], journaled=True)
-                apply_changes(self._archive, record.aip, row)
-            self._remember(record.aip, row)
-
-    def _removed(self, row: EventRow) -> bool:
-        """A tombstone in the journal stands for an AIP that is not there any more."""
-        tombstone = row.type == EventType.DELETION.label and row.outcome == "success"
-        if tombstone:
-            restore_tombstone(self._archive, row)
-        return tombstone
+        catalogue, row = self._archive.catalogue, record.event
+        if record.decision is not None:
+            catalogue.restore_decision(record.decision)
+        if row is None or catalogue.aip(record.aip) is None:
+            return
+        if row.id not in self._known:
+            self._known.add(row.id)
+            catalogue.add_events(record.aip, [row], journaled=True)
+            apply_changes(self._archive, record.aip, row)
+        self._remember(record.aip, row)
 
     def _remember(self, aip: str, row: EventRow) -> None:
         if row.type in _READERS and row.store and row.outcome != "warning" and _is_about_copy(row):
             key = (aip, row.store)
             if key not in self._last_read or _when(self._last_read[key]) <= _when(row):
                 self._last_read[key] = row
+        moment = (row.time, row.id)
         about_hold, hold = hold_of(row)
-        if about_hold and self._holds.get(aip, ("", None))[0] <= row.time:
-            self._holds[aip] = (row.time, hold)
+        if about_hold and self._holds.get(aip, (("", ""), None))[0] <= moment:
+            self._holds[aip] = (moment, hold)
+        about_removal, removal = removal_of(row)
+        if about_removal and self._removals.get(aip, (("", ""), None))[0] <= moment:
+            self._removals[aip] = (moment, removal)
 
     def apply(self) -> None:
-        """Holds as they were last, and of each copy what the last one who read it found."""
+        """Holds and removals as they were last, and of each copy what the last one who read it found."""
         catalogue = self._archive.catalogue
         for aip, (_, hold) in self._holds.items():
             catalogue.restore_hold(aip, hold)
-        for (aip, store), row in self._last_read.items():
-            copy, versions = catalogue.copy(aip, store), catalogue.versions(aip)
-            if copy is None or copy.state != CopyState.UNVERIFIED or not versions:
-                continue
-            if row.time < versions[-1].created:
-                continue  # it was read before the newest version came: that one nobody has read
-            intact = row.outcome == "success"
-            state = str(CopyState.VERIFIED if intact else CopyState.DAMAGED)
-            detail = "" if intact else row.detail
-            catalogue.set_copy(
-                replace(
-                    copy, verified=row.time if intact else "", looked=row.time, state=state, detail=detail
-                )
-            )
+        for aip, (_, removal) in self._removals.items():
+            row = catalogue.aip(aip)
+            if row is None or row.state != "kept" or removal is None or removal.removed:
+                continue  # refused, carried out, or taken in again since
+            catalogue.restore_removal(removal)
+            if removal.approved_by:
+                catalogue.set_state(aip, "removing")  # two people had agreed; the next run finishes it
+        for (aip, store), read in self._last_read.items():
+            self._apply_reading(aip, store, read)
+
+    def _apply_reading(self, aip: str, store: str, row: EventRow) -> None:
+        catalogue = self._archive.catalogue
+        copy, versions = catalogue.copy(aip, store), catalogue.versions(aip)
+        if copy is None or copy.state != CopyState.UNVERIFIED or not versions:
+            return
+        if row.time < versions[-1].created:
+            return  # it was read before the newest version came: that one nobody has read
+        intact = row.outcome == "success"
+        state = str(CopyState.VERIFIED if intact else CopyState.DAMAGED)
+        verified, detail = (row.time, "") if intact else ("", row.detail)
+        catalogue.set_copy(replace(copy, verified=verified, looked=row.time, state=state, detail=detail))
 
 
-def _when(row: EventRow) -> tuple[str, int]:
-    return row.time, _READERS[row.type]
+def _when(row: EventRow) -> tuple[str, int, str]:
+    return row.time, _READERS[row.type], row.id
 
 
 def _is_about_copy(row: EventRow) -> bool:

@@ -12,7 +12,7 @@ from pipeline.archive import Archive
 from pipeline.leases import leased_aip
 from storage.catalogue import AipRow, CopyRow
 from storage.copies import ArchivalStore, CopyState
-from storage.errors import Busy, LeaseLost
+from storage.errors import Busy, LeaseLost, StorageError, StoreUnavailable
 from storage.ocfl.scan import FoundObject, root_of_key, scan_objects
 from storage.protocol import HasLeftovers, ObjectEntry
 
@@ -72,7 +72,8 @@ def _missing(archive: Archive, store: ArchivalStore, aip: AipRow) -> Iterator[Di
             detail = "found missing when catalogue and storage were compared"
             state = str(CopyState.MISSING)
             leased.archive.catalogue.set_copy(CopyRow(aip.id, store.name, copy.version, "", state, detail))
-    except (Busy, LeaseLost):
+    except (Busy, LeaseLost, StoreUnavailable) as error:
+        _raise_if_catalogue(archive, error)
         yield Difference(DifferenceKind.IN_USE, store.name, aip.id, 0, 0)
         return
     yield Difference(DifferenceKind.NOT_IN_STORE, store.name, aip.id, aip.files, aip.bytes)
@@ -90,8 +91,15 @@ def _unknown(archive: Archive, store: ArchivalStore, found: FoundObject) -> Iter
                 yield Difference(DifferenceKind.NOT_IN_CATALOGUE, store.name, found.root, 0, 0)
             elif any(True for _ in store.repository.store.list(f"{found.root}/")):
                 yield _difference(DifferenceKind.NOT_COMMITTED, store, found)
-    except (Busy, LeaseLost):
+    except (Busy, LeaseLost, StoreUnavailable) as error:
+        _raise_if_catalogue(archive, error)
         yield Difference(DifferenceKind.IN_USE, store.name, aip or found.root, 0, 0)
+
+
+def _raise_if_catalogue(archive: Archive, error: StorageError) -> None:
+    """Without the catalogue nothing can be compared; a store that is away concerns one AIP."""
+    if isinstance(error, StoreUnavailable) and error.store == archive.catalogue.name:
+        raise error
 
 
 @contextmanager
@@ -135,7 +143,8 @@ def _swept(
                 return  # committed since it was listed, or but for its last write
             if remove:
                 repository.sweep(found.root)
-    except (Busy, LeaseLost):
+    except (Busy, LeaseLost, StoreUnavailable) as error:
+        _raise_if_catalogue(archive, error)
         yield Difference(DifferenceKind.IN_USE, store.name, aip or found.root, 0, 0)
         return
     yield _difference(DifferenceKind.NOT_COMMITTED, store, found)
@@ -151,7 +160,8 @@ def _swept_leftover(
         with _nobody_writes(archive, aip):
             if remove:
                 target.remove_leftover(entry)
-    except (Busy, LeaseLost):
+    except (Busy, LeaseLost, StoreUnavailable) as error:
+        _raise_if_catalogue(archive, error)
         yield Difference(DifferenceKind.IN_USE, store.name, aip or entry.key, 0, 0)
         return
     yield Difference(DifferenceKind.LEFT_OVER, store.name, entry.key, 1, entry.size)

@@ -29,6 +29,7 @@ __all__ = [
     "lift_hold",
     "place_hold",
     "refuse_removal",
+    "removal_of",
     "request_removal",
     "restore_tombstone",
     "resume_removals",
@@ -99,7 +100,9 @@ def _tell_stores(archive: Archive, aip: str, *, wait_s: float) -> HoldPlaced:
                         enforced.append(store.name)
                 except StoreUnavailable as error:
                     untold.append((store.name, error.reason))
-    except (Busy, LeaseLost) as error:
+    except (Busy, LeaseLost, StoreUnavailable) as error:
+        if isinstance(error, StoreUnavailable) and error.store == archive.catalogue.name:
+            raise
         untold += [(one.name, str(error)) for one in enforcing if one.name not in enforced]
     return HoldPlaced(tuple(enforced), tuple(untold))
 
@@ -116,7 +119,7 @@ def tell_stores_of_holds(archive: Archive) -> Iterator[tuple[str, str, str]]:
         for store in archive.stores:
             try:
                 lock = store.repository.retention(hold.aip)
-                told = lock is None or lock.legal_hold or not store.repository.enforces_holds
+                told = not store.repository.enforces_holds or (lock is not None and lock.legal_hold)
             except StoreUnavailable as error:
                 yield hold.aip, store.name, error.reason
                 continue
@@ -135,43 +138,57 @@ def lift_hold(
     text = f"hold lifted by {_said(person, 'name')}: {_said(reason, 'reason')}"
     with leased_aip(archive, aip, "release of a legal hold", wait_s=wait_s) as leased:
         _require_kept(leased.row, aip)
-        if leased.archive.catalogue.hold(aip) is None:
+        hold = leased.archive.catalogue.hold(aip)
+        if hold is None:
             raise RemovalRefused(f"there is no hold on {aip}")
         for store in leased.archive.stores:
             store.repository.set_hold(aip, held=False)
         note = json.dumps({"hold": None, "aip": aip})
         happened = _event(archive, EventType.POLICY_ASSIGNMENT, text, note=note)
-        leased.archive.catalogue.lift_hold(aip, happened)
+        if not leased.archive.catalogue.lift_hold(hold, happened):
+            for store in leased.archive.stores:
+                store.repository.set_hold(aip, held=True)
+            raise RemovalRefused(f"another hold was placed on {aip} at this moment; it stands")
     write_journal(archive).require()
 
 
-def request_removal(archive: Archive, aip: str, *, reason: str, person: str) -> RemovalRow:
-    """The first of two people asks. Nothing is removed yet. Raises UnknownPackage, RemovalRefused."""
-    row = _require_kept(archive.catalogue.aip(aip), aip)
-    _refuse_protected(archive, row)
-    known = archive.catalogue.removal(aip)
-    if known is not None and known.approved_by:
-        raise RemovalRefused(f"the removal of {aip} was approved by {known.approved_by} already")
+def request_removal(
+    archive: Archive, aip: str, *, reason: str, person: str, wait_s: float = WAIT_FOR_PERSON_S
+) -> RemovalRow:
+    """The first of two people asks. Nothing is removed yet. Raises UnknownPackage, RemovalRefused, Busy."""
     now = timestamp(archive.clock())
     request = RemovalRow(aip, _said(reason, "reason"), _said(person, "name"), now, "", "")
     text = f"removal asked for by {request.requested_by}: {request.reason}"
     note = json.dumps({"removal": asdict(request)}, ensure_ascii=False)
     asked = _event(archive, EventType.DELETION, text, note=note, outcome=EventOutcome.WARNING)
-    archive.catalogue.request_removal(request, asked)
+    with leased_aip(archive, aip, "request for removal", wait_s=wait_s) as leased:
+        row = _require_kept(leased.row, aip)
+        if row.state == "removing":
+            raise RemovalRefused(f"the removal of {aip} is approved already")
+        _refuse_protected(leased.archive, row)
+        leased.archive.catalogue.request_removal(request, asked)
     write_journal(archive).require()
     return request
 
 
-def refuse_removal(archive: Archive, aip: str, *, person: str, reason: str) -> None:
-    """A request is turned down, which is recorded. Raises UnknownPackage, RemovalRefused."""
-    _require_kept(archive.catalogue.aip(aip), aip)
-    request = archive.catalogue.removal(aip)
-    if request is None or request.removed or request.approved_by:
-        raise RemovalRefused(f"no request to remove {aip} is open")
+def refuse_removal(
+    archive: Archive, aip: str, *, person: str, reason: str, wait_s: float = WAIT_FOR_PERSON_S
+) -> None:
+    """A request is turned down, which is recorded. Raises UnknownPackage, RemovalRefused, Busy."""
     text = f"removal refused by {_said(person, 'name')}: {_said(reason, 'reason')}"
-    refused = _event(archive, EventType.DELETION, text, outcome=EventOutcome.FAILURE)
-    archive.catalogue.withdraw_removal(aip, refused)
+    note = json.dumps({"removal": None, "aip": aip})
+    refused = _event(archive, EventType.DELETION, text, note=note, outcome=EventOutcome.FAILURE)
+    with leased_aip(archive, aip, "refusal of a removal", wait_s=wait_s) as leased:
+        _require_kept(leased.row, aip)
+        request = leased.archive.catalogue.removal(aip)
+        if request is None or request.removed or request.approved_by:
+            raise RemovalRefused(f"no request to remove {aip} is open")
+        leased.archive.catalogue.withdraw_removal(aip, refused)
     write_journal(archive).require()
+
+
+_STAGES = {"kept": (False, False), "removing": (True, False), "removed": (True, True)}
+"""What is known of a removal, approved and carried out, while its AIP is in a state."""
 
 
 def approve_removal(
@@ -191,6 +208,9 @@ def approve_removal(
             raise RemovalRefused(f"nobody asked for the removal of {aip}")
         if same_person(_said(person, "name"), request.requested_by):
             raise RemovalRefused(f"{person} asked for this removal; another person must approve it")
+        stage = (bool(request.approved_by), bool(request.removed))
+        if stage != _STAGES.get(row.state):
+            raise RemovalRefused(f"nobody asked for the removal of {aip} as it is now ({row.state})")
         if not request.approved_by:
             request = _approve(leased.archive, row, request, person.strip())
         done = request if request.removed else _carry_out(leased.archive, row, request)
@@ -299,6 +319,16 @@ def hold_of(row: EventRow) -> tuple[bool, HoldRow | None]:
     if record.get("hold"):
         return True, HoldRow(**record["hold"])
     return "aip" in record and "hold" in record, None
+
+
+def removal_of(row: EventRow) -> tuple[bool, RemovalRow | None]:
+    """Whether an event asks for a removal, approves, refuses or tells of one, and how it stands then."""
+    if row.type != EventType.DELETION.label or not row.note.startswith("{"):
+        return False, None
+    record = json.loads(row.note)
+    if record.get("removal"):
+        return True, RemovalRow(**record["removal"])
+    return "removal" in record, None
 
 
 def _require_kept(row: AipRow | None, aip: str) -> AipRow:

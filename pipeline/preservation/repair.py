@@ -128,7 +128,8 @@ def _findings(audit: CopyAudit, target: ArchivalStore, aip: str, expected: Expec
 
 def _replicated(archive: Archive, row: AipRow, target: ArchivalStore) -> Repaired:
     made = replicate_leased(archive, row, target)
-    state = CopyState.VERIFIED if made.made else CopyState.MISSING
+    known = archive.catalogue.copy(row.id, target.name)
+    state = CopyState(known.state) if known else CopyState.MISSING  # as replication has just seen it
     reasons = (made.reason,) if made.reason else ()
     every = ("everything",)
     done, left = (every, ()) if made.made else ((), every)

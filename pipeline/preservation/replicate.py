@@ -20,6 +20,7 @@ from storage.fixity import audit_copy, trusted_inventory
 __all__ = ["Replicated", "replicate", "replicate_leased"]
 
 
+_OUTCOMES = {CopyState.VERIFIED: EventOutcome.SUCCESS, CopyState.UNREADABLE: EventOutcome.WARNING}
 _FOR_REPAIR = {CopyState.DAMAGED, CopyState.UNREADABLE, CopyState.UNVERIFIED}
 
 
@@ -57,8 +58,14 @@ def replicate(archive: Archive, stores: Sequence[ArchivalStore] | None = None) -
     for target in stores or archive.stores:
         for aip in archive.catalogue.lacking(target.name):
             copy = archive.catalogue.copy(aip, target.name)
-            if copy is None or copy.state not in _FOR_REPAIR:
+            if copy is None or copy.state not in _FOR_REPAIR or _is_outdated(archive, copy):
                 yield _replicate_one(archive, aip, target)
+
+
+def _is_outdated(archive: Archive, copy: CopyRow) -> bool:
+    """Whether a copy only lacks a later version: then copying brings it up to date."""
+    row = archive.catalogue.aip(copy.aip)
+    return row is not None and copy.version != row.version and copy.state != CopyState.DAMAGED
 
 
 def _replicate_one(archive: Archive, aip: str, target: ArchivalStore) -> Replicated:
@@ -138,7 +145,7 @@ def _confirmed(archive: Archive, row: AipRow, target: ArchivalStore, source: Arc
         EventType.REPLICATION, when, store=target.name,
         detail=f"{row.version} copied from {source.name}: {seen.objects} objects, "
         f"{seen.bytes} bytes, inventory SHA-512 {row.inventory_sha512}",
-        note=reason, outcome=EventOutcome.SUCCESS if intact else EventOutcome.FAILURE,
+        note=reason, outcome=_OUTCOMES.get(seen.state, EventOutcome.FAILURE),
     )  # fmt: skip
     if seen.state is CopyState.UNREADABLE:  # it went away before it could be read: still pending
         _record_pending(archive, row, target, reason, [happened])
@@ -154,9 +161,10 @@ def _confirmed(archive: Archive, row: AipRow, target: ArchivalStore, source: Arc
 def _record_pending(
     archive: Archive, row: AipRow, target: ArchivalStore, reason: str, events: Sequence[EventRow] = ()
 ) -> None:
-    """The copy is still to be made; the version it may hold already stays known."""
+    """The copy is still to be made; the version it may hold already stays known, and so does it that
+    it was there once and is missing: then the audit goes on telling of it."""
     known = archive.catalogue.copy(row.id, target.name)
     version = known.version if known else ""
-    archive.catalogue.set_copy(
-        CopyRow(row.id, target.name, version, "", str(CopyState.OWED), reason), events
-    )
+    missing = known is not None and known.state == CopyState.MISSING
+    state = CopyState.MISSING if missing else CopyState.OWED
+    archive.catalogue.set_copy(CopyRow(row.id, target.name, version, "", str(state), reason), events)

@@ -100,7 +100,7 @@ def update_leased(leased: LeasedAip, aip: str, change: Change) -> Updated:
     request = _fingerprint(change)
     newest = archive.catalogue.versions(aip)[-1]
     if newest.request == request:  # the same command again: it was killed after its work was done
-        return Updated(aip, newest.version, 0, 0, ())
+        return _done_before(archive, row)
     current = _current(archive, row)
     package = PackageId.parse(aip)
     with AipReader(package, [one.repository for one in current]) as reader:
@@ -116,6 +116,21 @@ def update_leased(leased: LeasedAip, aip: str, change: Change) -> Updated:
             )  # fmt: skip
             new = update.new_content(changed)
     return Updated(aip, committed.facts.version, len(new), sum(new.values()), committed.pending)
+
+
+def _done_before(archive: Archive, row: AipRow) -> Updated:
+    """What an earlier run of the same command came to. Raises StoreUnavailable as that run did."""
+    pending = tuple(
+        (copy.store, copy.detail)
+        for copy in archive.catalogue.copy_rows(row.id)
+        if copy.version != row.version or copy.state == CopyState.OWED
+    )
+    required = {one.name for one in archive.stores if one.role is Role.REQUIRED}
+    for name, detail in pending:
+        if name in required:
+            reason = f"it lacks {row.version} of {row.id} ({detail}); run “stele store replicate”"
+            raise StoreUnavailable(name, reason)
+    return Updated(row.id, row.version, 0, 0, pending)
 
 
 def _fingerprint(change: Change) -> str:

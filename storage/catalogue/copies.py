@@ -130,6 +130,10 @@ class CopyRecords(Heartbeats):
         with self._write() as connection:
             for row in connection.execute(unfinished.with_for_update()).all():
                 if row.owner == owner or not self._is_live(connection, row.owner):
+                    if row.done >= row.planned:  # cut off after its last copy: nothing to resume
+                        ended = sql_update(AUDIT).where(AUDIT.c.id == row.id)
+                        connection.execute(ended.values(finished=now))
+                        continue
                     mine = sql_update(AUDIT).where(AUDIT.c.id == row.id).values(owner=owner)
                     connection.execute(mine)
                     return AuditRow(**{**row._mapping, "owner": owner})

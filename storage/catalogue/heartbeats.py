@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import threading
+from collections import Counter
 from collections.abc import Callable
 
 from sqlalchemy import Connection, delete, select, text
@@ -15,6 +17,7 @@ from storage.errors import StoreUnavailable
 
 __all__ = ["HEARTBEAT_INTERVAL_S", "LEASE_TTL_S", "Heartbeat", "Heartbeats"]
 
+_LOG = logging.getLogger(__name__)
 HEARTBEAT_INTERVAL_S = 20.0
 LEASE_TTL_S = 120.0
 """A process without a heartbeat for so long has lost its claims and leases."""
@@ -25,7 +28,7 @@ _FORGET_AFTER_S = 7 * 86400.0
 class Heartbeat:
     """The heartbeat of this process towards one database; shared by all views of a catalogue."""
 
-    def __init__(self, beat: Callable[[], None], steady_clock_s: Callable[[], float]) -> None:
+    def __init__(self, beat: Callable[[], bool], steady_clock_s: Callable[[], float]) -> None:
         self._beat = beat
         self._steady_clock_s = steady_clock_s
         self._last_s: float | None = None
@@ -33,17 +36,18 @@ class Heartbeat:
         self._lock = threading.Lock()
         self._ended: threading.Event | None = None
 
-    def start(self, *, in_background: bool) -> None:
-        """Beat for the first time; then a thread does. Raises StoreUnavailable."""
+    def start(self, *, in_background: bool) -> bool:
+        """Beat for the first time; then a thread does. Whether it was. Raises StoreUnavailable."""
         with self._lock:
             if self._last_s is not None:
-                return
+                return False
             self._renew()
             if in_background:
                 self._ended = threading.Event()
                 threading.Thread(
                     target=self._loop, args=(self._ended,), name="heartbeat", daemon=True
                 ).start()
+            return True
 
     def beat(self) -> None:
         """Renew the heartbeat now. Raises StoreUnavailable."""
@@ -51,10 +55,12 @@ class Heartbeat:
             self._renew()
 
     def _renew(self) -> None:
-        if not self.fresh:
-            self._interruptions += 1  # others may have taken over meanwhile: every lease asks again
+        continued = self.fresh
         sent_s = self._steady_clock_s()  # before, not after: the answer may take long
-        self._beat()
+        # The database knows better where this machine's clock stood still, as that of a paused guest does.
+        continued = self._beat() and continued
+        if not continued:
+            self._interruptions += 1  # others may have taken over meanwhile: every lease asks again
         self._last_s = sent_s
 
     @property
@@ -69,13 +75,14 @@ class Heartbeat:
         """How often the heartbeat had stopped for too long; a lease from before must be confirmed."""
         return self._interruptions
 
-    def stop(self) -> None:
-        """No more beats."""
+    def stop(self) -> bool:
+        """No more beats. Whether there were any."""
         with self._lock:
-            self._last_s = None
+            started, self._last_s = self._last_s is not None, None
             if self._ended is not None:
                 self._ended.set()
                 self._ended = None
+        return started
 
     def _loop(self, ended: threading.Event) -> None:
         while not ended.wait(HEARTBEAT_INTERVAL_S):
@@ -86,6 +93,25 @@ class Heartbeat:
                     self._renew()
                 except StoreUnavailable:
                     continue  # the next beat may reach it; until then ``fresh`` runs out by itself
+                except Exception:
+                    _LOG.exception("the heartbeat failed in an unknown way; it goes on")
+
+
+_users: Counter[tuple[str, str]] = Counter()
+"""Catalogues in this process that keep one heartbeat: the last to close takes its row away."""
+_users_lock = threading.Lock()
+
+
+def _count_user(key: tuple[str, str]) -> None:
+    with _users_lock:
+        _users[key] += 1
+
+
+def _forget_user(key: tuple[str, str]) -> bool:
+    """Whether it was the last one."""
+    with _users_lock:
+        _users[key] -= 1
+        return _users[key] <= 0
 
 
 class Heartbeats(Database):
@@ -95,8 +121,12 @@ class Heartbeats(Database):
 
     def owner(self) -> str:
         """This process, as it signs its claims; from the first claim on its heartbeat is kept up."""
-        self.heartbeat.start(in_background=self._runtime.background_heartbeat)
+        if self.heartbeat.start(in_background=self._runtime.background_heartbeat):
+            _count_user(self._users_key())
         return self._runtime.owner()
+
+    def _users_key(self) -> tuple[str, str]:
+        return str(self._engine.url), self._runtime.owner()
 
     @property
     def heartbeat(self) -> Heartbeat:
@@ -108,9 +138,8 @@ class Heartbeats(Database):
     def close(self) -> None:
         """Give back the connections; this process holds nothing any more."""
         if self._heartbeat is not None:
-            started = self._heartbeat.fresh
-            self._heartbeat.stop()
-            if started:
+            last = self._heartbeat.stop() and _forget_user(self._users_key())
+            if last:
                 try:
                     with self._write() as connection:
                         mine = PROCESS.c.owner == self._runtime.owner()
@@ -119,10 +148,13 @@ class Heartbeats(Database):
                     pass  # it expires by itself
         super().close()
 
-    def _write_heartbeat(self) -> None:
+    def _write_heartbeat(self) -> bool:
+        """Whether nobody could have taken this process for dead since the last one."""
         with self._write(fenced=False) as connection:
             now = self._now_ms(connection)
             values = {"owner": self._runtime.owner(), "host": host_of_machine(), "heartbeat": now}
+            mine = PROCESS.c.owner == values["owner"]
+            last = connection.execute(select(PROCESS.c.heartbeat).where(mine)).scalar()
             put = (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(PROCESS)
             connection.execute(
                 put.values(values).on_conflict_do_update(
@@ -131,6 +163,11 @@ class Heartbeats(Database):
             )
             forgotten = PROCESS.c.heartbeat < now - int(_FORGET_AFTER_S * 1000)
             connection.execute(delete(PROCESS).where(forgotten))
+            self._with_heartbeat(connection)
+        return last is not None and now - last < LEASE_TTL_S * 1000
+
+    def _with_heartbeat(self, connection: Connection) -> None:
+        """What else is done with each heartbeat."""
 
     def _now_ms(self, connection: Connection) -> int:
         """The database's clock where it has one: machines disagree, and only differences count."""
@@ -141,8 +178,8 @@ class Heartbeats(Database):
 
     def _is_live(self, connection: Connection, owner: str) -> bool:
         """Whether the process that signed a claim may still be at work."""
-        if self._runtime.seen_dead(owner):
-            return False
+        if owner.partition(":")[0] == self._runtime.owner().partition(":")[0]:
+            return not self._runtime.seen_dead(owner)  # the same machine: the system knows, no clock does
         found = connection.execute(select(PROCESS.c.heartbeat).where(PROCESS.c.owner == owner)).scalar()
         return found is not None and self._now_ms(connection) - found < LEASE_TTL_S * 1000
 

@@ -20,7 +20,16 @@ from storage.catalogue.rows import (
     TallyRow,
     VersionRow,
 )
-from storage.catalogue.tables import AIP, COPY, EVENT, FORMAT, PLANNED_VERSION, TALLY, VERSION
+from storage.catalogue.tables import (
+    AIP,
+    COPY,
+    EVENT,
+    FORMAT,
+    PLANNED_VERSION,
+    REMOVAL,
+    TALLY,
+    VERSION,
+)
 from storage.catalogue.tallies import recounted
 
 _PAGE_ROWS = 500
@@ -54,6 +63,9 @@ class Holdings(Database):
             connection.execute(delete(EVENT).where(ours))
             for table in (FORMAT, COPY, PLANNED_VERSION):
                 connection.execute(delete(table).where(table.c.aip == aip.id))
+            before = connection.execute(select(AIP.c.state).where(AIP.c.id == aip.id)).scalar()
+            if before in ("removing", "removed"):  # taken in again: that removal is history, events tell it
+                connection.execute(delete(REMOVAL).where(REMOVAL.c.aip == aip.id))
             put_row(connection, AIP, asdict(aip))
             created = version_created or aip.created
             version = VersionRow(aip.version, created, message, aip.inventory_sha512, request)

@@ -10,6 +10,8 @@ from storage.catalogue.rows import AttemptRow, IngestRow
 from storage.catalogue.tables import ATTEMPT, INGEST
 
 RUNNING = "running"
+INTERRUPTED = "interrupted"
+"""An attempt whose process was gone before it could say how it ended."""
 _STORED = "stored"
 _REVISES_STORED = (_STORED, "held")
 """What may follow “stored”: the AIP was removed, and the records were sent again. Anything else that a
@@ -19,10 +21,11 @@ later attempt comes to (duplicate, failed, rejected) is that attempt's, and take
 class IngestRecords(Leases):
     """One row a submission, one more for each attempt at it."""
 
-    def begin_ingest(self, ingest_id: str, subject: str, agreement: str, now: str) -> int:
-        """Record that a new attempt begins; its number (1 = the first).
+    def begin_ingest(self, ingest_id: str, subject: str, agreement: str, now: str) -> tuple[int, bool]:
+        """Record that a new attempt begins: its number (1 = the first), and whether the one before
+        was interrupted and has told nobody how it ended.
 
-        The caller holds the lease on the AIP that the submission becomes.
+        The caller holds the lease on the AIP that the submission becomes, so no other attempt runs.
         """
         owner = self.owner()
         with self._write() as connection:
@@ -38,12 +41,16 @@ class IngestRecords(Leases):
                 else:
                     values["outcome"] = RUNNING
                 connection.execute(sql_update(INGEST).where(INGEST.c.id == ingest_id).values(values))
+            running = (ATTEMPT.c.ingest == ingest_id) & (ATTEMPT.c.outcome == RUNNING)
+            closed = {"outcome": INTERRUPTED, "finished": now, "receipt": ""}
+            interrupted = connection.execute(sql_update(ATTEMPT).where(running).values(closed)).rowcount
             start = {"outcome": RUNNING, "owner": owner, "started": now, "finished": ""}
             empty = {"reason": "", "receipt": "", "run": ""}
             connection.execute(
                 insert(ATTEMPT).values({"ingest": ingest_id, "number": number, **start, **empty})
             )
-            return number
+            untold = row is not None and row.outcome == RUNNING
+            return number, bool(interrupted) and untold
 
     def finish_ingest(
         self,

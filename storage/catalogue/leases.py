@@ -29,11 +29,12 @@ _POLL_S = 0.2
 class Lease:
     """The right to write to one resource; given up by the context that acquired it."""
 
-    def __init__(self, catalogue: Leases, resource: str, number: int) -> None:
+    def __init__(self, catalogue: Leases, resource: str, number: int, interruptions: int) -> None:
+        """``interruptions`` of the heartbeat, as they were before the lease was acquired."""
         self._catalogue = catalogue
         self.resource = resource
         self.number = number
-        self._interruptions = catalogue.heartbeat.interruptions
+        self._interruptions = interruptions
 
     def check(self) -> None:
         """Called before every write to a store; costs nothing while the heartbeat is fresh.
@@ -60,6 +61,7 @@ class Leases(Heartbeats):
 
     _lease: Lease | None = None
     _held_here: ClassVar[set[tuple[str, int]]] = set()
+    _unreleased: ClassVar[set[tuple[str, int]]] = set()
     _held_lock: ClassVar[threading.Lock] = threading.Lock()
 
     @contextmanager
@@ -110,6 +112,7 @@ class Leases(Heartbeats):
 
     def _acquire(self, resource: str, purpose: str, since: str) -> Lease:
         owner = self.owner()
+        interruptions = self.heartbeat.interruptions
         with self._write(fenced=False) as connection:
             query = select(LEASE).where(LEASE.c.resource == resource).with_for_update()
             row = connection.execute(query).first()
@@ -123,9 +126,9 @@ class Leases(Heartbeats):
                     number = int(done.scalar_one())
             except IntegrityError:
                 raise Busy(resource, "another process that began at the same moment") from None
-            with self._held_lock:
-                self._held_here.add((str(self._engine.url), number))
-        return Lease(self, resource, number)
+        with self._held_lock:
+            self._held_here.add((str(self._engine.url), number))
+        return Lease(self, resource, number, interruptions)
 
     def _refuse_live(self, connection: Connection, row: Row[tuple[object, ...]]) -> None:
         if row.owner == self._runtime.owner():
@@ -145,4 +148,13 @@ class Leases(Heartbeats):
             with self._write(fenced=False) as connection:
                 connection.execute(delete(LEASE).where(LEASE.c.number == lease.number))
         except StoreUnavailable:
-            return  # this process may take it again, and others when the heartbeat has run out
+            with self._held_lock:  # given up with the next heartbeat
+                self._unreleased.add((str(self._engine.url), lease.number))
+
+    def _with_heartbeat(self, connection: Connection) -> None:
+        here = str(self._engine.url)
+        with self._held_lock:
+            numbers = [number for url, number in self._unreleased if url == here]
+            self._unreleased.difference_update((here, number) for number in numbers)
+        if numbers:
+            connection.execute(delete(LEASE).where(LEASE.c.number.in_(numbers)))

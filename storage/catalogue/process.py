@@ -60,7 +60,21 @@ def seen_dead(owner: str) -> bool:
     pid, _, ticks = rest.partition(":")
     if machine != _machine() or not pid.isdecimal():
         return False
-    return _start_ticks(int(pid)) != ticks
+    now = _start_ticks(int(pid))
+    if now == "?" and _is_hidden(int(pid)):
+        return False
+    return now != ticks
+
+
+def _is_hidden(pid: int) -> bool:
+    """Whether there is a process that /proc does not show us: another user's, mounted with hidepid."""
+    try:
+        os.kill(pid, 0)
+    except PermissionError:
+        return not Path(f"/proc/{pid}").exists()
+    except OSError:
+        return False
+    return False
 
 
 def host_of_machine() -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import asdict
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import and_, delete, insert, select
 from sqlalchemy import update as sql_update
 
 from storage.catalogue.database import Database, put_row
@@ -49,11 +49,14 @@ class Removals(Database):
                 insert_events(connection, hold.aip, [event])
         return state
 
-    def lift_hold(self, aip_id: str, event: EventRow) -> None:
-        """Lift a hold."""
+    def lift_hold(self, hold: HoldRow, event: EventRow) -> bool:
+        """Lift just this hold; False when another has taken its place, which then stands."""
+        this = and_(*(HOLD.c[name] == value for name, value in asdict(hold).items()))
         with self._write(durable=True) as connection:
-            connection.execute(delete(HOLD).where(HOLD.c.aip == aip_id))
-            insert_events(connection, aip_id, [event])
+            lifted = bool(connection.execute(delete(HOLD).where(this)).rowcount)
+            if lifted:
+                insert_events(connection, hold.aip, [event])
+        return lifted
 
     def restore_hold(self, aip_id: str, hold: HoldRow | None) -> None:
         """What the journal tells last of an AIP's hold, for a catalogue that is rebuilt."""

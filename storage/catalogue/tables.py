@@ -262,7 +262,7 @@ LEASE = Table(
     METADATA,
     # The fencing number: it only grows, so it is never given out twice.
     Column("number", Integer, primary_key=True, autoincrement=True),
-    Column("resource", String(128), nullable=False, unique=True),
+    Column("resource", PlainText, nullable=False, unique=True),
     Column("owner", String(255), nullable=False),
     Column("purpose", PlainText, nullable=False),
     Column("since", String(32), nullable=False),

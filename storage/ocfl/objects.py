@@ -379,7 +379,9 @@ class OcflRepository:
         version, digest = staged.facts.version, staged.facts.inventory_sha512
         sidecar = sidecar_bytes(digest)
         inventory = Upload(f"{root}/{version}/{INVENTORY}", staged.size, digest, path=staged.path)
-        self._put([inventory, Upload.of(f"{root}/{version}/{SIDECAR}", sidecar)], protection)
+        # Replaced, not put: that makes all content durable first, of which this inventory is the proof.
+        self._replace(inventory, protection)
+        self._replace(Upload.of(f"{root}/{version}/{SIDECAR}", sidecar), protection)
         self._replace(Upload.of(f"{root}/{SIDECAR}", sidecar), protection)
         self._replace(replace(inventory, key=f"{root}/{INVENTORY}"), protection, commit=True)
 
@@ -443,11 +445,15 @@ class OcflRepository:
     def _delete_below(self, prefix: str) -> int:
         """Delete what a killed write left. Listed a page at a time: there may be a million."""
         number = 0
-        for number, key in enumerate(self.store.list(prefix), 1):
-            if number % 1000 == 1:
-                self._fence.confirm()
-            self._fence.check()
-            self.store.delete(key)
+        for inventories in (True, False):  # inventories first: they prove content that goes then
+            for key in self.store.list(prefix):
+                if key.endswith(f"/{INVENTORY}") is not inventories:
+                    continue
+                if number % 1000 == 0:
+                    self._fence.confirm()
+                self._fence.check()
+                self.store.delete(key)
+                number += 1
         return number
 
     def locked(self, upload: Upload, protection: Protection) -> Upload:
@@ -641,9 +647,11 @@ class OcflRepository:
         root = self.layout.object_root(object_id)
         self._fence.confirm()
         self._purge(f"{root}/{INVENTORY}")
-        for key in self.store.list(f"{root}/"):
-            self._fence.check()
-            self._purge(key)
+        for inventories in (True, False):  # those of versions next: they prove content that goes now
+            for key in self.store.list(f"{root}/"):
+                if key.endswith(f"/{INVENTORY}") is inventories:
+                    self._fence.check()
+                    self._purge(key)
         self.store.sync()  # or a power cut would bring back what is said to be removed
 
     def _purge(self, key: str) -> None:

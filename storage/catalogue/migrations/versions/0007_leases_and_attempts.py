@@ -18,7 +18,7 @@ def upgrade() -> None:
     op.create_table(
         "lease",
         sa.Column("number", sa.Integer, primary_key=True, autoincrement=True),
-        sa.Column("resource", sa.String(128), nullable=False, unique=True),
+        sa.Column("resource", sa.Text, nullable=False, unique=True),
         sa.Column("owner", sa.String(255), nullable=False),
         sa.Column("purpose", sa.Text, nullable=False),
         sa.Column("since", sa.String(32), nullable=False),
@@ -54,7 +54,9 @@ def upgrade() -> None:
     )
     op.add_column("version", sa.Column("request", sa.String(64), nullable=False, server_default=""))
     op.add_column("audit", sa.Column("owner", sa.String(255), nullable=False, server_default=""))
+    # None was ever written to storage before: all go with the next journal.
     op.add_column("decision", sa.Column("journaled", sa.Boolean, nullable=False, server_default=sa.true()))
+    op.execute(sa.text("UPDATE decision SET journaled = :no").bindparams(no=False))
 
 
 def downgrade() -> None:
