@@ -217,6 +217,24 @@ class FileStore:
                         links.add(entry.path[skip:])
         return FolderOddities(frozenset(empty), frozenset(links))
 
+    def remove_empty_folders(self, prefix: str) -> None:
+        """Part of the ability ListsFolders."""
+        top = self._path(prefix.rstrip("/"))
+        with self._errors():
+            for folder, _, _ in os.walk(top, topdown=False):
+                self._remove_if_empty(Path(folder))
+            for parent in Path(top).parents:
+                if parent == self._root or not self._remove_if_empty(parent):
+                    break
+
+    def _remove_if_empty(self, folder: Path) -> bool:
+        try:
+            folder.rmdir()
+        except OSError:  # something is in it, or it is gone
+            return False
+        self._folders.discard(str(folder))
+        return True
+
     def entries(self, prefix: str) -> Iterator[ObjectEntry]:
         for key in self.list(prefix):
             try:
@@ -232,13 +250,8 @@ class FileStore:
             with suppress(FileNotFoundError):
                 path.unlink()
             for parent in path.parents:  # an OCFL object may hold no empty folder
-                if parent == self._root:
+                if parent == self._root or not self._remove_if_empty(parent):
                     break
-                try:
-                    parent.rmdir()
-                except OSError:
-                    break
-                self._folders.discard(str(parent))
 
     def sync(self) -> None:
         with self._errors():

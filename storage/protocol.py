@@ -146,6 +146,10 @@ class ListsFolders(Protocol):
     def oddities(self, prefix: str) -> FolderOddities:
         """All of them below the folder ``prefix`` (it ends with ``/`` or is empty), by key."""
 
+    def remove_empty_folders(self, prefix: str) -> None:
+        """Remove folders without anything in them at and below ``prefix`` (it ends with ``/``): a writer
+        that was killed may have made them and nothing more."""
+
 
 @runtime_checkable
 class Purges(Protocol):

@@ -146,11 +146,13 @@ def iter_events(stream: BinaryIO) -> Iterator[PremisEvent]:
 
 
 def _each(stream: BinaryIO, name: str) -> Iterator[etree._Element]:
+    tags = [f"{_P}{one}" for one in ("object", "event", "agent", "rights")]
     events = etree.iterparse(
-        stream, tag=f"{_P}{name}", resolve_entities=False, no_network=True, load_dtd=False, huge_tree=True
+        stream, tag=tags, resolve_entities=False, no_network=True, load_dtd=False, huge_tree=True
     )
     for _, element in events:
-        yield element
+        if element.tag == f"{_P}{name}":
+            yield element
         element.clear()
         while element.getprevious() is not None:
             del element.getparent()[0]

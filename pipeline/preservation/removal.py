@@ -271,18 +271,26 @@ def _carry_out(archive: Archive, row: AipRow, request: RemovalRow) -> RemovalRow
         f"removed from {', '.join(archive.store_names)}: {done.reason}; "
         f"asked for by {done.requested_by}, approved by {done.approved_by}"
     )
+    _certificate(archive, gone, done)  # first: what is removed and has no certificate nobody would look for
     archive.catalogue.complete_removal(done, _event(archive, EventType.DELETION, text, note=note))
     return done
 
 
 def _documented(archive: Archive, row: AipRow, done: RemovalRow) -> Removed:
     """The journal and the certificate of a removal that is complete; again is harmless."""
-    write_journal(archive).require()
     gone = replace(row, state="removed")
-    return Removed(gone, done, _certificate(archive, gone, done))
+    place = _certificate_place(archive, row)
+    if not place.exists():
+        _certificate(archive, gone, done)
+    write_journal(archive).require()
+    return Removed(gone, done, place)
 
 
-def _certificate(archive: Archive, row: AipRow, removal: RemovalRow) -> Path:
+def _certificate_place(archive: Archive, row: AipRow) -> Path:
+    return archive.receipts / f"removal-{row.id.rpartition(':')[2]}.md"
+
+
+def _certificate(archive: Archive, row: AipRow, removal: RemovalRow) -> None:
     lines = [
         f"# Certificate of removal: {row.title}", "",
         f"- Archival identifier: `{row.id}`, version {row.version}",
@@ -299,9 +307,7 @@ def _certificate(archive: Archive, row: AipRow, removal: RemovalRow) -> Path:
         "", "## Signatures", "", f"{removal.requested_by}: ____________________", "",
         f"{removal.approved_by}: ____________________", "",
     ]  # fmt: skip
-    place = archive.receipts / f"removal-{row.id.rpartition(':')[2]}.md"
-    write_durably((place, "\n".join(lines).encode()))
-    return place
+    write_durably((_certificate_place(archive, row), "\n".join(lines).encode()))
 
 
 def restore_tombstone(archive: Archive, row: EventRow) -> None:

@@ -28,6 +28,7 @@ from storage.ocfl.inventory_index import InventoryIndex, next_inventory_parts, r
 from storage.ocfl.layout import NAMASTE_OBJECT, NAMASTE_ROOT, HashAndIdLayout, content_path
 from storage.protocol import (
     UNPROTECTED,
+    ListsFolders,
     LockMode,
     ObjectStore,
     Progress,
@@ -454,6 +455,9 @@ class OcflRepository:
                 self._fence.check()
                 self.store.delete(key)
                 number += 1
+        if isinstance(self.store, ListsFolders):
+            self._fence.check()
+            self.store.remove_empty_folders(prefix)
         return number
 
     def locked(self, upload: Upload, protection: Protection) -> Upload:

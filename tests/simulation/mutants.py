@@ -50,10 +50,7 @@ MUTANTS = (
     ),
     Mutant(
         "a process that has died is believed alive for ever", "storage/catalogue/heartbeats.py",
-        "        if self._runtime.seen_dead(owner):\n            return False\n"
-        "        found = connection.execute(select(PROCESS.c.heartbeat).where(PROCESS.c.owner == owner)).scalar()\n"
-        "        return found is not None and self._now_ms(connection) - found < LEASE_TTL_S * 1000",
-        "        return True",
+        "            return not self._runtime.seen_dead(owner)  # the same machine", "            return True  # the same machine",
     ),
     Mutant(
         "the row is not read again under the lease", "pipeline/leases.py",
@@ -93,12 +90,14 @@ MUTANTS = (
     ),
     Mutant(
         "the root inventory is written before the version's own", "storage/ocfl/objects.py",
-        "        self._put([inventory, Upload.of(f\"{root}/{version}/{SIDECAR}\", sidecar)], protection)\n"
+        "        self._replace(inventory, protection)\n"
+        "        self._replace(Upload.of(f\"{root}/{version}/{SIDECAR}\", sidecar), protection)\n"
         "        self._replace(Upload.of(f\"{root}/{SIDECAR}\", sidecar), protection)\n"
         "        self._replace(replace(inventory, key=f\"{root}/{INVENTORY}\"), protection, commit=True)\n",
         "        self._replace(Upload.of(f\"{root}/{SIDECAR}\", sidecar), protection)\n"
         "        self._replace(replace(inventory, key=f\"{root}/{INVENTORY}\"), protection, commit=True)\n"
-        "        self._put([inventory, Upload.of(f\"{root}/{version}/{SIDECAR}\", sidecar)], protection)\n",
+        "        self._replace(inventory, protection)\n"
+        "        self._replace(Upload.of(f\"{root}/{version}/{SIDECAR}\", sidecar), protection)\n",
     ),
     Mutant(
         "the version is registered before the other stores have it", "pipeline/versions.py",
@@ -113,7 +112,12 @@ MUTANTS = (
     ),
     Mutant(
         "a copy that a killed ingest left is called verified unread", "pipeline/store.py",
-        "                _require_intact(one, urn, digest)\n            now =", "                pass\n            now =",
+        "    return digest if seen.state is CopyState.VERIFIED else None\n", "    return digest\n",
+    ),
+    Mutant(
+        "a copy that a killed ingest left is not read", "pipeline/store.py",
+        "        seen = audit_copy(repository, urn, trusted, {})\n    if seen.state is CopyState.UNREADABLE:",
+        "        return digest\n    if seen.state is CopyState.UNREADABLE:",
     ),
     Mutant(
         "a replicated copy is called verified unread", "pipeline/preservation/replicate.py",
@@ -121,8 +125,8 @@ MUTANTS = (
     ),
     Mutant(
         "a rebuild calls what it finds verified", "pipeline/preservation/rebuild.py",
-        '        catalogue.set_copy(CopyRow(aip, store, record.aip.version, "", state, ""))\n',
-        '        catalogue.set_copy(CopyRow(aip, store, record.aip.version, record.aip.created, "verified", ""))\n',
+        '        found = CopyRow(aip, store, record.aip.version, "", state, "")\n',
+        '        found = CopyRow(aip, store, record.aip.version, record.aip.created, "verified", "")\n',
     ),
     Mutant(
         "an audit that found damage says verified", "storage/fixity.py",
@@ -167,8 +171,16 @@ MUTANTS = (
     ),
     Mutant(
         "a removal leaves what lies below the inventory", "storage/ocfl/objects.py",
-        "        for key in self.store.list(f\"{root}/\"):\n            self._fence.check()\n            self._purge(key)\n",
-        "",
+        "                    self._fence.check()\n                    self._purge(key)\n", "                    pass\n",
+    ),
+    Mutant(
+        "a removal does not survive a power cut", "storage/ocfl/objects.py",
+        "        self.store.sync()  # or a power cut would bring back what is said to be removed\n", "",
+    ),
+    Mutant(
+        "an update's content is not durable before its inventory", "storage/ocfl/objects.py",
+        "        self._replace(inventory, protection)\n        self._replace(Upload.of(f\"{root}/{version}/{SIDECAR}\", sidecar), protection)\n",
+        "        self._put([inventory, Upload.of(f\"{root}/{version}/{SIDECAR}\", sidecar)], protection)\n",
     ),
     # -- what is durable
     Mutant(
@@ -178,7 +190,7 @@ MUTANTS = (
     ),
     Mutant(
         "a hold is not written to the journal", "pipeline/preservation/removal.py",
-        "    write_journal(archive)\n    return _tell_stores", "    return _tell_stores",
+        "    write_journal(archive).require()\n    return _tell_stores", "    return _tell_stores",
     ),
     Mutant(
         "a hold does not survive a power cut in the catalogue", "storage/catalogue/removals.py",
@@ -196,7 +208,7 @@ MUTANTS = (
     ),
     Mutant(
         "the journal of an earlier store decides, not the last word", "pipeline/preservation/rebuild.py",
-        'if about_hold and self._holds.get(aip, ("", None))[0] <= row.time:',
+        'if about_hold and self._holds.get(aip, (("", ""), None))[0] <= moment:',
         "if about_hold and aip not in self._holds:",
     ),
 )  # fmt: skip

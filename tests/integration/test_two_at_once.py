@@ -1,0 +1,815 @@
+"""Two operations at once on one AIP, from two machines: every ordered pair of ten, and nothing is lost.
+
+The first runs on machine A and is stopped in the middle, in a call to one of its stores, while it holds
+the AIP's lease (a legal hold takes none here; it is stopped while it writes the journal). The second runs
+to its end on machine B, which cannot see A's processes. Then the first resumes, and what could not end is
+run again. What the second one did must be what docs/reference/two-at-once.md says; with STELE_WRITE_DOCS=1
+that page is written anew. ``python test_two_at_once.py HOME`` is a machine A in a process of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import pytest
+from bag_builder import bag_builder
+from requirements import unavailable
+
+import pipeline.preservation.normalise as normalisation
+import storage.files
+from packages.identifiers import PackageId
+from packages.package_file import UNKNOWN_FORMAT
+from pipeline.archive import Archive
+from pipeline.errors import PipelineError
+from pipeline.ingest import ingest
+from pipeline.preservation.added_representation import Derived
+from pipeline.preservation.audit import AuditBudget, AuditResult, audit
+from pipeline.preservation.journal import read_journal
+from pipeline.preservation.rebuild import rebuild
+from pipeline.preservation.reconcile import Difference, DifferenceKind, reconcile, sweep
+from pipeline.preservation.removal import (
+    approve_removal,
+    hold_of,
+    lift_hold,
+    place_hold,
+    request_removal,
+)
+from pipeline.preservation.replicate import replicate
+from pipeline.preservation.update import Change, update_aip
+from pipeline.store_check import verify_archive
+from stele.settings import load_settings
+from stele.wiring import build_archive, choose_agreement
+from stele.workspace import make_workspace
+from storage.catalogue import Catalogue, ProcessRuntime, current_owner
+from storage.copies import CopyState
+from storage.errors import Busy, StorageError
+from storage.ocfl.scan import root_of_key
+from storage.protocol import FolderOddities, Progress, Upload
+
+_REPOSITORY = Path(__file__).parents[2]
+_PAGE = _REPOSITORY / "docs/reference/two-at-once.md"
+_WRITE_PAGE = os.environ.get("STELE_WRITE_DOCS") == "1"
+_TIMEOUT_S = 60.0
+_JOURNAL = "extensions/stele-journal/"
+_CONTENT = {"a.txt": b"first", "b/b.txt": b"second", "c.bin": bytes(3000)}
+_SETTINGS = """
+sidecar_max_files = 0
+[validate]
+enabled = false
+[[stores]]
+kind = "files"
+name = "one"
+path = "one"
+[[stores]]
+kind = "files"
+name = "two"
+path = "two"
+"""
+
+# -- stopping an operation in the middle ------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Moment:
+    """The call to a store at which an operation stops: the ``nth`` of these on a key with ``part`` in it."""
+
+    store: str
+    calls: tuple[str, ...]
+    part: str = "/v1/"
+    nth: int = 1
+
+
+class _Stop:
+    """Stops whoever makes the call of a moment, once, until ``wait`` returns."""
+
+    def __init__(self, wait: Callable[[str], None]) -> None:
+        self._wait = wait
+        self._lock = threading.Lock()
+        self._moment: _Moment | None = None
+        self._seen = 0
+
+    def arm(self, moment: _Moment | None) -> None:
+        """Stop at this moment; None: at none."""
+        self._moment, self._seen = moment, 0
+
+    def called(self, store: str, call: str, key: str) -> None:
+        """Told of every call before it is made."""
+        with self._lock:
+            moment = self._moment
+            if moment is None or store != moment.store or call not in moment.calls:
+                return
+            self._seen += moment.part in key
+            if self._seen < moment.nth:
+                return
+            self._moment = None
+        self._wait(key)
+
+
+class _StoppedStore:
+    """An object store of which calls that read or write one object are told to a ``_Stop`` first."""
+
+    def __init__(self, store: Any, stop: _Stop) -> None:
+        self._store = store
+        self._stop = stop
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    def put(self, uploads: Iterable[Upload], progress: Progress | None = None) -> None:
+        def told() -> Iterator[Upload]:
+            for upload in uploads:
+                self._stop.called(self.name, "put", upload.key)
+                yield upload
+
+        self._store.put(told(), progress)
+
+    def replace(self, upload: Upload) -> None:
+        self._stop.called(self.name, "replace", upload.key)
+        self._store.replace(upload)
+
+    def open(self, key: str) -> AbstractContextManager[BinaryIO]:
+        self._stop.called(self.name, "open", key)
+        return self._store.open(key)  # type: ignore[no-any-return]
+
+    def size(self, key: str) -> int | None:
+        self._stop.called(self.name, "size", key)
+        return self._store.size(key)  # type: ignore[no-any-return]
+
+    def delete(self, key: str) -> None:
+        self._stop.called(self.name, "delete", key)
+        self._store.delete(key)
+
+    def oddities(self, prefix: str) -> FolderOddities:
+        return self._store.oddities(prefix)  # type: ignore[no-any-return]
+
+
+class _Clock:
+    """Moves a second each time it is looked at, from a little ahead of the files' own times."""
+
+    def __init__(self) -> None:
+        self._now = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=10)
+        self._lock = threading.Lock()
+
+    def __call__(self) -> datetime:
+        with self._lock:
+            self._now += timedelta(seconds=1)
+            return self._now
+
+
+class _Unidentified:
+    """Stands for Siegfried, whose processes would start anew: of no file the format is known."""
+
+    version, signatures, second = "0", "none", ""
+
+    def identify(self, names: Iterable[str]) -> Iterator[Any]:
+        """One answer for each name."""
+        return (UNKNOWN_FORMAT for _ in names)
+
+    def submit(self, names: Iterable[str]) -> Future[list[Any]]:
+        """The same, later."""
+        future: Future[list[Any]] = Future()
+        future.set_result(list(self.identify(names)))
+        return future
+
+
+def _opened(home: Path, clock: _Clock, runtime: ProcessRuntime, stop: _Stop | None = None) -> Archive:
+    """The archive of a workspace, as one process on one machine sees it."""
+    settings = load_settings(home)
+    built = build_archive(settings)
+    built.catalogue.close()
+    tools = replace(built.tools, identifier=_Unidentified())  # type: ignore[arg-type]
+    archive = replace(built, catalogue=Catalogue(settings.catalogue_url, runtime), clock=clock, tools=tools)
+    if stop is None:
+        return archive
+    for store in archive.stores:
+        store.repository.store = _StoppedStore(store.repository.store, stop)
+    return archive
+
+
+def _runtime(machine: str, sleep: Callable[[float], None] = time.sleep) -> ProcessRuntime:
+    """A process of a machine from which no process of another machine can be seen."""
+    return ProcessRuntime(lambda: f"{machine}:11:1", lambda _: False, time.time, time.monotonic, sleep)
+
+
+# -- the operations ---------------------------------------------------------------------------------
+
+
+_GONE = ("has no AIP", "no store holds an AIP", "has removed these records before")
+"""What is said of an AIP that was removed, or never came."""
+
+
+@dataclass
+class _Case:
+    """One AIP, and what has been said of it to those who asked."""
+
+    home: Path
+    sip: Path
+    aip: str = ""
+    versions: list[str] = field(default_factory=list)
+    """Those that were acknowledged."""
+    held: bool = False
+    removed: bool = False
+    files: set[str] = field(default_factory=set)
+    """What the newest version must have besides what was ingested: ends of logical paths."""
+
+    def as_json(self) -> str:
+        return json.dumps({"home": str(self.home), "sip": str(self.sip), "aip": self.aip})
+
+
+@dataclass(frozen=True)
+class _Did:
+    """What an operation did; ``letter`` as in the legend of the page."""
+
+    letter: str
+    text: str
+    versions: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
+    held: bool = False
+    removed: bool = False
+
+    def note(self, case: _Case) -> None:
+        """Remember what was said."""
+        case.versions += self.versions
+        case.files |= set(self.files)
+        case.held |= self.held
+        case.removed |= self.removed
+
+
+_Operation = Callable[[Archive, _Case, str, float], _Did]
+
+
+def _ingest(archive: Archive, case: _Case, _: str, __: float) -> _Did:
+    result = ingest(case.sip, choose_agreement(load_settings(case.home), None), archive)
+    if result.outcome in ("failed", "held"):
+        return _Did("R", f"{result.outcome}: {result.reason}")
+    assert result.aip is not None, result
+    case.aip = result.aip
+    return _Did("G", f"{result.outcome}, {result.version}", versions=(str(result.version),))
+
+
+def _update(archive: Archive, case: _Case, who: str, wait_s: float) -> _Did:
+    """Each of the two adds a metadata file of its own."""
+    metadata = case.sip.parent / f"{who}.xml"
+    metadata.write_text(f'<r xmlns:dc="http://purl.org/dc/elements/1.1/"><dc:title>{who}</dc:title></r>')
+    change = Change(f"found by the {who}", f"{who} clerk", metadata=(metadata,))
+    done = update_aip(case.aip, change, archive, wait_s=wait_s)
+    file = f"/metadata/descriptive/{metadata.name}"
+    return _Did("G", f"made {done.version}", versions=(done.version,), files=(file,))
+
+
+def _budget(archive: Archive) -> AuditBudget:
+    return AuditBudget(timedelta(days=90), 1 << 40, 1 << 40, 1e9, True, archive.quarantine, everything=True)
+
+
+def _audit(archive: Archive, case: _Case, _: str, __: float) -> _Did:
+    def told(one: AuditResult) -> str:
+        repaired = f", repaired: {one.state}" if one.repaired else ""
+        return f"{one.seen.store}: {one.seen.state}{repaired}{one.seen.reason}"
+
+    seen = [result for result in audit(archive, _budget(archive)) if result.seen.object_id == case.aip]
+    return _answer([result.skipped for result in seen], [told(one) for one in seen], "no copy is due")
+
+
+def _replicate(archive: Archive, case: _Case, _: str, __: float) -> _Did:
+    done = [one for one in replicate(archive) if one.aip == case.aip]
+    told = [f"copied to {one.store}" if one.made else one.reason for one in done]
+    return _answer([one.reason if one.skipped else "" for one in done], told, "no copy is to be made")
+
+
+def _remove(archive: Archive, case: _Case, who: str, wait_s: float) -> _Did:
+    """Approved; asked for as well where nobody has done that before."""
+    row = archive.catalogue.aip(case.aip)
+    if row is not None and row.state == "kept" and archive.catalogue.removal(case.aip) is None:
+        request_removal(archive, case.aip, reason="list 4", person="A. Clerk")
+    done = approve_removal(archive, case.aip, person=f"{who} archivist", wait_s=wait_s)
+    assert done.certificate.stat().st_size > 0
+    return _Did("G", "removed", removed=True)
+
+
+def _hold(archive: Archive, case: _Case, who: str, wait_s: float) -> _Did:
+    placed = place_hold(archive, case.aip, reason="case 7", person=f"{who} court", wait_s=wait_s)
+    assert placed.untold == ()
+    return _Did("G", "the hold stands", held=True)
+
+
+def _sweep(archive: Archive, case: _Case, _: str, __: float) -> _Did:
+    return _differences(archive, case, sweep(archive, timedelta(), remove=True), "nothing to sweep")
+
+
+def _reconcile(archive: Archive, case: _Case, _: str, __: float) -> _Did:
+    return _differences(archive, case, reconcile(archive), "catalogue and storage agree")
+
+
+def _differences(archive: Archive, case: _Case, found: Iterator[Difference], nothing: str) -> _Did:
+    root = archive.repositories[0].layout.object_root(case.aip)
+    mine = [one for one in found if one.subject in (case.aip, root)]
+    busy = [str(one.kind) if one.kind is DifferenceKind.IN_USE else "" for one in mine]
+    return _answer(busy, [f"{one.store}: {one.kind}" for one in mine], nothing)
+
+
+def _rebuild(archive: Archive, case: _Case, _: str, __: float) -> _Did:
+    root = archive.repositories[0].layout.object_root(case.aip)
+    mine = [one for one in rebuild(archive) if one.subject in (case.aip, root)]
+    told = [f"{one.store}: {one.problem or 'registered'}" for one in mine]
+    left = [one.problem if "left for another run" in one.problem else "" for one in mine]
+    return _answer(left, told, "no copy is committed in any store")
+
+
+def _normalise(archive: Archive, case: _Case, _: str, wait_s: float) -> _Did:
+    """With a converter that costs nothing; see ``_fake_converter``."""
+    normalisation.WAIT_FOR_PERSON_S = wait_s
+    (done,) = normalisation.normalise(archive, [case.aip], person="format policy", reason="policy 2026")
+    assert done.failed == ()
+    if not done.version:
+        return _Did("N", "what the policy wants is made already")
+    return _Did(
+        "G", f"made {done.version}", versions=(done.version,),
+        files=("/representations/preservation-1/data/a.txt.txt",),
+    )  # fmt: skip
+
+
+def _answer(skipped: list[str], told: list[str], nothing: str) -> _Did:
+    """Skipped where anything of the AIP was left for another run; not concerned where it has no part."""
+    left = sorted({one for one in skipped if one})
+    if left:
+        return _Did("S", "; ".join(left))
+    return _Did("G", "; ".join(told)) if told else _Did("N", nothing)
+
+
+_OPERATIONS: dict[str, _Operation] = {
+    "ingest": _ingest, "update": _update, "audit": _audit, "replicate": _replicate, "remove": _remove,
+    "hold": _hold, "sweep": _sweep, "reconcile": _reconcile, "rebuild": _rebuild, "normalise": _normalise,
+}  # fmt: skip
+_NAMES = tuple(_OPERATIONS)
+_PURPOSES = {
+    "ingest": "ingest of sip", "update": "update", "audit": "audit", "replicate": "replication",
+    "remove": "removal", "hold": None, "sweep": "sweep", "reconcile": "reconciliation",
+    "rebuild": "rebuild", "normalise": "normalisation",
+}  # fmt: skip
+"""What the first operation's lease is for while it is stopped; a hold has none."""
+_WAITS = {"update", "remove", "hold", "normalise"}
+"""What a person starts: it waits for a lease before it gives up."""
+
+
+def _do(name: str, archive: Archive, case: _Case, who: str, wait_s: float = 0.0) -> _Did:
+    """Carry an operation out; what it raises for its caller to read is an answer too."""
+    try:
+        return _OPERATIONS[name](archive, case, who, wait_s)
+    except Busy as error:
+        return _Did("W" if name in _WAITS else "R", str(error))
+    except (PipelineError, StorageError) as error:
+        return _Did("R", str(error))
+
+
+def _fake_converter(
+    _: Archive, reader: Any, __: Path, target: Path
+) -> tuple[dict[str, Derived], list[str]]:
+    """What converters do, in no time: one text file, made once."""
+    prefix = f"data/{reader.package.objid}/representations/preservation-1/"
+    if any(True for _ in reader.inventory.below(prefix)):
+        return {}, []
+    (target / "a.txt.txt").write_bytes(b"first, converted")
+    return {"a.txt.txt": Derived("a.txt", "converter 1", "compared")}, []
+
+
+# -- what there is to do ----------------------------------------------------------------------------
+
+_MISSING, _ROTTEN, _NO_INVENTORY, _NOT_COMMITTED, _NEW = "missing", "rotten", "no inventory", "rest", "new"
+
+
+def _state_before(first: str, second: str) -> str:
+    """What is wrong with the copy in store two, so that both operations have something to do."""
+    pair = {first, second}
+    if first in ("ingest", "sweep"):
+        return _NEW if first == "ingest" else _NOT_COMMITTED
+    if first in ("update", "normalise"):  # they need two good copies to begin
+        return _ROTTEN if second == "audit" else ""
+    if second == "sweep" and first in ("hold", "reconcile", "rebuild"):
+        return _NO_INVENTORY
+    if pair & {"replicate", "reconcile"} or (first, second) == ("audit", "sweep"):
+        return _MISSING
+    return _ROTTEN if "audit" in pair else ""
+
+
+def _moment(first: str, before: str) -> _Moment:
+    """Where the first operation is stopped: always between two writes, or two reads."""
+    writes = ("put", "replace")
+    return {
+        "ingest": _Moment("two", writes, nth=3),  # committed in store one, not in two
+        "update": _Moment("two", writes, "/v2/"),  # committed in store one, not in two
+        "audit": _Moment("two", writes, nth=3 if before == _MISSING else 1),  # of the repair
+        "replicate": _Moment("two", writes, nth=3),
+        "remove": _Moment("one", ("delete",), nth=3),  # store two has all of it still
+        "hold": _Moment("one", ("replace",), _JOURNAL),  # in the catalogue, in no journal
+        "sweep": _Moment("one", ("delete",), nth=3),
+        "reconcile": _Moment("two", ("size",), "/inventory.json"),
+        "rebuild": _Moment("one", ("open",), "/premis.xml"),
+        "normalise": _Moment("two", writes, "/v2/"),
+    }[first]
+
+
+class _Cut(BaseException):
+    """As if the process were gone."""
+
+
+def _prepare(archive: Archive, case: _Case, first: str, second: str) -> str:
+    """Make the AIP and what there is to do for both operations; the state of the copy in store two."""
+    before = _state_before(first, second)
+    if before == _NEW:
+        return before
+    if before == _NOT_COMMITTED:
+        case.aip = _cut_off_ingest(archive, case)
+        return before
+    assert _do("ingest", archive, case, "archivist").letter == "G"
+    case.versions.append("v1")
+    if "remove" in (first, second):
+        request_removal(archive, case.aip, reason="list 4", person="A. Clerk")
+    place = case.home / "two" / archive.repositories[0].layout.object_root(case.aip)
+    if before == _MISSING:
+        shutil.rmtree(place)
+        if "replicate" in (first, second):
+            copy = archive.catalogue.copy(case.aip, "two")
+            assert copy is not None
+            archive.catalogue.set_copy(
+                replace(copy, state=str(CopyState.MISSING), detail="a disk was lost")
+            )
+    elif before == _NO_INVENTORY:
+        (place / "inventory.json").unlink()
+    elif before == _ROTTEN:
+        file = next(place.rglob("a.txt"))
+        file.chmod(0o644)
+        file.write_bytes(b"rotten")
+    return before
+
+
+def _cut_off_ingest(archive: Archive, case: _Case) -> str:
+    """Leave content of an AIP in store one that nothing vouches for; the AIP's id."""
+    keys: list[str] = []
+
+    def cut(key: str) -> None:
+        keys.append(key)
+        raise _Cut
+
+    stop = _Stop(cut)
+    stop.arm(_Moment("one", ("put",), nth=8))
+    originals = [one.repository.store for one in archive.stores]
+    for one in archive.stores:
+        one.repository.store = _StoppedStore(one.repository.store, stop)
+    with pytest.raises(_Cut):
+        _do("ingest", archive, case, "archivist")
+    for one, original in zip(archive.stores, originals, strict=True):
+        one.repository.store = original
+    aip = archive.repositories[0].layout.object_id(root_of_key(keys[0]))
+    assert aip is not None
+    return aip
+
+
+# -- machine A: a thread, or a process elsewhere ----------------------------------------------------
+
+
+class _FirstInThread:
+    """Machine A as a thread: its catalogue belongs to a process of a machine that is not this one."""
+
+    def __init__(self, home: Path, clock: _Clock) -> None:
+        self._reached, self._may_go = threading.Event(), threading.Event()
+        self._stop = _Stop(self._wait)
+        self._archive = _opened(home, clock, _runtime("machine-a"), self._stop)
+        self._thread: threading.Thread | None = None
+        self._did: _Did | None = None
+        self._error: BaseException | None = None
+
+    def _wait(self, _: str) -> None:
+        self._reached.set()
+        if not self._may_go.wait(_TIMEOUT_S):
+            raise _Cut
+
+    def start(self, name: str, case: _Case, moment: _Moment) -> None:
+        """Begin an operation; returns when it is stopped at the moment."""
+        self._reached.clear()
+        self._may_go.clear()
+        self._did, self._error = None, None
+        self._stop.arm(moment)
+        self._thread = threading.Thread(target=self._run, args=(name, case))
+        self._thread.start()
+        while not self._reached.wait(0.05):
+            assert self._thread.is_alive(), (
+                f"{name} ended before it was stopped: {self._did or self._error}"
+            )
+
+    def _run(self, name: str, case: _Case) -> None:
+        try:
+            self._did = _do(name, self._archive, case, "first")
+        except BaseException as error:
+            self._error = error
+
+    def finish(self) -> _Did:
+        """Let it go; what it did. Twice is harmless."""
+        self._may_go.set()
+        if self._thread is not None:
+            self._thread.join(_TIMEOUT_S)
+            assert not self._thread.is_alive(), "the first operation hangs"
+        if self._error is not None:
+            raise self._error
+        assert self._did is not None
+        return self._did
+
+    def again(self, name: str, case: _Case) -> _Did:
+        """The same once more, not stopped."""
+        self._stop.arm(None)
+        return _do(name, self._archive, case, "first", _TIMEOUT_S)
+
+    def close(self) -> None:
+        self._may_go.set()
+        if self._thread is not None:
+            self._thread.join(_TIMEOUT_S)
+        self._archive.catalogue.close()
+
+
+class _FirstElsewhere:
+    """Machine A as a process with process ids of its own: nobody here can see whether it lives."""
+
+    def __init__(self, home: Path) -> None:
+        paths = os.pathsep.join([str(_REPOSITORY), str(_REPOSITORY / "tests")])
+        alone = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"]
+        self._process = subprocess.Popen(
+            [*alone, sys.executable, __file__, str(home)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            text=True, env={**os.environ, "PYTHONPATH": paths},
+        )  # fmt: skip
+        self._did: _Did | None = None
+        self.owner = str(self._told()["owner"])
+
+    def _told(self) -> dict[str, Any]:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        assert line, "the process of machine A died"
+        return dict(json.loads(line))
+
+    def _say(self, line: str) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write(f"{line}\n")
+        self._process.stdin.flush()
+
+    def start(self, name: str, case: _Case, moment: _Moment) -> None:
+        """Begin an operation; returns when it is stopped at the moment."""
+        self._did = None
+        self._say(json.dumps({"name": name, "case": case.as_json(), "moment": asdict(moment)}))
+        told = self._told()
+        assert "stopped" in told, f"{name} was not stopped: {told}"
+
+    def finish(self) -> _Did:
+        """Let it go; what it did. Twice is harmless."""
+        if self._did is None:
+            self._say("go")
+            told = self._told()
+            assert "did" in told, told
+            values = {**told["did"], "versions": tuple(told["did"]["versions"])}
+            self._did = _Did(**{**values, "files": tuple(values["files"])})
+        return self._did
+
+    def again(self, name: str, case: _Case) -> _Did:
+        """The same once more, not stopped."""
+        self._did = None
+        self._say(json.dumps({"name": name, "case": case.as_json(), "moment": None}))
+        return self.finish_unstopped()
+
+    def finish_unstopped(self) -> _Did:
+        """The answer of an operation that nothing stops."""
+        told = self._told()
+        values = {**told["did"], "versions": tuple(told["did"]["versions"])}
+        return _Did(**{**values, "files": tuple(values["files"])})
+
+    def close(self) -> None:
+        assert self._process.stdin is not None and self._process.stdout is not None
+        self._process.stdin.close()
+        self._process.wait(30)
+        self._process.stdout.close()
+
+
+def _serve(home: Path) -> None:
+    """Machine A in a process of its own: a line of JSON for each operation, “go” when it is stopped."""
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # what somebody prints is no answer
+
+    def say(**facts: object) -> None:
+        answers.write(json.dumps(facts) + "\n")
+        answers.flush()
+
+    def wait(key: str) -> None:
+        say(stopped=key)
+        if sys.stdin.readline() != "go\n":
+            os._exit(1)
+
+    _cheap(pytest.MonkeyPatch())
+    stop = _Stop(wait)
+    archive = _opened(home, _Clock(), ProcessRuntime.real(), stop)
+    say(owner=current_owner())
+    for line in iter(sys.stdin.readline, ""):
+        asked = json.loads(line)
+        facts = json.loads(asked["case"])
+        case = _Case(Path(facts["home"]), Path(facts["sip"]), facts["aip"])
+        moment = asked["moment"]
+        stop.arm(_Moment(**{**moment, "calls": tuple(moment["calls"])}) if moment else None)
+        wait_s = 0.0 if moment else _TIMEOUT_S
+        say(did=asdict(_do(asked["name"], archive, case, "first", wait_s)))
+    archive.catalogue.close()
+
+
+# -- a cell -----------------------------------------------------------------------------------------
+
+
+class _Bench:
+    """A workspace with two machines and somebody who prepares and judges."""
+
+    def __init__(self, home: Path, clock: _Clock, first: Any, second_runtime: ProcessRuntime) -> None:
+        self.home = home
+        self.first: _FirstInThread | _FirstElsewhere = first
+        self.second = _opened(home, clock, replace(second_runtime, sleep=self._sleep))
+        self.before = _opened(home, clock, _runtime("machine-c"))
+        self.judge = _opened(home, clock, _runtime("machine-d"))
+        self._number = 0
+
+    def _sleep(self, seconds: float) -> None:
+        """How the second one waits for a lease: the first ends meanwhile."""
+        self.first.finish()
+        time.sleep(seconds / 20)
+
+    def close(self) -> None:
+        self.first.close()
+        self.second.catalogue.close()
+        self.before.catalogue.close()
+        self.judge.catalogue.close()
+
+    def run(self, first: str, second: str) -> _Did:
+        """One cell; what the second operation did while the first was stopped."""
+        self._number += 1
+        folder = self.home.parent / f"sip-{self._number}"
+        content = {**_CONTENT, "pair.txt": f"{first} {second} {self._number}".encode()}
+        content.pop("c.bin")
+        case = _Case(self.home, bag_builder(folder)(content))
+        before = _prepare(self.before, case, first, second)
+        self.first.start(first, case, _moment(first, before))
+        self._require_stopped(first, case)
+        did = _do(second, self.second, case, "second")
+        did.note(case)
+        if did.letter == "W":  # it gave up because it was told not to wait: now it may
+            self._end(second, case, lambda: _do(second, self.second, case, "second", _TIMEOUT_S))
+        self.first.finish().note(case)
+        self._end(first, case, lambda: self.first.again(first, case), self.first.finish())
+        self._end(second, case, lambda: _do(second, self.second, case, "second"), did)
+        self._require_all_well(case)
+        self._put_away(case)
+        return replace(did, text=self._plain(did.text, case))
+
+    def _require_stopped(self, first: str, case: _Case) -> None:
+        """It has the lease; an ingest's AIP is known from there."""
+        leases = self.judge.catalogue.leases()
+        if _PURPOSES[first] is None:
+            assert leases == ()
+            return
+        (lease,) = leases
+        assert (lease.purpose, lease.live) == (_PURPOSES[first], True)
+        case.aip = case.aip or lease.resource
+        assert lease.resource == case.aip
+
+    def _end(self, name: str, case: _Case, again: Callable[[], _Did], did: _Did | None = None) -> None:
+        """Run an operation until it has ended: it did its work, or its answer is final."""
+        for _ in range(3):
+            if did is not None and self._has_ended(did, case):
+                return
+            if did is not None and "repair" in did.text:  # it says what to do first
+                _do("audit", self.judge, case, "archivist")
+            did = again()
+            did.note(case)
+        assert did is not None and self._has_ended(did, case), f"{name} does not end: {did}"
+
+    def _has_ended(self, did: _Did, case: _Case) -> bool:
+        if did.letter in "GN":
+            return True
+        row = self.judge.catalogue.aip(case.aip)
+        if any(words in did.text for words in _GONE):
+            return row is None or row.state == "removed"
+        return "a hold stands" in did.text and case.held
+
+    def _require_all_well(self, case: _Case) -> None:
+        """Nothing is lost of what was said to anybody."""
+        judge, catalogue = self.judge, self.judge.catalogue
+        if catalogue.aip(case.aip) is None:  # nobody has ingested it yet
+            did = _do("ingest", judge, case, "archivist")
+            assert did.text == "stored, v1"
+            did.note(case)
+        assert {result.state for result in audit(judge, _budget(judge))} <= {CopyState.VERIFIED}
+        row = catalogue.aip(case.aip)
+        assert row is not None
+        reports = list(verify_archive(catalogue, judge.repositories, PackageId.parse(case.aip)))
+        if case.removed:
+            assert not case.held, "a removal went on although a hold was said to stand"
+            assert (row.state, {report.outcome for report in reports}) == ("removed", {"missing"})
+            for store in judge.stores:
+                root = store.repository.layout.object_root(case.aip)
+                assert list(store.repository.store.list(f"{root}/")) == []
+        else:
+            newest = max(case.versions, key=lambda version: int(version[1:]))
+            assert (row.state, row.version) == ("kept", newest)
+            assert {(report.version, report.outcome) for report in reports} == {(newest, "intact")}
+            assert len(catalogue.versions(case.aip)) == len(set(case.versions)), "one version each"
+            self._require_files(case)
+        if case.held:
+            self._require_hold(case)
+        assert list(reconcile(judge)) == []
+        assert list(sweep(judge, timedelta(), remove=False)) == []
+        assert catalogue.planned_versions() == ()
+        assert catalogue.leases() == ()
+
+    def _put_away(self, case: _Case) -> None:
+        """So that the next cell's audits and listings are of its own AIP only."""
+        self.judge.catalogue.set_state(case.aip, "removed")
+        for store in ("one", "two"):
+            place = self.home / store / self.judge.repositories[0].layout.object_root(case.aip)
+            shutil.rmtree(place, ignore_errors=True)
+
+    def _require_files(self, case: _Case) -> None:
+        for repository in self.judge.repositories:
+            with repository.inventory(case.aip) as inventory:
+                logical = [entry.logical for entry in inventory.state()]
+            missing = {end for end in case.files if not any(path.endswith(end) for path in logical)}
+            assert not missing, f"{repository.store.name} lacks {missing}"
+
+    def _require_hold(self, case: _Case) -> None:
+        hold = self.judge.catalogue.hold(case.aip)
+        assert hold is not None and hold.reason == "case 7", "a hold that was said to stand is gone"
+        for repository in self.judge.repositories:
+            events = (one for one in read_journal(repository.store) if one.aip == case.aip and one.event)
+            held = [hold_of(one.event)[1] for one in events if one.event is not None]
+            assert any(one is not None and one.reason == "case 7" for one in held), "it is not journaled"
+
+    def _plain(self, text: str, case: _Case) -> str:
+        """Without what is another on each run."""
+        root = self.judge.repositories[0].layout.object_root(case.aip)
+        text = text.replace(case.aip, "AIP").replace(root, "AIP")
+        text = re.sub(r"process \d+ on [^,]+,", "process N on HOST,", text)
+        return re.sub(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", "TIME", text)
+
+
+def _cheap(patch: pytest.MonkeyPatch) -> None:
+    """No power is cut here, and no converter is needed."""
+    patch.setattr(storage.files, "_SYNCFS", lambda _: 0)
+    patch.setattr(os, "fsync", lambda _: None)
+    patch.setattr(normalisation, "_converted", _fake_converter)
+    patch.setattr(normalisation, "WAIT_FOR_PERSON_S", 0.0)
+
+
+@pytest.fixture
+def home(tmp_path: Path, catalogue_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A workspace with two stores, in memory where there is a place for that: no disk is tested here."""
+    _cheap(monkeypatch)
+    memory = Path("/dev/shm")
+    folder = Path(tempfile.mkdtemp(prefix="stele-", dir=memory if os.access(memory, os.W_OK) else tmp_path))
+    place = folder / "home"
+    make_workspace(place)
+    sqlite = f"sqlite:///{folder / 'catalogue.sqlite'}"
+    url = sqlite if catalogue_url.startswith("sqlite") else catalogue_url
+    (place / "stele.toml").write_text(f'catalogue = "{url}"\n{_SETTINGS}', "utf-8")
+    yield place
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def bench(home: Path) -> Iterator[_Bench]:
+    """Machine A is a thread here."""
+    clock = _Clock()
+    made = _Bench(home, clock, _FirstInThread(home, clock), _runtime("machine-b"))
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize("first", _NAMES)
+def test_the_second_while_the_first_is_stopped(first: str, bench: _Bench) -> None:
+    """It waits, is refused, skips the AIP or rightly goes on; afterwards all that was said is true."""
+    for second in _NAMES:
+        try:
+            began = time.perf_counter()
+            did = bench.run(first, second)
+            print(f"{first:>10} {second:>10} {did.letter} {time.perf_counter() - began:5.2f} {did.text}")
+        except BaseException as error:
+            error.add_note(f"the first: {first}, the second: {second}")
+            raise
+
+
+if __name__ == "__main__":
+    _serve(Path(sys.argv[1]))
