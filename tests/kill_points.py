@@ -71,7 +71,7 @@ class ForkServer:
         self._process.stdin.write(json.dumps({**asked, "arguments": arguments}) + "\n")
         self._process.stdin.flush()
         line = self._process.stdout.readline()
-        assert line, "the fork server died"
+        assert line, f"the fork server ended: {self._process.wait(10)}"
         told = json.loads(line)
         assert not told["hung"], f"{operation} did not end within {_TIMEOUT_S} s"
         return Outcome(told["killed"], told["answer"], told["error"], tuple(told["points"]))

@@ -184,7 +184,7 @@ def test_a_large_file_that_changed_is_never_seen(make: Make, tmp_path: Path) -> 
     with pytest.raises(WriteMismatch):
         store.put([Upload("large", len(content), sha512_hex(b"other"), path=path)])
     assert store.size("large") is None
-    assert not list(store.leftovers(datetime.now(UTC) + timedelta(days=1), remove=False))
+    assert not list(store.leftovers(datetime.now(UTC) + timedelta(days=1)))
 
 
 def test_leftovers(make: Make) -> None:
@@ -196,11 +196,14 @@ def test_leftovers(make: Make) -> None:
     store._client.put_object(Bucket=bucket, Key="p/stele-probe-12ab/plain", Body=b"x")
     assert isinstance(store, HasLeftovers)
     now, soon = datetime.now(UTC), timedelta(hours=1)
-    assert list(store.leftovers(now - soon, remove=True)) == []
+    assert list(store.leftovers(now - soon)) == []
     for remove in (False, True):
-        found = [(entry.key, entry.size) for entry in store.leftovers(now + soon, remove=remove)]
+        entries = list(store.leftovers(now + soon))
+        found = [(entry.key, entry.size) for entry in entries]
+        for entry in entries if remove else ():
+            store.remove_leftover(entry)
         assert found == [("ours", 0), ("stele-probe-12ab/plain", 1)]
-    assert list(store.leftovers(now + soon, remove=True)) == []
+    assert list(store.leftovers(now + soon)) == []
     left = store._client.list_multipart_uploads(Bucket=bucket)["Uploads"]
     assert [upload["Key"] for upload in left] == ["others/theirs"]
 

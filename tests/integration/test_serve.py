@@ -210,7 +210,7 @@ def test_power_failure_in_the_night(tmp_path: Path, serving: Callable[..., Serve
     served.kill()
     assert _stored(home) < 40, "it was killed before the end"
     served = serving(home, ports=ports)  # type: ignore[arg-type]
-    assert "1 run(s) of a former life" in served.said
+    assert "Marked 1 orphaned flow run(s) as Crashed" in served.said
     assert served.run(dead)["state_type"] == "CRASHED"
     (schedule,) = served.ask(f"deployments/{served.deployments['nightly']}")["schedules"]
     assert not schedule["active"], "what was paused in the UI stays paused"
@@ -235,7 +235,7 @@ def test_stopped_in_the_night(
     number = served.start_run("nightly")
     until(lambda: _stored(home) >= 2)
     served.process.send_signal(signal.SIGINT)
-    until(lambda: "at work get" in served.said)
+    until(lambda: "running flow run(s)" in served.said)
     served.process.send_signal(signal.SIGTERM)
     served.process.wait(60)
     assert served.process.returncode == 0, served.said
@@ -281,7 +281,7 @@ def test_a_server_elsewhere_that_knows_us_not(tmp_path: Path) -> None:
     server.shutdown()
     server.server_close()
     assert done.returncode == 3, done.stderr
-    assert "does not take our deployments" in done.stderr
+    assert "rejected the deployment registration" in done.stderr
     assert "Traceback" not in done.stderr
 
 

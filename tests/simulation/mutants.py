@@ -32,8 +32,10 @@ class Mutant:
 MUTANTS = (
     # -- leases
     Mutant(
-        "the lease is not taken", "storage/catalogue/leases.py",
-        "                self._refuse_live(connection, row)\n", "",
+        "the lease is not taken", "pipeline/leases.py",
+        "    with archive.catalogue.leased(aip, purpose, since=since, wait_s=wait_s) as lease:\n"
+        "        leased = archive.under(lease)\n",
+        "    with nullcontext(archive) as leased:\n",
     ),
     Mutant(
         "the writes are not fenced in the catalogue", "storage/catalogue/database.py",
