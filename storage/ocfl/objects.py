@@ -455,10 +455,14 @@ class OcflRepository:
                 self._fence.check()
                 self.store.delete(key)
                 number += 1
+        self._remove_empty_folders(prefix)
+        return number
+
+    def _remove_empty_folders(self, prefix: str) -> None:
+        """Deleting a folder's last key takes the folder too, but not when it was killed in between."""
         if isinstance(self.store, ListsFolders):
             self._fence.check()
             self.store.remove_empty_folders(prefix)
-        return number
 
     def locked(self, upload: Upload, protection: Protection) -> Upload:
         """The upload with what makes the store itself keep it, where locks are configured."""
@@ -656,6 +660,7 @@ class OcflRepository:
                 if key.endswith(f"/{INVENTORY}") is inventories:
                     self._fence.check()
                     self._purge(key)
+        self._remove_empty_folders(f"{root}/")
         self.store.sync()  # or a power cut would bring back what is said to be removed
 
     def _purge(self, key: str) -> None:

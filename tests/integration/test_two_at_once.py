@@ -61,6 +61,7 @@ from storage.catalogue import Catalogue, ProcessRuntime, current_owner
 from storage.copies import CopyState
 from storage.errors import Busy, StorageError
 from storage.files import FileStore
+from storage.ocfl.objects import OcflRepository
 from storage.ocfl.scan import root_of_key
 from storage.protocol import Progress, Upload
 
@@ -121,6 +122,14 @@ class _Stop:
                 return
             self._moment = None
         self._wait(key)
+
+
+class _Cut(BaseException):
+    """As if the process were gone."""
+
+
+def _cut(key: str) -> None:
+    raise _Cut(key)
 
 
 class _StoppedStore(FileStore):
@@ -184,17 +193,26 @@ class _Unidentified:
         return future
 
 
-def _opened(home: Path, clock: _Clock, runtime: ProcessRuntime, stop: _Stop | None = None) -> Archive:
-    """The archive of a workspace, as one process on one machine sees it."""
-    settings = load_settings(home)
-    built = build_archive(settings)
+def _built(home: Path) -> Archive:
+    """The components that all machines share; each has a catalogue and stores of its own."""
+    built = build_archive(load_settings(home))
     built.catalogue.close()
-    tools = replace(built.tools, identifier=_Unidentified())  # type: ignore[arg-type]
-    archive = replace(built, catalogue=Catalogue(settings.catalogue_url, runtime), clock=clock, tools=tools)
-    if stop is not None:
-        for store in archive.stores:
-            store.repository.store = _StoppedStore(home / store.name, store.name, stop)
-    return archive
+    return replace(built, tools=replace(built.tools, identifier=_Unidentified()))  # type: ignore[arg-type]
+
+
+def _opened(built: Archive, clock: _Clock, runtime: ProcessRuntime, stop: _Stop | None = None) -> Archive:
+    """An archive as one process on one machine sees it."""
+    home = built.work.parent
+    stores = tuple(
+        replace(
+            one, repository=OcflRepository(
+                _StoppedStore(home / one.name, one.name, stop or _Stop(_cut)), scratch=built.work
+            ),
+        )
+        for one in built.stores
+    )  # fmt: skip
+    catalogue = Catalogue(load_settings(home).catalogue_url, runtime)
+    return replace(built, catalogue=catalogue, stores=stores, clock=clock)
 
 
 def _runtime(machine: str, sleep: Callable[[float], None] = time.sleep) -> ProcessRuntime:
@@ -425,10 +443,6 @@ def _moment(first: str, before: str) -> _Moment:
     }[first]
 
 
-class _Cut(BaseException):
-    """As if the process were gone."""
-
-
 def _prepare(archive: Archive, stop: _Stop, case: _Case, first: str, second: str) -> str:
     """Make the AIP and what there is to do for both operations; the state of the copy in store two."""
     before = _state_before(first, second)
@@ -457,20 +471,16 @@ def _prepare(archive: Archive, stop: _Stop, case: _Case, first: str, second: str
     return before
 
 
-def _cut(key: str) -> None:
-    raise _Cut(key)
-
-
 # -- machine A: a thread, or a process elsewhere ----------------------------------------------------
 
 
 class _FirstInThread:
     """Machine A as a thread: its catalogue belongs to a process of a machine that is not this one."""
 
-    def __init__(self, home: Path, clock: _Clock) -> None:
+    def __init__(self, built: Archive, clock: _Clock) -> None:
         self._reached, self._may_go = threading.Event(), threading.Event()
         self._stop = _Stop(self._wait)
-        self._archive = _opened(home, clock, _runtime("machine-a"), self._stop)
+        self._archive = _opened(built, clock, _runtime("machine-a"), self._stop)
         self._thread: threading.Thread | None = None
         self._did: _Did | None = None
         self._error: BaseException | None = None
@@ -588,7 +598,7 @@ def _serve(home: Path) -> None:
 
     _cheap(pytest.MonkeyPatch())
     stop = _Stop(wait)
-    archive = _opened(home, _Clock(), ProcessRuntime.real(), stop)
+    archive = _opened(_built(home), _Clock(), ProcessRuntime.real(), stop)
     say(owner=current_owner())
     for line in iter(sys.stdin.readline, ""):
         asked = json.loads(line)
@@ -607,13 +617,13 @@ def _serve(home: Path) -> None:
 class _Bench:
     """A workspace with two machines and somebody who prepares and judges."""
 
-    def __init__(self, home: Path, clock: _Clock, first: Any, second_runtime: ProcessRuntime) -> None:
-        self.home = home
+    def __init__(self, built: Archive, clock: _Clock, first: Any, second_runtime: ProcessRuntime) -> None:
+        self.home = built.work.parent
         self.first: _FirstInThread | _FirstElsewhere = first
-        self.second = _opened(home, clock, replace(second_runtime, sleep=self._sleep))
+        self.second = _opened(built, clock, replace(second_runtime, sleep=self._sleep))
         self._cut = _Stop(_cut)
-        self.before = _opened(home, clock, _runtime("machine-c"), self._cut)
-        self.judge = _opened(home, clock, _runtime("machine-d"))
+        self.before = _opened(built, clock, _runtime("machine-c"), self._cut)
+        self.judge = _opened(built, clock, _runtime("machine-d"))
         self._number = 0
 
     def _sleep(self, seconds: float) -> None:
@@ -769,16 +779,29 @@ def _cheap(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(normalisation, "WAIT_FOR_PERSON_S", 0.0)
 
 
+@pytest.fixture(scope="module")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A catalogue with nothing in it: migrations take longer than a cell."""
+    place = tmp_path_factory.mktemp("catalogue") / "catalogue.sqlite"
+    catalogue = Catalogue(f"sqlite:///{place}")
+    catalogue.migrate()
+    catalogue.close()
+    return place
+
+
 @pytest.fixture
-def home(tmp_path: Path, catalogue_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def home(
+    tmp_path: Path, catalogue_url: str, migrated: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Path]:
     """A workspace with two stores, in memory where there is a place for that: no disk is tested here."""
     _cheap(monkeypatch)
     memory = Path("/dev/shm")
     folder = Path(tempfile.mkdtemp(prefix="stele-", dir=memory if os.access(memory, os.W_OK) else tmp_path))
     place = folder / "home"
     make_workspace(place)
-    sqlite = f"sqlite:///{folder / 'catalogue.sqlite'}"
-    url = sqlite if catalogue_url.startswith("sqlite") else catalogue_url
+    url = catalogue_url
+    if url.startswith("sqlite"):
+        url = f"sqlite:///{shutil.copy(migrated, folder)}"
     (place / "stele.toml").write_text(f'catalogue = "{url}"\n{_SETTINGS}', "utf-8")
     yield place
     shutil.rmtree(folder)
@@ -787,8 +810,8 @@ def home(tmp_path: Path, catalogue_url: str, monkeypatch: pytest.MonkeyPatch) ->
 @pytest.fixture
 def bench(home: Path) -> Iterator[_Bench]:
     """Machine A is a thread here."""
-    clock = _Clock()
-    made = _Bench(home, clock, _FirstInThread(home, clock), _runtime("machine-b"))
+    built, clock = _built(home), _Clock()
+    made = _Bench(built, clock, _FirstInThread(built, clock), _runtime("machine-b"))
     yield made
     made.close()
 
@@ -932,7 +955,7 @@ def test_processes_that_cannot_see_each_other(home: Path) -> None:
     if os.geteuid() != 0 or shutil.which("unshare") is None:
         unavailable("a process-id namespace needs root and unshare")
     first = _FirstElsewhere(home)
-    bench = _Bench(home, _Clock(), first, ProcessRuntime.real())
+    bench = _Bench(_built(home), _Clock(), first, ProcessRuntime.real())
     try:
         assert first.owner.partition(":")[0] != current_owner().partition(":")[0]
         seen = {(one, two): bench.run(one, two) for one, two in _PAIRS.items()}

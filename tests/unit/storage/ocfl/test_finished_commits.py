@@ -1,4 +1,4 @@
-"""A commit that was cut off after everything was stored is finished by the next attempt."""
+"""What was cut off, a commit after everything was stored or a removal, is finished by the next attempt."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from storage.errors import ObjectExists
+from storage.files import FileStore
 from storage.memory import MemoryStore
 from storage.ocfl.inventory import VersionInfo
 from storage.ocfl.objects import OcflRepository, StoredFile
@@ -59,3 +60,16 @@ def test_copied_again(written: int, tmp_path: Path) -> None:
     whole = _cut_off(target, tmp_path, written)
     target.copy_from(source, _ID)
     assert _objects(target) == whole
+
+
+def test_removed_again(tmp_path: Path) -> None:
+    """A removal killed between the last file of a folder and the folder leaves no folder when it is repeated."""
+    store = FileStore(tmp_path / "store", "store")
+    repository = OcflRepository(store)
+    repository.create(_ID, _files(tmp_path), _INFO)
+    content = next((tmp_path / "store").rglob("content"))
+    (content / "a.txt").unlink()
+    (content / "empty").mkdir()
+    repository.remove(_ID)
+    assert not content.exists()
+    assert not (tmp_path / "store" / repository.layout.object_root(_ID)).exists()
