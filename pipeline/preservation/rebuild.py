@@ -203,6 +203,9 @@ class _History:
     def apply(self) -> None:
         """Holds and removals as they were last, and of each copy what the last one who read it found."""
         catalogue = self._archive.catalogue
+        for aip in self._holds.keys() | self._removals.keys():
+            for row in catalogue.events(aip):  # what was said while the journals were read counts too
+                self._remember(aip, row)
         for aip, (_, hold) in self._holds.items():
             catalogue.restore_hold(aip, hold)
         for aip, (_, removal) in self._removals.items():

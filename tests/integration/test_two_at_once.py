@@ -975,7 +975,6 @@ def _fault(reason: str) -> pytest.MarkDecorator:
     return pytest.mark.xfail(strict=True, raises=AssertionError, reason=reason)
 
 
-_REBUILD = "a rebuild restores what the journals say last, without a lease and without asking the catalogue"
 _on_sqlite = pytest.mark.parametrize("catalogue_url", ["sqlite"], indirect=True)
 
 
@@ -994,7 +993,6 @@ def _start_rebuild(bench: _Bench, case: _Case) -> None:
     bench.first.start("rebuild", case, _Moment("two", ("open",), _JOURNAL, nth=2 * number))
 
 
-@_fault(_REBUILD)
 @_on_sqlite
 def test_a_rebuild_leaves_a_hold_that_no_journal_has_yet(bench: _Bench) -> None:
     """A hold stands in the catalogue before a journal has it; a rebuild that comes between leaves it alone."""
@@ -1005,7 +1003,6 @@ def test_a_rebuild_leaves_a_hold_that_no_journal_has_yet(bench: _Bench) -> None:
     bench._require_hold(case)
 
 
-@_fault(_REBUILD)
 @_on_sqlite
 def test_a_rebuild_leaves_a_hold_that_was_placed_meanwhile(bench: _Bench) -> None:
     """A hold that was placed and journaled after the rebuild listed the journals stands afterwards."""
@@ -1016,7 +1013,6 @@ def test_a_rebuild_leaves_a_hold_that_was_placed_meanwhile(bench: _Bench) -> Non
     bench._require_hold(case)
 
 
-@_fault(_REBUILD)
 @_on_sqlite
 def test_a_rebuild_brings_back_no_hold_that_was_released_meanwhile(bench: _Bench) -> None:
     """A hold that was released after the rebuild listed the journals does not stand again."""
@@ -1028,7 +1024,6 @@ def test_a_rebuild_brings_back_no_hold_that_was_released_meanwhile(bench: _Bench
     assert bench.judge.catalogue.hold(case.aip) is None
 
 
-@_fault(_REBUILD)
 @_on_sqlite
 def test_a_rebuild_brings_back_no_request_that_was_refused_meanwhile(bench: _Bench) -> None:
     """A removal that was refused after the rebuild listed the journals cannot be approved afterwards."""
