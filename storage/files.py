@@ -45,7 +45,6 @@ class FileStore:
     def __init__(self, root: Path, name: str = "files") -> None:
         self._root = root.absolute()
         self._name = name
-        self._folders: set[str] = set()
         self._uploads_swept = False
 
     @property
@@ -232,7 +231,6 @@ class FileStore:
             folder.rmdir()
         except OSError:  # something is in it, or it is gone
             return False
-        self._folders.discard(str(folder))
         return True
 
     def entries(self, prefix: str) -> Iterator[ObjectEntry]:
@@ -262,9 +260,8 @@ class FileStore:
         return f"{self._root}/{check_key(key)}"
 
     def _make_folder(self, folder: str) -> None:
-        if folder not in self._folders:
+        if not Path(folder).is_dir():  # asked each time: a sweep in another process may have removed it
             Path(folder).mkdir(parents=True, exist_ok=True)
-            self._folders.add(folder)
 
     @contextmanager
     def _errors(self) -> Iterator[None]:

@@ -971,10 +971,6 @@ def test_processes_that_cannot_see_each_other(home: Path) -> None:
 # -- what is known to be wrong: take the mark away with the fault -------------------------------------
 
 
-def _fault(reason: str) -> pytest.MarkDecorator:
-    return pytest.mark.xfail(strict=True, raises=AssertionError, reason=reason)
-
-
 _on_sqlite = pytest.mark.parametrize("catalogue_url", ["sqlite"], indirect=True)
 
 
@@ -1035,7 +1031,6 @@ def test_a_rebuild_brings_back_no_request_that_was_refused_meanwhile(bench: _Ben
     assert bench.judge.catalogue.removal(case.aip) is None
 
 
-@_fault("a folder store remembers the folders it made, also when another process has removed them")
 @_on_sqlite
 def test_what_another_machine_swept_can_be_ingested_again(bench: _Bench) -> None:
     """A process whose interrupted ingest was swept by another machine ingests the same submission."""
