@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import islice
 
@@ -14,7 +15,7 @@ from pipeline.leases import leased_aip
 from pipeline.preservation.journal import JournalRecord, read_journal
 from pipeline.preservation.removal import hold_of, removal_of, restore_tombstone
 from pipeline.stored_record import StoredRecord, read_stored_record
-from storage.catalogue import AipRow, CopyRow, EventRow, HoldRow, RemovalRow, VersionRow
+from storage.catalogue import AipRow, CopyRow, EventRow, VersionRow
 from storage.copies import ArchivalStore, CopyState
 from storage.errors import Busy, LeaseLost, StorageError
 from storage.ocfl.scan import scan_objects
@@ -22,6 +23,8 @@ from storage.ocfl.scan import scan_objects
 __all__ = ["Rebuilt", "rebuild"]
 
 _BATCH = 400
+_NOT_UNDERSTOOD = (ValueError, TypeError, KeyError, AttributeError)
+"""What reading a journal's record raises when somebody else wrote it."""
 _READERS = {EventType.FIXITY_CHECK.label: 0, EventType.REPLICATION.label: 1, EventType.RECOVERY.label: 2}
 """Events of those who read every byte of a copy. A repair ends by reading what a check found before it,
 perhaps in the same second: then the later kind counts."""
@@ -142,8 +145,7 @@ class _History:
         self._archive = archive
         self._known: set[str] = set()
         self._last_read: dict[tuple[str, str], EventRow] = {}
-        self._holds: dict[str, tuple[tuple[str, str], HoldRow | None]] = {}
-        self._removals: dict[str, tuple[tuple[str, str], RemovalRow | None]] = {}
+        self._held_or_removed: set[str] = set()
 
     def guarded(
         self, store: str, record: JournalRecord, action: Callable[[JournalRecord], None]
@@ -153,7 +155,7 @@ class _History:
         if not problem:
             try:
                 action(record)
-            except (ValueError, TypeError, KeyError, AttributeError) as error:
+            except _NOT_UNDERSTOOD as error:
                 problem = f"a record cannot be understood: {error!r}"
         if problem:
             yield Rebuilt(store, record.place, problem)
@@ -192,31 +194,37 @@ class _History:
             key = (aip, row.store)
             if key not in self._last_read or _when(self._last_read[key]) <= _when(row):
                 self._last_read[key] = row
-        moment = (row.time, row.id)
-        about_hold, hold = hold_of(row)
-        if about_hold and self._holds.get(aip, (("", ""), None))[0] <= moment:
-            self._holds[aip] = (moment, hold)
-        about_removal, removal = removal_of(row)
-        if about_removal and self._removals.get(aip, (("", ""), None))[0] <= moment:
-            self._removals[aip] = (moment, removal)
+        if hold_of(row)[0] or removal_of(row)[0]:
+            self._held_or_removed.add(aip)
 
     def apply(self) -> None:
         """Holds and removals as they were last, and of each copy what the last one who read it found."""
-        catalogue = self._archive.catalogue
-        for aip in self._holds.keys() | self._removals.keys():
-            for row in catalogue.events(aip):  # what was said while the journals were read counts too
-                self._remember(aip, row)
-        for aip, (_, hold) in self._holds.items():
-            catalogue.restore_hold(aip, hold)
-        for aip, (_, removal) in self._removals.items():
-            row = catalogue.aip(aip)
-            if row is None or row.state != "kept" or removal is None or removal.removed:
-                continue  # refused, carried out, or taken in again since
-            catalogue.restore_removal(removal)
-            if removal.approved_by:
-                catalogue.set_state(aip, "removing")  # two people had agreed; the next run finishes it
+        for aip in self._held_or_removed:
+            self._apply_hold_and_removal(aip)
         for (aip, store), read in self._last_read.items():
             self._apply_reading(aip, store, read)
+
+    def _apply_hold_and_removal(self, aip: str) -> None:
+        """The catalogue's events say how they are: those of the journals are among them by now, and so is
+        what was placed, released or refused while the journals were read."""
+        catalogue = self._archive.catalogue
+        about_hold, hold, removal = False, None, None
+        for event in catalogue.events(aip):
+            with suppress(*_NOT_UNDERSTOOD):  # told when its record was read
+                placed_or_released, placed = hold_of(event)
+                about_removal, asked = removal_of(event)
+                if placed_or_released:
+                    about_hold, hold = True, placed
+                if about_removal:
+                    removal = asked
+        if about_hold:
+            catalogue.restore_hold(aip, hold)
+        row = catalogue.aip(aip)
+        if row is None or row.state != "kept" or removal is None or removal.removed:
+            return  # refused, carried out, or taken in again since
+        catalogue.restore_removal(removal)
+        if removal.approved_by:
+            catalogue.set_state(aip, "removing")  # two people had agreed; the next run finishes it
 
     def _apply_reading(self, aip: str, store: str, row: EventRow) -> None:
         catalogue = self._archive.catalogue

@@ -14,6 +14,7 @@ from pipeline.archive import Archive
 from pipeline.errors import DamagedArchive
 from pipeline.ingest import ingest
 from pipeline.preservation.audit import AuditBudget, audit, repair_all
+from pipeline.preservation.journal import write_journal
 from pipeline.preservation.rebuild import rebuild
 from pipeline.preservation.reconcile import sweep
 from pipeline.preservation.removal import RemovalRefused, approve_removal, place_hold, request_removal
@@ -171,6 +172,22 @@ def test_a_hold_survives_the_catalogue(archive, aip) -> None:
     with pytest.raises(RemovalRefused, match="a hold stands"):
         request_removal(again, aip, reason="list 4", person="A. Clerk")
     again.catalogue.close()
+
+
+def test_a_rebuild_goes_on_after_a_hold_it_cannot_understand(archive, aip) -> None:
+    """A record somebody else wrote is told, and takes neither the rebuild nor the hold beside it along."""
+    place_hold(archive, aip, reason="case\u202812/26", person="Court")
+    placed = archive.catalogue.events(aip)[-1]
+    strange = replace(
+        placed, id="urn:uuid:00000000-0000-4000-8000-000000000000", note='{"hold": {"until": 1}}'
+    )
+    archive.catalogue.add_events(aip, [strange])
+    assert write_journal(archive).complete
+    problems = [found.problem for found in rebuild(archive) if found.problem]
+    assert problems
+    assert all("cannot be understood" in problem for problem in problems)
+    with pytest.raises(RemovalRefused, match="a hold stands"):
+        request_removal(archive, aip, reason="list 4", person="A. Clerk")
 
 
 def test_a_removal_that_was_cut_off_heeds_a_later_hold(
