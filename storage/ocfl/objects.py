@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
@@ -443,8 +443,12 @@ class OcflRepository:
             self._fence.check()
         self.store.replace(self.locked(upload, protection))
 
-    def _delete_below(self, prefix: str) -> int:
-        """Delete what a killed write left. Listed a page at a time: there may be a million."""
+    def _delete_below(self, prefix: str, delete: Callable[[str], None] | None = None) -> int:
+        """Delete all objects of an object root or of a version; how many there were.
+
+        ``delete`` deletes one key; None is the store's own. Listed a page at a time: keys may be a million.
+        """
+        delete = delete or self.store.delete
         number = 0
         for inventories in (True, False):  # inventories first: they prove content that goes then
             for key in self.store.list(prefix):
@@ -453,16 +457,13 @@ class OcflRepository:
                 if number % 1000 == 0:
                     self._fence.confirm()
                 self._fence.check()
-                self.store.delete(key)
+                delete(key)
                 number += 1
-        self._remove_empty_folders(prefix)
-        return number
-
-    def _remove_empty_folders(self, prefix: str) -> None:
-        """Deleting a folder's last key takes the folder too, but not when it was killed in between."""
+        # Deleting a folder's last key takes the folder too, but not when it was killed in between.
         if isinstance(self.store, ListsFolders):
             self._fence.check()
             self.store.remove_empty_folders(prefix)
+        return number
 
     def locked(self, upload: Upload, protection: Protection) -> Upload:
         """The upload with what makes the store itself keep it, where locks are configured."""
@@ -655,12 +656,7 @@ class OcflRepository:
         root = self.layout.object_root(object_id)
         self._fence.confirm()
         self._purge(f"{root}/{INVENTORY}")
-        for inventories in (True, False):  # those of versions next: they prove content that goes now
-            for key in self.store.list(f"{root}/"):
-                if key.endswith(f"/{INVENTORY}") is inventories:
-                    self._fence.check()
-                    self._purge(key)
-        self._remove_empty_folders(f"{root}/")
+        self._delete_below(f"{root}/", self._purge)
         self.store.sync()  # or a power cut would bring back what is said to be removed
 
     def _purge(self, key: str) -> None:
