@@ -21,8 +21,7 @@ import sys
 import tempfile
 import threading
 import traceback
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
@@ -269,30 +268,6 @@ def _count_the_rest() -> None:
     botocore.httpsession.URLLib3Session.send = send_counted  # type: ignore[method-assign]
 
 
-class _Unidentified:
-    """Stands for Siegfried, whose processes would start anew in every child: all files are unknown."""
-
-    version, signatures, second = "0", "none", ""
-
-    def identify(self, names: Iterable[str]) -> Iterator[Any]:
-        """One answer for each name."""
-        from packages.package_file import UNKNOWN_FORMAT
-
-        return (UNKNOWN_FORMAT for _ in names)
-
-    def submit(self, names: Iterable[str]) -> Future[list[Any]]:
-        """The same, later."""
-        future: Future[list[Any]] = Future()
-        future.set_result(list(self.identify(names)))
-        return future
-
-    def close(self) -> None:
-        """There is nothing to stop."""
-
-
-# The operations. Each is given the archive, its settings, and what the test passes.
-
-
 def _ingest(archive: Any, settings: Any, *, sip: str) -> Any:
     from pipeline.ingest import ingest
     from stele.wiring import choose_agreement
@@ -491,12 +466,14 @@ _OPERATIONS: dict[str, Callable[..., Any]] = {
 
 
 def _opened(home: Path) -> tuple[Any, Any]:
+    from unidentified import Unidentified
+
     from stele.settings import load_settings
     from stele.wiring import build_archive
 
     settings = load_settings(home)
     archive = build_archive(settings)
-    return replace(archive, tools=replace(archive.tools, identifier=_Unidentified())), settings  # type: ignore[arg-type]
+    return replace(archive, tools=replace(archive.tools, identifier=Unidentified())), settings  # type: ignore[arg-type]
 
 
 def _in_child(asked: dict[str, Any], answer_to: int) -> None:

@@ -20,7 +20,6 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -30,11 +29,11 @@ from typing import Any, BinaryIO
 import pytest
 from bag_builder import bag_builder
 from requirements import unavailable
+from unidentified import Unidentified
 
 import pipeline.preservation.normalise as normalisation
 import storage.files
 from packages.identifiers import PackageId
-from packages.package_file import UNKNOWN_FORMAT
 from pipeline.archive import Archive
 from pipeline.errors import PipelineError
 from pipeline.ingest import ingest
@@ -177,27 +176,11 @@ class _Clock:
             return self._now
 
 
-class _Unidentified:
-    """Stands for Siegfried, whose processes would start anew: of no file the format is known."""
-
-    version, signatures, second = "0", "none", ""
-
-    def identify(self, names: Iterable[str]) -> Iterator[Any]:
-        """One answer for each name."""
-        return (UNKNOWN_FORMAT for _ in names)
-
-    def submit(self, names: Iterable[str]) -> Future[list[Any]]:
-        """The same, later."""
-        future: Future[list[Any]] = Future()
-        future.set_result(list(self.identify(names)))
-        return future
-
-
 def _built(home: Path) -> Archive:
     """The components that all machines share; each has a catalogue and stores of its own."""
     built = build_archive(load_settings(home))
     built.catalogue.close()
-    return replace(built, tools=replace(built.tools, identifier=_Unidentified()))  # type: ignore[arg-type]
+    return replace(built, tools=replace(built.tools, identifier=Unidentified()))  # type: ignore[arg-type]
 
 
 def _opened(built: Archive, clock: _Clock, runtime: ProcessRuntime, stop: _Stop | None = None) -> Archive:
