@@ -6,7 +6,7 @@ import os
 import tempfile
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -183,14 +183,20 @@ def export_aip(
     *,
     version: str | None = None,
     progress: Callable[[int], None] | None = None,
+    before: Callable[[AipReader], None] | None = None,
 ) -> Exported:
     """Write a version of an AIP below ``target`` as a bag named by its OBJID.
 
-    A file damaged in one store is taken from the next. Raises UnknownPackage, ExportRefused.
+    A file damaged in one store is taken from the next. ``before`` is called with the open AIP before
+    anything is written; what it raises ends the export. Raises UnknownPackage, ExportRefused.
     """
     reader = AipReader(package, repositories, every_version=version is not None)
     files, size, problems = 0, 0, []
-    with reader, written_folder(target / package.objid) as folder:
+    with ExitStack() as opened:
+        opened.enter_context(reader)
+        if before:
+            before(reader)
+        folder = opened.enter_context(written_folder(target / package.objid))
         wanted = version or reader.inventory.head
         if wanted not in [one.name for one in reader.inventory.versions]:
             raise UnknownPackage(f"{package.urn} has no version {wanted}")

@@ -68,9 +68,13 @@ def export_released(
 
     Raises as ``export_aip``, and AccessClosed.
     """
-    with AipReader(package, archive.repositories) as reader:
+
+    def released(reader: AipReader) -> None:
         require_release(reader, archive, release, "export")
-    return export_aip(package, archive.repositories, target, version=version, progress=progress)
+
+    return export_aip(
+        package, archive.repositories, target, version=version, progress=progress, before=released
+    )
 
 
 def downloaded(person: str, when: datetime) -> EventRow:

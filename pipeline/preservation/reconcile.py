@@ -97,7 +97,7 @@ def _unknown(archive: Archive, store: ArchivalStore, found: FoundObject) -> Iter
 
 
 def _raise_if_catalogue(archive: Archive, error: StorageError) -> None:
-    """Without the catalogue nothing can be compared; a store that is away concerns one AIP."""
+    """Without the catalogue nothing can be compared; a store out of reach concerns one AIP."""
     if isinstance(error, StoreUnavailable) and error.store == archive.catalogue.name:
         raise error
 
