@@ -31,6 +31,7 @@ _REFUSALS = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT}
 _UPLOADS = "extensions/stele-uploads"
 """Where files are written before they get their names: never within an object, so that nothing a
 killed process leaves there can make an object invalid."""
+_MAX_FOLDER_ATTEMPTS = 5
 _NO_LINKS = {errno.EXDEV, errno.EMLINK, errno.EPERM, errno.ENOTSUP}
 
 
@@ -64,13 +65,18 @@ class FileStore:
 
     def _put_one(self, upload: Upload) -> None:
         target = self._path(upload.key)
-        self._make_folder(os.path.dirname(target))  # noqa: PTH120  (hot path, strings are 5x faster)
-        try:
-            if upload.ours and upload.path is not None and self._link(upload.path, target):
-                return
-            self._copy(upload, target)
-        except FileExistsError:
-            raise ObjectExists(upload.key) from None
+        folder = os.path.dirname(target)  # noqa: PTH120  (hot path, strings are 5x faster)
+        for attempt in range(_MAX_FOLDER_ATTEMPTS):
+            try:
+                self._make_folder(folder)
+                if upload.ours and upload.path is not None and self._link(upload.path, target):
+                    return
+                return self._copy(upload, target)
+            except FileExistsError:
+                raise ObjectExists(upload.key) from None
+            except FileNotFoundError:  # another process swept the still empty folder
+                if attempt + 1 == _MAX_FOLDER_ATTEMPTS or Path(folder).is_dir():
+                    raise
 
     @staticmethod
     def _link(source: Path, target: str) -> bool:
@@ -216,6 +222,14 @@ class FileStore:
                         links.add(entry.path[skip:])
         return FolderOddities(frozenset(empty), frozenset(links))
 
+    def empty_folders(self, depth: int) -> Iterator[ObjectEntry]:
+        """Part of the ability ListsFolders."""
+        with self._errors():
+            for folder in _empty_folders(str(self._root), depth):
+                with suppress(FileNotFoundError):  # its writer or a sweep has removed it since
+                    modified = datetime.fromtimestamp(Path(folder).stat().st_mtime, UTC)
+                    yield ObjectEntry(folder[len(str(self._root)) + 1 :], 0, modified)
+
     def remove_empty_folders(self, prefix: str) -> None:
         """Part of the ability ListsFolders."""
         top = self._path(prefix.rstrip("/"))
@@ -325,6 +339,28 @@ def _walk(folder: str, prefix: str) -> Iterator[str]:
         children.sort(key=lambda child: child[0] + "/" if child[1] else child[0], reverse=True)
         below = f"{key}/" if key else ""
         waiting += [(f"{place}/{name}", below + name, is_dir) for name, is_dir in children]
+
+
+def _empty_folders(folder: str, depth: int) -> Iterator[str]:
+    """The topmost folders below ``folder``, at most ``depth`` levels deep, in which nothing lies."""
+    for entry in sorted(_entries(folder), key=lambda entry: entry.name):
+        if not entry.is_dir(follow_symlinks=False):
+            continue
+        if not _has_content(entry.path):
+            yield entry.path
+        elif depth > 1:
+            yield from _empty_folders(entry.path, depth - 1)
+
+
+def _has_content(folder: str) -> bool:
+    """Whether anything but folders lies below; it stops at the first such thing."""
+    waiting = [folder]
+    while waiting:
+        for entry in _entries(waiting.pop()):
+            if not entry.is_dir(follow_symlinks=False):
+                return True
+            waiting.append(entry.path)
+    return False
 
 
 def _find_syncfs() -> ctypes._NamedFuncPointer | None:

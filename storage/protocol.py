@@ -146,6 +146,12 @@ class ListsFolders(Protocol):
     def oddities(self, prefix: str) -> FolderOddities:
         """All of them below the folder ``prefix`` (it ends with ``/`` or is empty), by key."""
 
+    def empty_folders(self, depth: int) -> Iterator[ObjectEntry]:
+        """Folders below which there is no object, the topmost of each, in the order of their keys.
+
+        Looked for in the first ``depth`` levels; what lies deeper is only asked whether it has objects.
+        """
+
     def remove_empty_folders(self, prefix: str) -> None:
         """Remove folders without anything in them at and below ``prefix`` (it ends with ``/``): a writer
         that was killed may have made them and nothing more."""

@@ -13,7 +13,7 @@ from pipeline.leases import leased_aip
 from storage.catalogue import AipRow, CopyRow
 from storage.copies import ArchivalStore, CopyState
 from storage.errors import Busy, LeaseLost, StorageError, StoreUnavailable
-from storage.ocfl.scan import FoundObject, root_of_key, scan_objects
+from storage.ocfl.scan import FoundObject, root_of_key, scan_empty_folders, scan_objects
 from storage.protocol import HasLeftovers, ObjectEntry
 
 __all__ = ["Difference", "DifferenceKind", "reconcile", "sweep"]
@@ -25,6 +25,7 @@ class DifferenceKind(StrEnum):
     NOT_IN_STORE = "not in store"  # the catalogue promises a copy, the store has none
     NOT_IN_CATALOGUE = "not in catalogue"  # the store has an object that is in no catalogue row
     NOT_COMMITTED = "not committed"  # what an interrupted write left; “stele store sweep” removes it
+    FOREIGN = "foreign"  # files where no AIP of this archive can lie: a person decides, no sweep removes it
     LEFT_OVER = "left over"  # an upload that was never finished, or a dead probe's scratch
     IN_USE = "in use"  # another process works on it; nothing can be said of it now
 
@@ -47,13 +48,25 @@ def reconcile(archive: Archive) -> Iterator[Difference]:
     AIP's lease before it is told.
     """
     for store in archive.stores:
-        roots = {found.root: found for found in scan_objects(store.repository.store)}
+        roots = {found.root: found for found in _scan(store)}
         for aip in archive.catalogue.aips():
             found = roots.pop(store.repository.layout.object_root(aip.id), None)
             if found is None or not found.committed:
                 yield from _missing(archive, store, aip)
         for root in sorted(roots):
             yield from _unknown(archive, store, roots[root])
+
+
+def _scan(store: ArchivalStore) -> Iterator[FoundObject]:
+    """Everything that lies where objects lie, and every empty folder that a write of ours left."""
+    yield from scan_objects(store.repository.store)
+    for found in scan_empty_folders(store.repository.store):
+        if store.repository.layout.is_ours(found.root):
+            yield found
+
+
+def _is_foreign(store: ArchivalStore, found: FoundObject) -> bool:
+    return found.objects > 0 and not store.repository.layout.is_ours(found.root)
 
 
 def _missing(archive: Archive, store: ArchivalStore, aip: AipRow) -> Iterator[Difference]:
@@ -89,7 +102,9 @@ def _unknown(archive: Archive, store: ArchivalStore, found: FoundObject) -> Iter
                 return
             if store.repository.holds_root(found.root):
                 yield Difference(DifferenceKind.NOT_IN_CATALOGUE, store.name, found.root, 0, 0)
-            elif any(True for _ in store.repository.store.list(f"{found.root}/")):
+            elif _is_foreign(store, found):
+                yield _difference(DifferenceKind.FOREIGN, store, found)
+            elif any(True for _ in store.repository.store.list(f"{found.root}/")) == (found.objects > 0):
                 yield _difference(DifferenceKind.NOT_COMMITTED, store, found)
     except (Busy, LeaseLost, StoreUnavailable) as error:
         _raise_if_catalogue(archive, error)
@@ -116,12 +131,16 @@ def sweep(archive: Archive, older_than: timedelta, *, remove: bool) -> Iterator[
     """What interrupted writes left; removed only when asked. A committed object is never touched.
 
     A write in progress is known by its lease. ``older_than`` only limits what is shown and removed;
-    it protects nothing.
+    it protects nothing. What no write of this archive can have left is shown and stays.
     """
     limit = archive.clock() - older_than
     for store in archive.stores:
-        for found in scan_objects(store.repository.store):
-            if not found.committed and found.newest <= limit:
+        for found in _scan(store):
+            if found.committed or found.newest > limit:
+                continue
+            if _is_foreign(store, found):
+                yield _difference(DifferenceKind.FOREIGN, store, found)
+            else:
                 yield from _swept(archive, store, found, remove=remove)
         target = store.repository.store
         if isinstance(target, HasLeftovers):

@@ -77,6 +77,13 @@ class HashAndIdLayout:
         found = unquote(root.rpartition("/")[2], errors="replace")
         return found if self.object_root(found) == root else None
 
+    def is_ours(self, folder: str) -> bool:
+        """Whether a folder is an object root of this layout, or one of the tuples on the way to it."""
+        parts = folder.split("/")
+        if len(parts) > self.number_of_tuples:
+            return self.object_id(folder) is not None
+        return all(re.fullmatch(f"[0-9a-f]{{{self.tuple_size}}}", part) for part in parts)
+
     def root_files(self) -> dict[str, bytes]:
         """What a storage root with this layout carries, by key."""
         config = {

@@ -8,9 +8,9 @@ from datetime import datetime
 from itertools import groupby
 
 from storage.ocfl.inventory import INVENTORY
-from storage.protocol import ObjectEntry, ObjectStore
+from storage.protocol import ListsFolders, ObjectEntry, ObjectStore
 
-__all__ = ["FoundObject", "root_of_key", "scan_objects"]
+__all__ = ["FoundObject", "root_of_key", "scan_empty_folders", "scan_objects"]
 
 _DEPTH = 4  # three tuples and the encoded id (layout 0003)
 
@@ -31,6 +31,18 @@ def scan_objects(store: ObjectStore) -> Iterator[FoundObject]:
     for root, entries in groupby(store.entries(""), key=lambda entry: root_of_key(entry.key)):
         if root:
             yield _found(root, entries)
+
+
+def scan_empty_folders(store: ObjectStore) -> Iterator[FoundObject]:
+    """Object roots, and folders on the way to one, below which there is nothing.
+
+    A write leaves them that was killed before its first file, and a removal killed after its last.
+    OCFL 1.1 allows no empty folder in a storage root (E073).
+    """
+    if isinstance(store, ListsFolders):
+        for entry in store.empty_folders(_DEPTH):
+            if not entry.key.startswith("extensions/") and entry.key != "extensions":
+                yield FoundObject(entry.key, False, 0, 0, entry.modified)
 
 
 def root_of_key(key: str) -> str:

@@ -113,8 +113,8 @@ def test_a_hold_is_kept_by_the_server_too(ceph: Ceph, make_bag, tmp_path: Path) 
     archive = build_archive(load_settings(home))
     agreement = choose_agreement(load_settings(home), None)
     aip = str(ingest(make_bag({"a.txt": b"a", "b.txt": b"b"}, name="held"), agreement, archive).aip)
-    enforced = place_hold(archive, aip, reason="case 12", person="A. Clerk")
-    assert enforced == ("one", "two")
+    placed = place_hold(archive, aip, reason="case 12", person="A. Clerk")
+    assert (placed.enforced, placed.untold) == (("one", "two"), ())
     ead = tmp_path / "ead.xml"
     ead.write_bytes(b'<ead xmlns="urn:isbn:1-931666-22-9"><eadheader/></ead>')
     update_aip(aip, Change("described", "B. Archivist", metadata=(ead,)), archive)
@@ -132,7 +132,7 @@ def test_a_hold_is_kept_by_the_server_too(ceph: Ceph, make_bag, tmp_path: Path) 
             assert head.get("ObjectLockLegalHoldStatus") == "ON", (bucket, key)
             with pytest.raises(ClientError, match="AccessDenied"):
                 client.delete_object(Bucket=bucket, Key=f"aips/{key}", VersionId=head["VersionId"])
-    archive.catalogue.lift_hold(aip)  # a catalogue that has forgotten
+    archive.catalogue.restore_hold(aip, None)  # a catalogue that has forgotten
     with pytest.raises(RemovalRefused, match="under a legal hold"):
         request_removal(archive, aip, reason="list 4", person="A. Clerk")
     place_hold(archive, aip, reason="case 12", person="A. Clerk")

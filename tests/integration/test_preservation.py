@@ -405,6 +405,38 @@ def test_sweep_shows_before_it_removes(kept) -> None:
     assert len(_keys(two, aip)) > 10
 
 
+def test_sweep_takes_empty_folders(kept) -> None:
+    """A write killed before its first file leaves an object root, or a folder on the way to one."""
+    archive, aip = kept
+    one = _store(archive, "one")
+    root = archive.work.parent / "store"
+    left = one.repository.layout.object_root("urn:uuid:00000000-0000-4000-8000-000000000001")
+    (root / left / "v1/content").mkdir(parents=True)
+    beside = f"{left[1:3]}0{left[3:]}"  # another first tuple, and nothing more of an object
+    (root / beside).parent.parent.mkdir(parents=True)
+    (root / "lost+found").mkdir()
+    _later(archive, days=3)
+    topmost = {left.partition("/")[0], beside.partition("/")[0]}
+    assert {d.subject for d in reconcile(archive)} == topmost
+    assert {d.subject for d in sweep(archive, timedelta(0), remove=True)} == topmost
+    assert list(sweep(archive, timedelta(0), remove=False)) == []
+    assert [one.name for one in root.iterdir() if one.is_dir() and not any(one.iterdir())] == ["lost+found"]
+    assert len(_keys(one, aip)) > 10
+
+
+def test_sweep_leaves_what_is_not_ours(kept) -> None:
+    """Files at a place where no AIP can lie are named, and stay."""
+    archive, _ = kept
+    two = _store(archive, "two")
+    two.repository.store.put([Upload.of("lost+found/a/b/c/d.bin", b"recovered")])
+    _later(archive, days=3)
+    found = [(d.kind, d.store, d.subject) for d in reconcile(archive)]
+    assert found == [(DifferenceKind.FOREIGN, "two", "lost+found/a/b/c")]
+    swept = [(d.kind, d.store, d.subject) for d in sweep(archive, timedelta(0), remove=True)]
+    assert swept == found
+    assert two.repository.store.size("lost+found/a/b/c/d.bin") == 9
+
+
 def test_removal_needs_two_people_and_no_hold(kept) -> None:
     """A reason, another person's approval, no hold; a tombstone and a certificate stay."""
     archive, aip = kept

@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
+import pytest
+
 from storage.files import FileStore
 from storage.memory import MemoryStore
-from storage.protocol import FolderOddities, ListsFolders
+from storage.protocol import FolderOddities, ListsFolders, Upload
 
 
 def test_only_stores_with_folders_have_the_ability() -> None:
@@ -25,6 +27,35 @@ def test_empty_folders_and_links(tmp_path: Path) -> None:
     assert store.oddities("").empty == {"a/empty", "b"}
 
 
+def test_topmost_empty_folders(tmp_path: Path) -> None:
+    """Each once, by its topmost; a folder with a file or a link somewhere below is not empty."""
+    (tmp_path / "aaa/bbb/ccc/id/v1/content").mkdir(parents=True)
+    (tmp_path / "ddd/eee").mkdir(parents=True)
+    (tmp_path / "ddd/fff").mkdir()
+    (tmp_path / "ddd/eee/file").write_bytes(b"")
+    (tmp_path / "ggg").mkdir()
+    (tmp_path / "ggg/link").symlink_to(tmp_path)
+    store = FileStore(tmp_path)
+    assert [entry.key for entry in store.empty_folders(4)] == ["aaa", "ddd/fff"]
+    assert [entry.key for entry in store.empty_folders(1)] == ["aaa"]
+
+
+def test_a_folder_swept_before_the_write_into_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another process may remove a folder as long as it is empty: it is made again."""
+    store = FileStore(tmp_path)
+    make, swept = store._make_folder, []
+
+    def made_and_swept(folder: str) -> None:
+        make(folder)
+        if len(swept) < 2:
+            swept.append(folder)
+            Path(folder).rmdir()
+
+    monkeypatch.setattr(store, "_make_folder", made_and_swept)
+    store.put([Upload.of("a/b/file", b"content")])
+    assert (tmp_path / "a/b/file").read_bytes() == b"content"
+
+
 def test_folders_deeper_than_python_calls(tmp_path: Path) -> None:
     """A thousand folders in each other are listed like any others."""
     deep = tmp_path
@@ -33,6 +64,7 @@ def test_folders_deeper_than_python_calls(tmp_path: Path) -> None:
         deep.mkdir()
     try:
         (deep / "f").write_bytes(b"x")
+        assert list(FileStore(tmp_path).empty_folders(4)) == []
         (key,) = FileStore(tmp_path).list("")
         assert key.count("/") == 1100
     finally:
