@@ -16,14 +16,14 @@ demo: .venv/installed
 	@sh scripts/demo
 
 test: .venv/installed
-	@$(BIN)/python -m pytest -q
+	@$(BIN)/python -m pytest -q -n auto --dist loadfile
 
 check: .venv/installed
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n auto --dist loadfile
 
 bench: .venv/installed
 	$(BIN)/python bench/ingest.py --files 5000 --size 4KiB

@@ -182,9 +182,12 @@ def _normalise(archive: Archive, aips: list[str], by: str, reason: str, *, as_js
 
     failed = 0
     for done in run(archive, aips, person=by, reason=reason):
-        failed += len(done.failed)
+        failed += len(done.failed) + bool(done.skipped)
         if as_json:
             print_json(asdict(done))
+            continue
+        if done.skipped:
+            OUT.print(f"{done.aip}: [yellow]skipped[/] {escape(done.skipped)}", soft_wrap=True)
             continue
         version = done.version or "unchanged"
         OUT.print(f"{done.aip}: {version}, {len(done.made)} made, {len(done.failed)} failed")

@@ -8,6 +8,7 @@ StorageError
 ├── ObjectExists         there is one already, and nothing is ever overwritten
 ├── WriteMismatch        the store does not hold the bytes we meant to write
 ├── InventoryUnreadable  an OCFL inventory is damaged or of a kind we cannot read
+├── HoldStands           a legal hold for another reason is on the package
 ├── Busy                 another process works on the same package
 └── LeaseLost            this process worked on a package, and another has taken it over
 """
@@ -84,6 +85,13 @@ class Busy(StorageError):
         super().__init__(f"{subject} is in use by {owner}; try again when that has ended")
         self.subject = subject
         self.owner = owner
+
+
+class HoldStands(StorageError):
+    """A hold for another reason stands on the AIP, and is not replaced."""
+
+    def __init__(self, aip: str, *, reason: str, person: str, since: str) -> None:
+        super().__init__(f"a hold stands on {aip} already: {reason} (placed by {person}, {since})")
 
 
 class LeaseLost(StorageError):

@@ -66,16 +66,16 @@ class FileStore:
     def _put_one(self, upload: Upload) -> None:
         target = self._path(upload.key)
         folder = os.path.dirname(target)  # noqa: PTH120  (hot path, strings are 5x faster)
-        for attempt in range(_MAX_FOLDER_ATTEMPTS):
+        for attempts_left in reversed(range(_MAX_FOLDER_ATTEMPTS)):
+            self._make_folder(folder)
             try:
-                self._make_folder(folder)
-                if upload.ours and upload.path is not None and self._link(upload.path, target):
-                    return
-                return self._copy(upload, target)
+                if not (upload.ours and upload.path is not None and self._link(upload.path, target)):
+                    self._copy(upload, target)
+                break
             except FileExistsError:
                 raise ObjectExists(upload.key) from None
             except FileNotFoundError:  # another process swept the still empty folder
-                if attempt + 1 == _MAX_FOLDER_ATTEMPTS or Path(folder).is_dir():
+                if not attempts_left or Path(folder).is_dir():
                     raise
 
     @staticmethod
@@ -274,8 +274,14 @@ class FileStore:
         return f"{self._root}/{check_key(key)}"
 
     def _make_folder(self, folder: str) -> None:
-        if not Path(folder).is_dir():  # asked each time: a sweep in another process may have removed it
-            Path(folder).mkdir(parents=True, exist_ok=True)
+        for attempts_left in reversed(range(_MAX_FOLDER_ATTEMPTS)):
+            if Path(folder).is_dir():  # asked each time: a sweep in another process may have removed it
+                return
+            try:
+                Path(folder).mkdir(parents=True, exist_ok=True)
+            except FileNotFoundError:
+                if not attempts_left:
+                    raise
 
     @contextmanager
     def _errors(self) -> Iterator[None]:

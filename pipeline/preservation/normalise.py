@@ -32,7 +32,7 @@ from pipeline.leases import WAIT_FOR_PERSON_S, LeasedAip, leased_aip
 from pipeline.preservation.added_representation import Derived
 from pipeline.preservation.update import Change, update_leased
 from storage.catalogue import FormatCount
-from storage.errors import StorageError
+from storage.errors import Busy, LeaseLost, StorageError
 from storage.ocfl.inventory import InventoryEntry
 from storage.scratch import scratch_folder
 
@@ -72,12 +72,14 @@ class Preview:
 
 @dataclass(frozen=True, slots=True)
 class Normalised:
-    """What became of one AIP; ``version`` is empty when nothing was made."""
+    """What became of one AIP; ``version`` is empty when nothing was made, ``skipped`` says why it was
+    left for another run: somebody else works on it."""
 
     aip: str
     version: str
     made: tuple[str, ...]
     failed: tuple[str, ...]
+    skipped: str = ""
 
 
 def preview(archive: Archive, samples: int = 1) -> Iterator[Preview]:
@@ -127,11 +129,16 @@ def _sample(
 def normalise(archive: Archive, aips: Sequence[str], *, person: str, reason: str) -> Iterator[Normalised]:
     """Make what the policy asks for and these AIPs do not have yet, AIP by AIP.
 
-    Raises as ``update_aip``. A file that cannot be converted is named and stays as it is.
+    Raises as ``update_aip``, but an AIP in use is skipped. A file that cannot be converted is named and
+    stays as it is.
     """
     for aip in aips:
-        with leased_aip(archive, aip, "normalisation", wait_s=WAIT_FOR_PERSON_S) as leased:
-            yield _normalise_one(leased, aip, person=person, reason=reason)
+        try:
+            with leased_aip(archive, aip, "normalisation", wait_s=WAIT_FOR_PERSON_S) as leased:
+                done = _normalise_one(leased, aip, person=person, reason=reason)
+        except (Busy, LeaseLost) as error:
+            done = Normalised(aip, "", (), (), skipped=str(error))
+        yield done
 
 
 def ingest_and_normalise(
@@ -153,6 +160,8 @@ def ingest_and_normalise(
         (done,) = normalise(archive, [result.aip], person="format policy", reason="after the ingest")
     except (PipelineError, StorageError, OSError) as error:
         return replace(result, reason=f"stored, but without preservation copies: {error}")
+    if done.skipped:
+        return replace(result, reason=f"stored, but without preservation copies: {done.skipped}")
     said = f"{len(done.made)} preservation copies made" if done.made else ""
     lost = f"{len(done.failed)} could not be made: {'; '.join(done.failed[:5])}" if done.failed else ""
     reason = "; ".join(part for part in (result.reason, said, lost) if part)

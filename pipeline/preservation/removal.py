@@ -18,7 +18,7 @@ from pipeline.preservation.events import event
 from pipeline.preservation.journal import write_journal
 from storage.catalogue import AipRow, EventRow, HoldRow, RemovalRow
 from storage.durable import write_durably
-from storage.errors import Busy, LeaseLost, StoreUnavailable
+from storage.errors import Busy, HoldStands, LeaseLost, StoreUnavailable
 
 __all__ = [
     "HoldPlaced",
@@ -74,10 +74,15 @@ def place_hold(
     happened = _event(
         archive, EventType.POLICY_ASSIGNMENT, f"hold placed by {hold.person}: {hold.reason}", note=note
     )
-    state = archive.catalogue.place_hold(hold, happened, while_removing=False)
-    if state == "removing":
-        with leased_aip(archive, aip, "legal hold", wait_s=wait_s) as leased:
-            state = leased.archive.catalogue.place_hold(hold, happened, while_removing=True)
+    try:
+        state = archive.catalogue.place_hold(hold, happened, while_removing=False)
+        if state == "removing":
+            with leased_aip(archive, aip, "legal hold", wait_s=wait_s) as leased:
+                state = leased.archive.catalogue.place_hold(hold, happened, while_removing=True)
+    except HoldStands as error:
+        raise RemovalRefused(
+            f"{error}. Lift it, then place one that names both reasons, or wait until it is lifted."
+        ) from None
     if state not in ("kept", "removing"):
         raise UnknownPackage(f"the archive has no AIP {aip}")
     write_journal(archive).require()

@@ -13,6 +13,7 @@ from storage.catalogue.holdings import insert_events
 from storage.catalogue.rows import EventRow, HoldRow, RemovalRow
 from storage.catalogue.tables import AIP, COPY, HOLD, PLANNED_VERSION, REMOVAL
 from storage.catalogue.tallies import recounted
+from storage.errors import HoldStands
 
 
 class Removals(Database):
@@ -34,19 +35,24 @@ class Removals(Database):
         return tuple(HoldRow(**row._mapping) for row in rows)
 
     def place_hold(self, hold: HoldRow, event: EventRow, *, while_removing: bool) -> str | None:
-        """Place a hold, a second one in place of the first, unless the AIP is on its way out.
+        """Place a hold, unless the AIP is on its way out or another hold stands on it.
 
         Returns the AIP's state, None where there is no such AIP. The hold stands when that is
         ``kept``, or ``removing`` with ``while_removing``: then the caller has the AIP's lease, and the
-        removal that was begun is not resumed while the hold stands.
+        removal that was begun is not resumed while the hold stands. Raises HoldStands when there is
+        one for another reason; one for the same reason stays as it is.
         """
         with self._write(durable=True) as connection:
             # The row is locked, so a removal that begins now sees the hold or is seen here.
             mine = select(AIP.c.state).where(AIP.c.id == hold.aip).with_for_update()
             state = connection.execute(mine).scalar()
             if state == "kept" or (state == "removing" and while_removing):
-                put_row(connection, HOLD, asdict(hold))
-                insert_events(connection, hold.aip, [event])
+                found = connection.execute(select(HOLD).where(HOLD.c.aip == hold.aip)).first()
+                if found is None:
+                    connection.execute(insert(HOLD).values(asdict(hold)))
+                    insert_events(connection, hold.aip, [event])
+                elif found.reason != hold.reason:
+                    raise HoldStands(found.aip, reason=found.reason, person=found.person, since=found.since)
         return state
 
     def lift_hold(self, hold: HoldRow, event: EventRow) -> bool:

@@ -54,6 +54,17 @@ class _Held:
     fenced: Catalogue
 
 
+@dataclass
+class _Left:
+    """A lease that a killed process left."""
+
+    machine: str
+    aip: str
+    died_s: float
+    held: _Held
+    """Kept, so that no context gives up its lease when it is collected."""
+
+
 class _Process:
     """One process on one of two machines, with a catalogue of its own."""
 
@@ -85,7 +96,7 @@ class _Leases(RuleBasedStateMachine):
         super().__init__()
         self.time = _Time()
         self.numbers: list[int] = []
-        self.graves: list[_Held] = []
+        self.left: list[_Left] = []
         self.versions = dict.fromkeys(_AIPS, 0)
         self.processes = [
             _Process(self.url, self.time, machine, pid) for machine, pid in (("A", 1), ("A", 2), ("B", 1))
@@ -110,15 +121,18 @@ class _Leases(RuleBasedStateMachine):
             lease = context.__enter__()
         except Busy:
             rivals = [one for one in self.processes if aip in one.held and one is not process]
-            assert any(self._may_live(one, process) for one in rivals), "refused though nobody can hold it"
+            assert rivals or self._may_be_held(aip, process), "refused though nobody can hold it"
             return
         assert not self.numbers or lease.number > max(self.numbers), "a fencing number only grows"
         self.numbers.append(lease.number)
         process.held[aip] = _Held(context, lease, process.catalogue.under(lease))
 
-    def _may_live(self, other: _Process, asker: _Process) -> bool:
-        """As far as the asker can know: a dead one on another machine lives until its heartbeat is old."""
-        return not (other.machine == asker.machine and other.owner in self.time.dead)
+    def _may_be_held(self, aip: str, asker: _Process) -> bool:
+        """By a dead process, as far as the asker can know: until its heartbeat is old on another machine."""
+        return any(
+            one.aip == aip and one.machine != asker.machine and self.time.now_s - one.died_s < LEASE_TTL_S
+            for one in self.left
+        )
 
     @rule(number=st.integers(0, 2), aip=st.sampled_from(_AIPS))
     def release(self, number: int, aip: str) -> None:
@@ -185,7 +199,8 @@ class _Leases(RuleBasedStateMachine):
         """SIGKILL: nothing is given up."""
         process = self.processes[number]
         self.time.dead.add(process.owner)
-        self.graves.extend(process.held.values())  # kept, so that no context gives up its lease at its end
+        for aip, held in process.held.items():
+            self.left.append(_Left(process.machine, aip, self.time.now_s, held))
         process.held.clear()
 
     @invariant()
@@ -195,7 +210,8 @@ class _Leases(RuleBasedStateMachine):
         assert len({row.resource for row in rows}) == len(rows)
 
     def teardown(self) -> None:
-        for held in [*self.graves, *(one for process in self.processes for one in process.held.values())]:
+        left = [one.held for one in self.left]
+        for held in [*left, *(one for process in self.processes for one in process.held.values())]:
             held.context.__exit__(None, None, None)  # here, and not whenever it is collected
         for process in self.processes:
             process.catalogue._engine.dispose()

@@ -23,6 +23,7 @@ from pipeline.errors import DamagedArchive
 from pipeline.ingest import ingest
 from pipeline.leases import leased_aip
 from pipeline.night import FolderBox, Intake, NightLimits, run_night
+from pipeline.preservation import normalise as normalisation
 from pipeline.preservation.audit import AuditBudget, audit
 from pipeline.preservation.events import event
 from pipeline.preservation.journal import read_journal, write_journal
@@ -535,3 +536,15 @@ def test_closed_records_leave_by_one_rule(archive: Archive, make_bag, agreement,
     assert told == ["closed records released as export by A. Clerk: court order 7"]
     journaled = [json.dumps(r.event.detail) for r in read_journal(archive.repositories[0].store) if r.event]
     assert any("court order 7" in line for line in journaled)
+
+
+def test_normalising_many_skips_the_one_in_use(
+    build: Builder, archive: Archive, aip: str, make_bag, agreement, monkeypatch
+) -> None:
+    """An AIP somebody else works on is left for another run; the others are normalised."""
+    other = str(ingest(make_bag({"c.txt": b"other"}, name="other"), agreement, archive).aip)
+    monkeypatch.setattr(normalisation, "WAIT_FOR_PERSON_S", 0.0)
+    with leased_aip(build(), aip, "audit"):
+        busy, done = normalisation.normalise(archive, [aip, other], person="A. Clerk", reason="policy")
+    assert (busy.aip, done.aip, done.skipped) == (aip, other, "")
+    assert "in use by audit" in busy.skipped

@@ -405,6 +405,20 @@ def test_sweep_shows_before_it_removes(kept) -> None:
     assert len(_keys(two, aip)) > 10
 
 
+def test_a_second_hold_does_not_replace_the_first(kept) -> None:
+    """Lifting it would free an AIP that another case still needs. The same hold again changes nothing."""
+    archive, aip = kept
+    place_hold(archive, aip, reason="case 12/26", person="Court")
+    events = len(archive.catalogue.events(aip))
+    with pytest.raises(RemovalRefused, match=r"already: case 12/26 \(placed by Court"):
+        place_hold(archive, aip, reason="case 13/26", person="Auditor")
+    place_hold(archive, aip, reason="case 12/26", person="A. Clerk")
+    assert archive.catalogue.hold(aip).person == "Court"
+    assert len(archive.catalogue.events(aip)) == events
+    lift_hold(archive, aip, reason="case closed", person="Court")
+    place_hold(archive, aip, reason="case 13/26", person="Auditor")
+
+
 def test_sweep_takes_empty_folders(kept) -> None:
     """A write killed before its first file leaves an object root, or a folder on the way to one."""
     archive, aip = kept

@@ -62,6 +62,7 @@ from storage.errors import Busy, StorageError
 from storage.files import FileStore
 from storage.ocfl.objects import OcflRepository
 from storage.ocfl.scan import root_of_key
+from storage.protocol import ListsFolders
 from storage.protocol import Progress, Upload
 
 _REPOSITORY = Path(__file__).parents[2]
@@ -338,6 +339,8 @@ def _normalise(archive: Archive, case: _Case, _: str, wait_s: float) -> _Did:
     normalisation.WAIT_FOR_PERSON_S = wait_s
     (done,) = normalisation.normalise(archive, [case.aip], person="format policy", reason="policy 2026")
     assert done.failed == ()
+    if done.skipped:
+        return _Did("W", done.skipped)
     if not done.version:
         return _Did("N", "what the policy wants is made already")
     return _Did(
@@ -729,6 +732,9 @@ class _Bench:
         self.judge.catalogue.set_state(case.aip, "removed")
         for store in self.judge.stores:
             shutil.rmtree(self._place(store.name, case), ignore_errors=True)
+            target = store.repository.store
+            assert isinstance(target, ListsFolders)
+            target.remove_empty_folders(f"{store.repository.layout.object_root(case.aip)}/")
 
     def _require_files(self, case: _Case) -> None:
         for repository in self.judge.repositories:
