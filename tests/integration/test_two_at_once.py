@@ -62,8 +62,7 @@ from storage.errors import Busy, StorageError
 from storage.files import FileStore
 from storage.ocfl.objects import OcflRepository
 from storage.ocfl.scan import root_of_key
-from storage.protocol import ListsFolders
-from storage.protocol import Progress, Upload
+from storage.protocol import ListsFolders, Progress, Upload
 
 _REPOSITORY = Path(__file__).parents[2]
 _PAGE = _REPOSITORY / "docs/reference/two-at-once.md"

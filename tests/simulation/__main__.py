@@ -5,13 +5,15 @@ from __future__ import annotations
 import sys
 import time
 
-from simulation.run import run, scenario_of, shrunk
+from simulation.run import collect_garbage_seldom, run, scenario_of, shrunk
 
 
 def main() -> int:
     """The number of seeds that failed, as exit code."""
     first, count = int(sys.argv[1]), int(sys.argv[2])
     most = int(sys.argv[3]) if len(sys.argv) > 3 else 5
+    run(scenario_of(first))  # everything is imported and the catalogue's template made
+    collect_garbage_seldom()
     began, failed = time.monotonic(), 0
     for seed in range(first, first + count):
         failure = run(scenario_of(seed))

@@ -6,7 +6,7 @@ import os
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 
-from simulation.run import run, scenario_of, shrunk
+from simulation.run import collect_garbage_seldom, run, scenario_of, shrunk
 
 _SEEDS = int(os.environ.get("STELE_SEEDS", "2000"))
 _CHUNK = 50
@@ -14,6 +14,7 @@ _CHUNK = 50
 
 def _first_failure(first: int) -> str:
     """In a process of its own: what the first of these seeds that fails has to tell."""
+    collect_garbage_seldom()
     for seed in range(first, min(first + _CHUNK, _SEEDS)):
         failure = run(scenario_of(seed))
         if failure is not None:
