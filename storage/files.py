@@ -243,7 +243,9 @@ class FileStore:
     def _remove_if_empty(self, folder: Path) -> bool:
         try:
             folder.rmdir()
-        except OSError:  # something is in it, or it is gone
+        except FileNotFoundError:  # whoever removed it was perhaps killed before he came to its parent
+            return True
+        except OSError:  # something is in it
             return False
         return True
 

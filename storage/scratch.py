@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import os
 import shutil
 import tempfile
 import time
@@ -23,13 +24,33 @@ def scratch_folder(parent: Path | None) -> Iterator[Path]:
     """
     if parent is not None:
         parent.mkdir(parents=True, exist_ok=True)
-    area = Path(tempfile.mkdtemp(prefix=_AREA, dir=parent))
+    area, lock = _locked_area(parent)
     try:
-        with (area / "lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield area
+        yield area
     finally:
         shutil.rmtree(area, ignore_errors=True)
+        os.close(lock)
+
+
+def _locked_area(parent: Path | None) -> tuple[Path, int]:
+    """A new folder, and the descriptor that holds its lock.
+
+    Until it is locked a sweep in another process may take it for a dead run's: then another is made.
+    """
+    while True:
+        area = Path(tempfile.mkdtemp(prefix=_AREA, dir=parent))
+        try:
+            lock = os.open(area / "lock", os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+        except FileNotFoundError:
+            continue
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if os.fstat(lock).st_nlink:
+                return area, lock
+        except BaseException:
+            os.close(lock)
+            raise
+        os.close(lock)
 
 
 def sweep_scratch(parent: Path) -> int:
