@@ -13,7 +13,8 @@ from pipeline.errors import PipelineError
 from pipeline.format_changes import apply_changes
 from pipeline.leases import leased_aip
 from pipeline.preservation.journal import JournalRecord, read_journal
-from pipeline.preservation.removal import hold_of, removal_of, restore_tombstone
+from pipeline.preservation.removal import restore_tombstone
+from pipeline.preservation.removal_history import RemovalHistory, hold_of, is_about_removal
 from pipeline.stored_record import StoredRecord, read_stored_record
 from storage.catalogue import AipRow, CopyRow, EventRow, VersionRow
 from storage.copies import ArchivalStore, CopyState
@@ -194,7 +195,7 @@ class _History:
             key = (aip, row.store)
             if key not in self._last_read or _when(self._last_read[key]) <= _when(row):
                 self._last_read[key] = row
-        if hold_of(row)[0] or removal_of(row)[0]:
+        if hold_of(row)[0] or is_about_removal(row):
             self._held_or_removed.add(aip)
 
     def apply(self) -> None:
@@ -208,19 +209,14 @@ class _History:
         """The catalogue's events say how they are: those of the journals are among them by now, and so is
         what was placed, released or refused while the journals were read."""
         catalogue = self._archive.catalogue
-        about_hold, hold, removal = False, None, None
+        history = RemovalHistory()
         for event in catalogue.events(aip):
             with suppress(*_NOT_UNDERSTOOD):  # told when its record was read
-                placed_or_released, placed = hold_of(event)
-                about_removal, asked = removal_of(event)
-                if placed_or_released:
-                    about_hold, hold = True, placed
-                if about_removal:
-                    removal = asked
-        if about_hold:
-            catalogue.restore_hold(aip, hold)
-        row = catalogue.aip(aip)
-        if row is None or row.state != "kept" or removal is None or removal.removed:
+                history.take(event)
+        if history.has_holds:
+            catalogue.restore_hold(aip, history.hold())
+        row, removal = catalogue.aip(aip), history.removal()
+        if row is None or row.state != "kept" or removal is None:
             return  # refused, carried out, or taken in again since
         catalogue.restore_removal(removal)
         if removal.approved_by:

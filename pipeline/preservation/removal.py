@@ -16,6 +16,13 @@ from pipeline.leases import WAIT_FOR_PERSON_S, leased_aip
 from pipeline.presence import require_present
 from pipeline.preservation.events import event
 from pipeline.preservation.journal import write_journal
+from pipeline.preservation.removal_history import (
+    approval_note,
+    hold_note,
+    refusal_note,
+    release_note,
+    request_note,
+)
 from storage.catalogue import AipRow, EventRow, HoldRow, RemovalRow
 from storage.durable import write_durably
 from storage.errors import Busy, HoldStands, LeaseLost, StoreUnavailable
@@ -25,11 +32,9 @@ __all__ = [
     "RemovalRefused",
     "Removed",
     "approve_removal",
-    "hold_of",
     "lift_hold",
     "place_hold",
     "refuse_removal",
-    "removal_of",
     "request_removal",
     "restore_tombstone",
     "resume_removals",
@@ -70,9 +75,11 @@ def place_hold(
     """
     now = timestamp(archive.clock())
     hold = HoldRow(aip, _said(reason, "reason"), _said(person, "name"), now)
-    note = json.dumps({"hold": asdict(hold)}, ensure_ascii=False)
     happened = _event(
-        archive, EventType.POLICY_ASSIGNMENT, f"hold placed by {hold.person}: {hold.reason}", note=note
+        archive,
+        EventType.POLICY_ASSIGNMENT,
+        f"hold placed by {hold.person}: {hold.reason}",
+        note=hold_note(hold),
     )
     try:
         state = archive.catalogue.place_hold(hold, happened, while_removing=False)
@@ -148,8 +155,7 @@ def lift_hold(
             raise RemovalRefused(f"there is no hold on {aip}")
         for store in leased.archive.stores:
             store.repository.set_hold(aip, held=False)
-        note = json.dumps({"hold": None, "aip": aip})
-        happened = _event(archive, EventType.POLICY_ASSIGNMENT, text, note=note)
+        happened = _event(archive, EventType.POLICY_ASSIGNMENT, text, note=release_note(hold))
         if not leased.archive.catalogue.lift_hold(hold, happened):
             for store in leased.archive.stores:
                 store.repository.set_hold(aip, held=True)
@@ -164,13 +170,13 @@ def request_removal(
     now = timestamp(archive.clock())
     request = RemovalRow(aip, _said(reason, "reason"), _said(person, "name"), now, "", "")
     text = f"removal asked for by {request.requested_by}: {request.reason}"
-    note = json.dumps({"removal": asdict(request)}, ensure_ascii=False)
-    asked = _event(archive, EventType.DELETION, text, note=note, outcome=EventOutcome.WARNING)
     with leased_aip(archive, aip, "request for removal", wait_s=wait_s) as leased:
         row = _require_kept(leased.row, aip)
         if row.state == "removing":
             raise RemovalRefused(f"the removal of {aip} is approved already")
         _refuse_protected(leased.archive, row)
+        note = request_note(request, leased.archive.catalogue.removal(aip))
+        asked = _event(archive, EventType.DELETION, text, note=note, outcome=EventOutcome.WARNING)
         leased.archive.catalogue.request_removal(request, asked)
     write_journal(archive).require()
     return request
@@ -181,13 +187,13 @@ def refuse_removal(
 ) -> None:
     """A request is turned down, which is recorded. Raises UnknownPackage, RemovalRefused, Busy."""
     text = f"removal refused by {_said(person, 'name')}: {_said(reason, 'reason')}"
-    note = json.dumps({"removal": None, "aip": aip})
-    refused = _event(archive, EventType.DELETION, text, note=note, outcome=EventOutcome.FAILURE)
     with leased_aip(archive, aip, "refusal of a removal", wait_s=wait_s) as leased:
         _require_kept(leased.row, aip)
         request = leased.archive.catalogue.removal(aip)
         if request is None or request.removed or request.approved_by:
             raise RemovalRefused(f"no request to remove {aip} is open")
+        note = refusal_note(request)
+        refused = _event(archive, EventType.DELETION, text, note=note, outcome=EventOutcome.FAILURE)
         leased.archive.catalogue.withdraw_removal(aip, refused)
     write_journal(archive).require()
 
@@ -254,8 +260,9 @@ def _approve(archive: Archive, row: AipRow, request: RemovalRow, person: str) ->
         require_present(store, archive.catalogue)  # before anything is gone
     approved = replace(request, approved_by=person)
     text = f"removal approved by {person}; asked for by {request.requested_by}: {request.reason}"
-    note = json.dumps({"removal": asdict(approved)}, ensure_ascii=False)
-    happened = _event(archive, EventType.DELETION, text, note=note, outcome=EventOutcome.WARNING)
+    happened = _event(
+        archive, EventType.DELETION, text, note=approval_note(approved), outcome=EventOutcome.WARNING
+    )
     hold = archive.catalogue.begin_removal(approved, happened)
     if hold is not None:
         raise RemovalRefused(f"a hold stands since {hold.since} ({hold.person}: {hold.reason})")
@@ -320,26 +327,6 @@ def restore_tombstone(archive: Archive, row: EventRow) -> None:
     record = json.loads(row.note)
     archive.catalogue.add_tombstone(AipRow(**record["aip"]))
     archive.catalogue.restore_removal(RemovalRow(**record["removal"]))
-
-
-def hold_of(row: EventRow) -> tuple[bool, HoldRow | None]:
-    """Whether an event places or lifts a hold, and the hold it places."""
-    if row.type != EventType.POLICY_ASSIGNMENT.label or not row.note.startswith("{"):
-        return False, None
-    record = json.loads(row.note)
-    if record.get("hold"):
-        return True, HoldRow(**record["hold"])
-    return "aip" in record and "hold" in record, None
-
-
-def removal_of(row: EventRow) -> tuple[bool, RemovalRow | None]:
-    """Whether an event asks for a removal, approves, refuses or tells of one, and how it stands then."""
-    if row.type != EventType.DELETION.label or not row.note.startswith("{"):
-        return False, None
-    record = json.loads(row.note)
-    if record.get("removal"):
-        return True, RemovalRow(**record["removal"])
-    return "removal" in record, None
 
 
 def _require_kept(row: AipRow | None, aip: str) -> AipRow:

@@ -44,12 +44,12 @@ from pipeline.preservation.rebuild import rebuild
 from pipeline.preservation.reconcile import Difference, DifferenceKind, reconcile, sweep
 from pipeline.preservation.removal import (
     approve_removal,
-    hold_of,
     lift_hold,
     place_hold,
     refuse_removal,
     request_removal,
 )
+from pipeline.preservation.removal_history import hold_of
 from pipeline.preservation.replicate import replicate
 from pipeline.preservation.update import Change, update_aip
 from pipeline.store_check import verify_archive
