@@ -1,4 +1,4 @@
-"""Who may see what: accounts, sessions, roles, and no guessing of passwords."""
+"""Who may see what: accounts, sessions, roles, and protection against guessing passwords."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ import binascii
 import hashlib
 import hmac
 import secrets
+import threading
 import time
-from collections import defaultdict, deque
+from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
@@ -19,13 +21,33 @@ from packages.package_file import timestamp
 from pipeline.context import Clock
 from storage.catalogue import AccountRow, Catalogue
 
-__all__ = ["COOKIE", "Access", "Person", "Role", "hash_password", "password_is"]
+__all__ = [
+    "COOKIE",
+    "DEVICE_COOKIE",
+    "Access",
+    "NewSession",
+    "Person",
+    "Role",
+    "SignInRefused",
+    "hash_password",
+    "password_is",
+]
 
 COOKIE = "stele_session"
 LIFETIME = timedelta(hours=12)
+DEVICE_COOKIE = "stele_device"
+DEVICE_LIFETIME = timedelta(days=365)
 _SCRYPT = {"n": 1 << 14, "r": 8, "p": 5, "maxmem": 64 << 20}  # some 0.2 s a guess
-_TRIES, _WINDOW = 5, 300.0
-_BUSY = 4000  # names and addresses remembered; a flood of names must not fill the memory
+_WINDOW_S = 300.0
+_MAX_FAILED_BY_DEVICE = 10
+_MAX_FAILED_BY_NAME_AND_ADDRESS = 5
+_MAX_FAILED_BY_ADDRESS = 30
+_MAX_FAILED_BY_NAME = (
+    100  # from anywhere: enough to stop guessing, too many for one person to lock another out
+)
+_MAX_KEYS = 4000  # names and addresses remembered; a flood of names must not fill the memory
+_MAX_HASHES_AT_ONCE = 4  # each takes 16 MiB and a core
+_FORWARDED = ("x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "forwarded", "via")
 
 
 class Role(StrEnum):
@@ -69,31 +91,62 @@ def password_is(password: str, kept: str) -> bool:
 _NOBODY = hash_password(secrets.token_hex())
 
 
+class SignInRefused(StrEnum):
+    """Why nobody was signed in."""
+
+    WRONG = "wrong"
+    BLOCKED = "blocked"
+
+
+@dataclass(frozen=True, slots=True)
+class NewSession:
+    """What the browser keeps: the session's token, and what tells this browser from a stranger's."""
+
+    token: str
+    device: str
+
+
 @dataclass(slots=True)
-class _Tries:
-    """Failed sign-ins, by name and by address, within a window."""
+class _Guesses:
+    """Failed sign-ins of the last minutes, by key. A guess counts as failed while it is looked at, so
+    that many at once are not more than many in a row."""
 
-    failed: dict[str, deque[float]] = field(default_factory=lambda: defaultdict(deque))
+    failed: dict[str, deque[float]] = field(default_factory=dict)
+    lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def blocked(self, *keys: str) -> bool:
+    def admit(self, limits: Mapping[str, int]) -> bool:
+        """Count a guess; False when one of its keys has had too many."""
         now = time.monotonic()
-        for key in keys:
-            tries = self.failed.get(key, deque())
-            while tries and now - tries[0] > _WINDOW:
-                tries.popleft()
-            if len(tries) >= _TRIES:
-                return True
-        return False
+        with self.lock:
+            if len(self.failed) > _MAX_KEYS:
+                self._forget_old(now)
+            for key, limit in limits.items():
+                if len(self._recent(key, now)) >= limit:
+                    return False
+            for key in limits:
+                self.failed.setdefault(key, deque()).append(now)
+        return True
 
-    def fail(self, *keys: str) -> None:
-        if len(self.failed) > _BUSY:
-            self.failed.clear()
-        for key in keys:
-            self.failed[key].append(time.monotonic())
+    def succeeded(self, limits: Mapping[str, int]) -> None:
+        """The guess was right: it does not count, nor do this person's mistakes before it."""
+        with self.lock:
+            for key, limit in limits.items():
+                if limit in (_MAX_FAILED_BY_DEVICE, _MAX_FAILED_BY_NAME_AND_ADDRESS):
+                    self.failed.pop(key, None)
+                elif self.failed.get(key):
+                    self.failed[key].pop()
 
-    def forget(self, *keys: str) -> None:
-        for key in keys:
-            self.failed.pop(key, None)
+    def _recent(self, key: str, now: float) -> deque[float]:
+        times = self.failed.get(key, deque())
+        while times and now - times[0] > _WINDOW_S:
+            times.popleft()
+        return times
+
+    def _forget_old(self, now: float) -> None:
+        """What is out of its window; where that is not enough, the keys with the fewest failures."""
+        kept = [(key, times) for key in list(self.failed) if (times := self._recent(key, now))]
+        kept.sort(key=lambda one: len(one[1]), reverse=True)
+        self.failed = dict(kept[: _MAX_KEYS // 2])
 
 
 class Access:
@@ -103,7 +156,8 @@ class Access:
         self._catalogue = catalogue
         self._clock = clock
         self._loopback = loopback
-        self._tries = _Tries()
+        self._guesses = _Guesses()
+        self._hashing = threading.Semaphore(_MAX_HASHES_AT_ONCE)
 
     def person(self, request: Request) -> Person | None:
         """Who asks; None when they must sign in first."""
@@ -112,40 +166,39 @@ class Access:
             account = self._catalogue.login(_digest(token), timestamp(self._clock()))
             if account is not None:
                 return _as_person(account)
-        if self._loopback and not self._catalogue.accounts():
+        if self._loopback and not _is_forwarded(request) and not self._catalogue.accounts():
             return LOCAL
         return self._by_header(request)
 
-    def sign_in(self, name: str, password: str, address: str) -> str | None:
-        """A token for the browser; None when name or password are wrong, or were too often."""
-        account = self._check(name, password, address)
-        if account is None:
-            return None
+    def sign_in(
+        self, name: str, password: str, address: str, device: str = ""
+    ) -> NewSession | SignInRefused:
+        """A session for the browser. ``device`` is what it was given when somebody last signed in."""
+        account = self._check(name, password, address, device)
+        if isinstance(account, SignInRefused):
+            return account
         token, now = secrets.token_urlsafe(32), self._clock()
         self._catalogue.open_login(
             _digest(token), account.name, now=timestamp(now), expires=timestamp(now + LIFETIME)
         )
-        return token
+        nonce = secrets.token_urlsafe(16)
+        return NewSession(token, f"{nonce}.{_device_seal(account, nonce)}")
 
     def sign_out(self, request: Request) -> None:
         """The token is worth nothing any more."""
         self._catalogue.close_login(_digest(request.cookies.get(COOKIE, "")))
 
-    def blocked(self, name: str, address: str) -> bool:
-        """Whether there were too many failures a moment ago."""
-        return self._tries.blocked(f"name {name}", f"address {address}")
-
-    def _check(self, name: str, password: str, address: str) -> AccountRow | None:
-        keys = (f"name {name[:64]}", f"address {address}")
-        if self._tries.blocked(*keys) or len(password) > 1024:
-            return None
+    def _check(self, name: str, password: str, address: str, device: str) -> AccountRow | SignInRefused:
         account = self._catalogue.account(name)
+        limits = _limits(name[:64], address, device, account)
+        if len(password) > 1024 or not self._guesses.admit(limits):
+            return SignInRefused.BLOCKED
         # A name nobody has takes as long as one that is taken.
-        good = password_is(password, account.password if account else _NOBODY)
+        with self._hashing:
+            good = password_is(password, account.password if account else _NOBODY)
         if account is None or not good:
-            self._tries.fail(*keys)
-            return None
-        self._tries.forget(*keys)
+            return SignInRefused.WRONG
+        self._guesses.succeeded(limits)
         return account
 
     def _by_header(self, request: Request) -> Person | None:
@@ -157,8 +210,36 @@ class Access:
             name, _, password = base64.b64decode(value, validate=True).decode().partition(":")
         except (binascii.Error, UnicodeDecodeError):
             return None
-        account = self._check(name, password, client_address(request))
-        return _as_person(account) if account else None
+        account = self._check(name, password, client_address(request), "")
+        return None if isinstance(account, SignInRefused) else _as_person(account)
+
+
+def _limits(name: str, address: str, device: str, account: AccountRow | None) -> dict[str, int]:
+    """What a guess counts against. A browser in which this person has signed in before has a count of
+    its own, so that nobody elsewhere can lock them out of it."""
+    nonce, _, seal = device.partition(".")
+    sealed = account is not None and hmac.compare_digest(
+        seal.encode("utf-8", "replace"), _device_seal(account, nonce).encode()
+    )
+    if sealed:
+        return {f"device {nonce}": _MAX_FAILED_BY_DEVICE}
+    return {
+        f"name {name} address {address}": _MAX_FAILED_BY_NAME_AND_ADDRESS,
+        f"address {address}": _MAX_FAILED_BY_ADDRESS,
+        f"name {name}": _MAX_FAILED_BY_NAME,
+    }
+
+
+def _device_seal(account: AccountRow, nonce: str) -> str:
+    """Only we can make it, and a new password makes it worthless."""
+    return hmac.new(
+        account.password.encode(), f"{account.name}\0{nonce}".encode("utf-8", "replace"), "sha256"
+    ).hexdigest()
+
+
+def _is_forwarded(request: Request) -> bool:
+    """A proxy passes it on for somebody who may be anywhere."""
+    return any(name in request.headers for name in _FORWARDED)
 
 
 def client_address(request: Request) -> str:

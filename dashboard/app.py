@@ -12,16 +12,25 @@ from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from dashboard.access import COOKIE, LIFETIME, LOCAL, Access, Person, client_address
+from dashboard.access import (
+    COOKIE,
+    DEVICE_COOKIE,
+    DEVICE_LIFETIME,
+    LIFETIME,
+    LOCAL,
+    Access,
+    Person,
+    SignInRefused,
+    client_address,
+)
 from dashboard.download import DipMissing, zipped
 from dashboard.metrics import metrics_text
-from dashboard.middleware import SafeHeaders, SignedIn
+from dashboard.middleware import OwnPagesOnly, SafeHeaders, SignedIn
 from dashboard.pages.agency import agency_page
 from dashboard.pages.aip import aip_page, files_page
 from dashboard.pages.holdings import holdings_page
@@ -57,7 +66,7 @@ def create_app(sources: Sources, *, hosts: list[str], loopback: bool, secure: bo
     return Starlette(
         routes=[*pages.routes(), Mount("/static", static)],
         middleware=[
-            Middleware(TrustedHostMiddleware, allowed_hosts=hosts, www_redirect=False),
+            Middleware(OwnPagesOnly, names=hosts),
             Middleware(SafeHeaders),
             Middleware(SignedIn, access=access),
         ],
@@ -189,31 +198,29 @@ class _Pages:
 
     async def sign_in(self, request: Request) -> Response:
         """Name and password from the form."""
-        if not _same_origin(request):
-            raise HTTPException(403)
         async with request.form(max_files=0, max_fields=8) as form:
             name, password = str(form.get("name", ""))[:64], str(form.get("password", ""))
             target = _safe_target(str(form.get("target", "/")))
-        address = client_address(request)
-        token = await run_in_threadpool(self.access.sign_in, name, password, address)
-        if token is None:
-            blocked = self.access.blocked(name, address)
-            page = SignInPage("blocked" if blocked else "wrong", name, target)
-            status = 429 if blocked else 401
+        device = request.cookies.get(DEVICE_COOKIE, "")
+        done = await run_in_threadpool(self.access.sign_in, name, password, client_address(request), device)
+        if isinstance(done, SignInRefused):
+            page = SignInPage(str(done), name, target)
+            status = 429 if done is SignInRefused.BLOCKED else 401
             return await run_in_threadpool(
                 render, request, self._look(request), "sign-in.html", page, status=status
             )
         answer = RedirectResponse(target, 303)
-        answer.set_cookie(
-            COOKIE, token, max_age=int(LIFETIME.total_seconds()), httponly=True, samesite="strict",
-            secure=self.secure,
-        )  # fmt: skip
+        for cookie, value, lifetime in (
+            (COOKIE, done.token, LIFETIME), (DEVICE_COOKIE, done.device, DEVICE_LIFETIME)
+        ):  # fmt: skip
+            answer.set_cookie(
+                cookie, value, max_age=int(lifetime.total_seconds()), httponly=True, samesite="strict",
+                secure=self.secure,
+            )  # fmt: skip
         return answer
 
     def sign_out(self, request: Request) -> Response:
         """The session is over."""
-        if not _same_origin(request):
-            raise HTTPException(403)
         self.access.sign_out(request)
         answer = RedirectResponse("/sign-in", 303)
         answer.delete_cookie(COOKIE)
@@ -258,9 +265,3 @@ def _safe_target(target: str) -> str:
     parts = urlsplit(target)
     here = target.startswith("/") and not parts.scheme and not parts.netloc
     return target if here and "\\" not in target and "//" not in target[:2] else "/"
-
-
-def _same_origin(request: Request) -> bool:
-    """A browser says where a form came from; a form elsewhere must not sign anybody in or out."""
-    origin = request.headers.get("origin")
-    return origin is None or urlsplit(origin).netloc == request.headers.get("host")

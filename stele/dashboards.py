@@ -48,18 +48,12 @@ def run_dashboard(settings: Settings, *, host: str = "", port: int | None = None
             "beyond this machine the dashboard is shown only to people who sign in, and there is no "
             "account yet: stele accounts add NAME --role operator"
         )
-    names = [
-        "localhost",
-        "127.0.0.1",
-        "[::1]",
-        *wanted.names,
-        *([] if host in ("0.0.0.0", "::") else [host]),
-    ]
+    names = [*wanted.names, host]
     app = create_app(sources_of(settings, catalogue), hosts=names, loopback=loopback, secure=wanted.https)
     try:
         uvicorn.run(
             app, host=host, port=port, log_level="warning", server_header=False,
-            proxy_headers=bool(wanted.names), forwarded_allow_ips="127.0.0.1,::1",
+            proxy_headers=bool(wanted.proxies), forwarded_allow_ips=",".join(wanted.proxies),
         )  # fmt: skip
     finally:
         catalogue.close()

@@ -23,6 +23,7 @@ from pipeline.formats.policy import PolicyError
 from pipeline.formats.tool import ToolState
 from pipeline.night import NightState, night_state
 from pipeline.virus.clamd import Clamd
+from stele.permissions import exposed, open_doors
 from stele.probes import age_text, kept, summary
 from stele.screen import OUT
 from stele.settings import S3StoreSettings, Settings, SettingsError, find_home, load_settings
@@ -91,6 +92,7 @@ def _workspace(home: Path) -> Iterator[Finding]:
         yield Finding("workspace", "broken", str(error))
         return
     yield Finding("workspace", "ok", str(home))
+    yield from _doors(settings)
     yield from _tools(settings)
     yield from _catalogue(settings)
     for store in settings.stores:
@@ -105,6 +107,18 @@ def _workspace(home: Path) -> Iterator[Finding]:
             yield Finding(f"agreement {name}", "ok", "readable")
         except AgreementError as error:
             yield Finding(f"agreement {name}", "broken", str(error))
+
+
+def _doors(settings: Settings) -> Iterator[Finding]:
+    """Who can read the workspace's secrets, and who can get in."""
+    readable = ", ".join(exposed(settings.home))
+    if readable:
+        lost = f"chmod -R go= in {settings.home}"
+        yield Finding("permissions", "broken", f"others on this machine can read {readable}", lost)
+    else:
+        yield Finding("permissions", "ok", "settings, password and catalogue are their owner's only")
+    for said in open_doors(settings):
+        yield Finding("doors", "broken", said)
 
 
 def _tools(settings: Settings) -> Iterator[Finding]:

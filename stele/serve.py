@@ -20,7 +20,7 @@ from types import FrameType
 from packages.paths import printable
 from pipeline.errors import PipelineError
 from stele.processes import GRACE, children, die_with_parent, stop, tell
-from stele.settings import PrefectSettings, Settings
+from stele.settings import PASSWORD_FILE, PrefectSettings, Settings, SettingsError
 from storage.catalogue import owner_of, seen_dead
 
 __all__ = ["Parts", "ServeFailed", "serve"]
@@ -57,7 +57,7 @@ class _Running:
     def start(self, name: str, *words: str) -> None:
         """Start one; it dies with us, whatever kills us."""
         folder = self.settings.home / "logs"
-        folder.mkdir(exist_ok=True)
+        folder.mkdir(mode=0o700, exist_ok=True)
         place = folder / f"{name}.log"
         if place.exists() and place.stat().st_size > _LARGEST_LOG:
             place.replace(folder / f"{name}.log.1")
@@ -84,8 +84,10 @@ class _Running:
 def serve(settings: Settings, parts: Parts, say: Say, *, grace: float = 60.0) -> None:
     """Run until SIGINT or SIGTERM. Runs at work get ``grace`` seconds to end; a second signal gives none.
 
-    What is cut off then is gone on with by the next run. Raises ServeFailed.
+    What is cut off then is resumed by the next run. Raises ServeFailed; SettingsError where the server
+    has no password and the settings do not say that it needs none.
     """
+    _require_password(settings, parts)
     running = _Running(settings, say, grace, _environment(settings))
     os.environ.update(
         {key: value for key, value in running.environment.items() if key.startswith("PREFECT_")}
@@ -105,6 +107,17 @@ def serve(settings: Settings, parts: Parts, say: Say, *, grace: float = 60.0) ->
             signal.signal(number, handler)
 
 
+def _require_password(settings: Settings, parts: Parts) -> None:
+    wanted = settings.prefect
+    if not parts.server or wanted.auth.get_secret_value() or wanted.without_password:
+        return
+    raise SettingsError(
+        f"Prefect has no password: whoever reaches port {wanted.port} could run any command as this user. "
+        f"“stele init {settings.home}” makes one ({PASSWORD_FILE}); to go without, write "
+        "without_password = true below [prefect] in stele.toml."
+    )
+
+
 def _asked_by(running: _Running) -> Callable[[int, FrameType | None], None]:
     return lambda *_: running.ask()
 
@@ -115,7 +128,8 @@ def _start(running: _Running, parts: Parts) -> None:
     if parts.dashboard:
         running.start("dashboard", *_stele("dashboard", "--home", str(settings.home)))
     if parts.server:
-        running.start("prefect-server", sys.executable, "-m", "prefect", "server", "start")
+        (settings.home / "prefect").mkdir(mode=0o700, exist_ok=True)
+        running.start("prefect-server", sys.executable, "-m", "flows.server")
     # Seconds to import, spent while the server starts; it reads the environment that was set above.
     from flows.register import crash_orphaned_runs, register
 
@@ -150,6 +164,8 @@ def _start(running: _Running, parts: Parts) -> None:
         return
     running.say(f"Ready after {time.monotonic() - began:.1f} s.")
     running.say(f"  Prefect UI  {ui}/v2/dashboard")
+    if (settings.home / PASSWORD_FILE).exists() and settings.prefect.auth.get_secret_value():
+        running.say(f"  Password    {printable(str(settings.home / PASSWORD_FILE))}")
     if known:
         running.say(f"  Deployments {', '.join(sorted(known))}")
     if parts.dashboard:

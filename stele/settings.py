@@ -187,6 +187,10 @@ class ScheduleSettings(_Part):
     formats: str = Field(default="0 7 1 * *", pattern=_CRON, description="Report on formats.")
 
 
+PASSWORD_FILE = "prefect-password"
+"""``name:password`` of Prefect's API and pages, made by ``stele init`` for its owner only."""
+
+
 class PrefectSettings(_Part):
     """The Prefect server that ``stele serve`` starts, or one that runs elsewhere."""
 
@@ -198,7 +202,17 @@ class PrefectSettings(_Part):
         description="API of a server elsewhere; empty: “stele serve” starts one here.",
     )
     ui: str = Field(default="", pattern=r"^(https?://\S+)?$", description="Where people reach its pages.")
-    auth: SecretStr = Field(default=SecretStr(""), description="name:password for API and UI.")
+    auth: SecretStr = Field(
+        default=SecretStr(""),
+        description="name:password for API and UI; empty: what “stele init” wrote to prefect-password.",
+    )
+    without_password: bool = Field(
+        default=False,
+        description="Serve without one: whoever reaches the port may run any command as this user.",
+    )
+    names: tuple[str, ...] = Field(
+        default=(), description="Names the server is reached by, besides those in api and ui."
+    )
     database: SecretStr = Field(
         default=SecretStr(""), description="postgresql+asyncpg://…; empty = SQLite, for trials."
     )
@@ -216,6 +230,9 @@ class DashboardSettings(_Part):
         default=(), description="Names it is reached by, for instance archive.example.org."
     )
     https: bool = Field(default=False, description="A proxy before it speaks HTTPS.")
+    proxies: tuple[str, ...] = Field(
+        default=(), description="Addresses of the proxies before it; X-Forwarded-For of others is ignored."
+    )
 
 
 class ValidateSettings(_Part):
@@ -326,7 +343,7 @@ def load_settings(home: Path) -> Settings:
     try:
         settings = Settings(**{"home": home, **data})
         # STELE_HOME has chosen the folder, or --home has; as a setting it would mix two archives.
-        return settings.model_copy(update={"home": home})
+        return _with_password(settings.model_copy(update={"home": home}))
     except ValidationError as error:
         mistakes = "\n".join(
             f"  {'.'.join(str(part) for part in e['loc'])}: {e['msg']}" for e in error.errors()
@@ -334,4 +351,23 @@ def load_settings(home: Path) -> Settings:
         raise SettingsError(f"{path} (or a STELE_ variable) is wrong:\n{mistakes}") from error
 
 
-__all__ = ["FilesStoreSettings", "S3StoreSettings", "Settings", "SettingsError", "load_settings"]
+def _with_password(settings: Settings) -> Settings:
+    """With Prefect's password from its file, unless settings name one or the server is elsewhere."""
+    prefect = settings.prefect
+    if prefect.api or prefect.without_password or prefect.auth.get_secret_value():
+        return settings
+    try:
+        found = (settings.home / PASSWORD_FILE).read_text("utf-8").strip()
+    except (OSError, ValueError):  # “stele serve” says that there is none, or that it cannot be read
+        return settings
+    return settings.model_copy(update={"prefect": prefect.model_copy(update={"auth": SecretStr(found)})})
+
+
+__all__ = [
+    "PASSWORD_FILE",
+    "FilesStoreSettings",
+    "S3StoreSettings",
+    "Settings",
+    "SettingsError",
+    "load_settings",
+]

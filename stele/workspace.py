@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -9,16 +11,21 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pipeline.archive import Archive
-from stele.settings import FILE_NAME, Settings, find_home, load_settings
+from stele.settings import FILE_NAME, PASSWORD_FILE, Settings, find_home, load_settings
 from stele.wiring import build_archive, shipped_config
 
 
 def make_workspace(folder: Path) -> bool:
-    """Create what is missing; False when the folder was a workspace already."""
+    """Create what is missing; False when the folder was a workspace already.
+
+    Settings, password and catalogue can be read by their owner only.
+    """
     if (folder / FILE_NAME).exists():
+        _make_password(folder)
         return False
     folder.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(shipped_config() / "default.toml", folder / FILE_NAME)
+    _write_private(folder / FILE_NAME, (shipped_config() / "default.toml").read_bytes())
+    _make_password(folder)
     (folder / "agreements").mkdir(exist_ok=True)
     shutil.copyfile(
         shipped_config() / "agreements" / "default.toml", folder / "agreements" / "default.toml"
@@ -31,6 +38,18 @@ def make_workspace(folder: Path) -> bool:
         store.repository.initialise()
     archive.catalogue.close()
     return True
+
+
+def _make_password(folder: Path) -> None:
+    """A password for Prefect, where there is none yet."""
+    if not (folder / PASSWORD_FILE).exists():
+        _write_private(folder / PASSWORD_FILE, f"stele:{secrets.token_urlsafe(24)}\n".encode())
+
+
+def _write_private(place: Path, content: bytes) -> None:
+    descriptor = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with open(descriptor, "wb") as file:
+        file.write(content)
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import signal
@@ -16,6 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from requirements import free_port
+
+from stele.settings import load_settings
 
 _ENDED = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
 _TABLES: list[bytes] = []
@@ -38,15 +41,24 @@ class Served:
         return dict(json.loads((self.home / "orchestration.json").read_text("utf-8"))["deployments"])
 
     @property
+    def password(self) -> dict[str, str]:
+        """The header by which a script signs in."""
+        auth = load_settings(self.home).prefect.auth.get_secret_value()
+        return {"Authorization": f"Basic {base64.b64encode(auth.encode()).decode()}"} if auth else {}
+
+    @property
     def said(self) -> str:
         """What it told on the terminal."""
         return (self.home / "serve.log").read_text("utf-8", "replace")
 
     def ask(self, path: str, body: object = None, method: str = "") -> Any:
         """Prefect's API: (answer), or HTTPError."""
-        headers = {"Content-Type": "application/json"}
+        headers = {"Content-Type": "application/json", **self.password}
         if body is not None:
-            token = json.load(urllib.request.urlopen(f"{self.prefect}/api/csrf-token?client={_CLIENT}"))
+            asked = urllib.request.Request(
+                f"{self.prefect}/api/csrf-token?client={_CLIENT}", headers=headers
+            )
+            token = json.load(urllib.request.urlopen(asked))
             headers |= {"Prefect-Csrf-Token": token["token"], "Prefect-Csrf-Client": token["client"]}
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(f"{self.prefect}/api/{path}", data, headers, method=method or None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.resources import files
@@ -46,8 +47,19 @@ class Database:
         if self._engine.dialect.name == "sqlite":
             event.listen(self._engine, "connect", _sqlite_pragmas)
 
+    def _create_private(self) -> None:
+        """A new SQLite file is its owner's only: it holds password hashes and what is closed."""
+        place = self._engine.url.database
+        if self._engine.dialect.name != "sqlite" or not place or place.startswith((":", "file:")):
+            return
+        try:
+            os.close(os.open(place, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        except OSError:  # it is there already, or cannot be made, which opening it tells in its words
+            return
+
     def migrate(self) -> None:
         """Bring the schema up to date; a no-op when it is."""
+        self._create_private()
         with self._transaction() as connection:
             if _schema_version(connection) == _HEAD:
                 return

@@ -59,6 +59,23 @@ class _Day:
         self.page = browser.new_context(viewport={"width": 1280, "height": 1100}, locale="en-GB").new_page()
         self.page.set_default_timeout(20_000)
 
+    def sign_in_to_prefect(self) -> None:
+        """With the password that “stele init” has made; Prefect's pages keep it."""
+        self.page.goto(f"{self.served.prefect}/v2/dashboard")
+        self.page.wait_for_url("**/login**")
+        self.shot("prefect-sign-in")
+        password = (self.served.home / "prefect-password").read_text().strip()
+        for _ in range(3):
+            self.page.wait_for_timeout(_SETTLED)
+            self.page.locator("input").fill(password)
+            self.page.keyboard.press("Enter")
+            try:
+                self.page.wait_for_url(lambda url: "/login" not in url, timeout=8000)
+            except playwright_error():
+                continue
+            return
+        raise AssertionError(f"not signed in: {self.page.inner_text('body')[-500:]}")
+
     def shot(self, name: str) -> None:
         """A picture, when somebody wants to look at it."""
         if self.shots:
@@ -179,6 +196,7 @@ def test_an_archivists_day(served: Served, browser: Any, shots: Path | None) -> 
     """Ingest by the form, a night, a decision, a search, a DIP downloaded."""
     print(f"\nstele serve: ready after {served.ready_after:.1f} s")
     day = _Day(served, browser, shots)
+    day.sign_in_to_prefect()
     _ingest_by_form(day)
     _night_by_form(day)
     _decide(day)

@@ -296,10 +296,11 @@ def test_behind_a_password(tmp_path: Path, serving: Callable[..., Served]) -> No
         f'{config.read_text()}\n[prefect]\nport = {port}\nauth = "admin:a-secret-word"\n[dashboard]\nport = {free_port()}\n'
     )
     served = serving(home, ports=(port, load_settings(home).dashboard.port))
-    with pytest.raises(urllib.error.HTTPError) as refused:
-        served.ask("deployments/filter", None)
-    assert refused.value.code in (401, 405)
-    refused.value.close()
+    for path in ("deployments/filter", "csrf-token?client=a", "admin/settings"):
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(f"{served.prefect}/api/{path}")
+        assert refused.value.code == 401
+        refused.value.close()
     assert "a-secret-word" not in served.said
     for pid in Path("/proc").glob("[0-9]*/cmdline"):
         try:

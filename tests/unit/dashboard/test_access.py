@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import re
+from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from dashboard import create_app
-from dashboard.access import hash_password, password_is
+from dashboard.access import Access, NewSession, SignInRefused, hash_password, password_is
 from stele.dashboards import is_loopback, sources_of
 from stele.settings import Settings
 from storage.catalogue import AccountRow, AipRow, Catalogue, CopyRow, FileRow, FormatCount
@@ -136,13 +138,51 @@ def test_who_may_download(site: _Site, role: str, status: int) -> None:
 
 
 def test_guessing(site: _Site) -> None:
-    """Five wrong tries for a name or from an address, and even the right one must wait."""
+    """Five wrong tries for a name from an address, and even the right one must wait; others need not."""
     site.add("chen", "operator")
+    site.add("li", "operator")
     client = site.client()
-    answers = [site.sign_in(client, "chen", "wrong password").status_code for _ in range(5)]
-    assert answers == [401, 401, 401, 401, 429]
+    answers = [site.sign_in(client, "chen", "wrong password").status_code for _ in range(6)]
+    assert answers == [401] * 5 + [429]
     assert site.sign_in(client, "chen").status_code == 429
-    assert site.sign_in(client, "another").status_code == 429
+    assert site.sign_in(client, "li").status_code == 303
+    names = [site.sign_in(client, f"name {number}", "wrong password").status_code for number in range(30)]
+    assert names == [401] * 25 + [429] * 5, "thirty wrong tries from one address"
+
+
+def test_guessing_at_once(site: _Site) -> None:
+    """Forty guesses at the same moment are no more than five, whichever of them is right."""
+    site.add("chen", "operator")
+    access = Access(site.catalogue, lambda: site.now, loopback=False)
+    with ThreadPoolExecutor(40) as pool:
+        tried = [
+            pool.submit(access.sign_in, "chen", f"wrong guess {number}", "203.0.113.9")
+            for number in range(40)
+        ]
+    assert Counter(one.result() for one in tried) == {SignInRefused.WRONG: 5, SignInRefused.BLOCKED: 35}
+
+
+def test_nobody_is_locked_out_by_others(site: _Site) -> None:
+    """Whoever guesses a name blocks nobody who has signed in from their browser before."""
+    site.add("chen", "operator")
+    access = Access(site.catalogue, lambda: site.now, loopback=False)
+    owner = access.sign_in("chen", _PASSWORD, "192.0.2.1")
+    assert isinstance(owner, NewSession)
+    for number in range(40):
+        for place in ("192.0.2.1", f"203.0.113.{number}"):  # also behind the same proxy
+            access.sign_in("chen", "wrong guess", place)
+    assert access.sign_in("chen", _PASSWORD, "192.0.2.1") is SignInRefused.BLOCKED
+    assert isinstance(access.sign_in("chen", _PASSWORD, "192.0.2.1", owner.device), NewSession)
+    for seal in ("", ".", "x.y", "ä.ö", owner.device[:-1], "x" + owner.device):
+        assert access.sign_in("chen", _PASSWORD, "192.0.2.1", seal) is SignInRefused.BLOCKED
+    wrong = [access.sign_in("chen", "wrong guess", "192.0.2.1", owner.device) for _ in range(11)]
+    assert wrong == [SignInRefused.WRONG] * 10 + [SignInRefused.BLOCKED], "a stolen cookie is no way in"
+
+
+@pytest.mark.parametrize("header", ["X-Forwarded-For", "X-Real-IP", "Via", "Forwarded"])
+def test_through_a_proxy_nobody_is_local(site: _Site, header: str) -> None:
+    """A proxy on this machine passes on requests of people who may be anywhere."""
+    assert site.client(loopback=True).get("/", headers={header: "203.0.113.9"}).status_code == 303
 
 
 @pytest.mark.parametrize(
@@ -167,7 +207,32 @@ def test_forms_of_other_sites(site: _Site) -> None:
 
 def test_other_names_for_this_host(site: _Site) -> None:
     """A page elsewhere that gives its own name this machine's address reads nothing."""
-    assert site.client(loopback=True).get("/", headers={"Host": "evil.example"}).status_code == 400
+    client = site.client(loopback=True)
+    for host in (
+        "evil.example",
+        "evil.example:4280",
+        "localhost.evil.example",
+        "127.0.0.1:80@evil",
+        "",
+        "a b",
+    ):
+        assert client.get("/", headers={"Host": host}).status_code == 421, host
+    for host in ("127.0.0.1:4280", "localhost", "LOCALHOST:1", "[::1]:4280"):
+        assert client.get("/", headers={"Host": host}).status_code == 200, host
+
+
+def test_requests_of_other_pages(site: _Site) -> None:
+    """What a page elsewhere asks for is refused, also without a form; a link from there is followed."""
+    client = site.client(loopback=True)
+    for headers in (
+        {"Origin": "https://evil.example"},
+        {"Origin": "null"},
+        {"Origin": "http://127.0.0.1:9"},
+        {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors"},
+    ):
+        assert client.get("/metrics", headers=headers).status_code == 403, headers
+    followed = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"}
+    assert client.get("/", headers=followed).status_code == 200
 
 
 def test_headers_on_every_answer(site: _Site) -> None:
