@@ -29,6 +29,7 @@ _STORE_FAULTS = (
 )  # fmt: skip
 _OFTEN = [*OPERATIONS, "update", "update", "update", "audit", "remove"]
 _BEFORE = ("ingest", 0), ("ingest", 1)
+_STEPS_OF_ONE = 50  # an operation makes some 40 calls: a fault after the last one would strike nobody
 _disk: Disk | None = None
 
 
@@ -66,7 +67,7 @@ def scenario_of(seed: int) -> Scenario:
     faults = []
     rotten = chance.choice(roles)[0]  # one medium rots: of an object that rots everywhere nothing is left
     for _ in range(chance.choice([0, 1, 1, 2, 2, 3, 4])):
-        step = chance.randrange(1, 500)
+        step = chance.randrange(1, _STEPS_OF_ONE * len(operations))
         if chance.random() < 0.5:
             kind = chance.choice(_WORLD_FAULTS)
             number = chance.choice([20, 100, 150, 400])
