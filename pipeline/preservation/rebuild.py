@@ -14,7 +14,12 @@ from pipeline.format_changes import apply_changes
 from pipeline.leases import leased_aip
 from pipeline.preservation.journal import JournalRecord, read_journal
 from pipeline.preservation.removal import restore_tombstone
-from pipeline.preservation.removal_history import RemovalHistory, hold_of, is_about_removal
+from pipeline.preservation.removal_history import (
+    RemovalHistory,
+    begun_removal,
+    hold_of,
+    is_about_removal,
+)
 from pipeline.stored_record import StoredRecord, read_stored_record
 from storage.catalogue import AipRow, CopyRow, EventRow, VersionRow
 from storage.copies import ArchivalStore, CopyState
@@ -130,6 +135,9 @@ def _restore_history(archive: Archive) -> Iterator[Rebuilt]:
         for record in read_journal(store.repository.store):
             if record.event is not None and history.is_tombstone(record.event):
                 yield from history.guarded(store.name, record, history.restore_tombstone)
+    for store in archive.stores:  # whose removal was begun: nothing in storage says any more what it was
+        for record in read_journal(store.repository.store):
+            yield from history.guarded(store.name, record, history.restore_begun_removal)
     for store in archive.stores:
         records = read_journal(store.repository.store)
         while batch := list(islice(records, _BATCH)):
@@ -176,6 +184,16 @@ class _History:
         assert record.event is not None
         if self._archive.catalogue.aip(record.aip) is None:
             restore_tombstone(self._archive, record.event)
+
+    def restore_begun_removal(self, record: JournalRecord) -> None:
+        """An AIP whose removal two people agreed to and that was cut off: it is finished, or a hold keeps
+        what is left."""
+        catalogue = self._archive.catalogue
+        begun = begun_removal(record.event) if record.event is not None else None
+        if begun is not None and catalogue.aip(record.aip) is None:
+            row, removal = begun
+            catalogue.add_tombstone(row)
+            catalogue.restore_removal(removal)
 
     def take(self, record: JournalRecord) -> None:
         """Add what is new; remember what only the last word decides."""

@@ -93,12 +93,13 @@ def _missing(archive: Archive, store: ArchivalStore, aip: AipRow) -> Iterator[Di
 
 
 def _unknown(archive: Archive, store: ArchivalStore, found: FoundObject) -> Iterator[Difference]:
-    """An object root that belongs to no AIP the catalogue keeps, unless one was taken in meanwhile."""
+    """An object root that belongs to no AIP the catalogue keeps or is removing, unless one was taken in
+    meanwhile."""
     aip = store.repository.layout.object_id(found.root)
     try:
         with _nobody_writes(archive, aip):
             row = archive.catalogue.aip(aip) if aip else None
-            if row is not None and row.state == "kept":
+            if row is not None and row.state in ("kept", "removing"):
                 return
             if store.repository.holds_root(found.root):
                 yield Difference(DifferenceKind.NOT_IN_CATALOGUE, store.name, found.root, 0, 0)
@@ -156,8 +157,8 @@ def _swept(
         with _nobody_writes(archive, aip) as leased:
             repository = next(one for one in leased.stores if one.name == store.name).repository
             row = leased.catalogue.aip(aip) if aip else None
-            if row is not None and row.state == "kept":
-                return  # its copy lost its root inventory: “audit” and “repair” make it good
+            if row is not None and row.state in ("kept", "removing"):
+                return  # a copy that lost its root inventory, or what a hold keeps of a removal cut off
             if repository.holds_root(found.root) or repository.has_intact_version(found.root):
                 return  # committed since it was listed, or but for its last write
             if remove:

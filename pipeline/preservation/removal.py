@@ -261,7 +261,7 @@ def _approve(archive: Archive, row: AipRow, request: RemovalRow, person: str) ->
     approved = replace(request, approved_by=person)
     text = f"removal approved by {person}; asked for by {request.requested_by}: {request.reason}"
     happened = _event(
-        archive, EventType.DELETION, text, note=approval_note(approved), outcome=EventOutcome.WARNING
+        archive, EventType.DELETION, text, note=approval_note(approved, row), outcome=EventOutcome.WARNING
     )
     hold = archive.catalogue.begin_removal(approved, happened)
     if hold is not None:

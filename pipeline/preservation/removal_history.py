@@ -13,11 +13,12 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from packages.premis import EventType
-from storage.catalogue import EventRow, HoldRow, RemovalRow
+from storage.catalogue import AipRow, EventRow, HoldRow, RemovalRow
 
 __all__ = [
     "RemovalHistory",
     "approval_note",
+    "begun_removal",
     "hold_note",
     "hold_of",
     "is_about_removal",
@@ -43,9 +44,11 @@ def request_note(request: RemovalRow, replaced: RemovalRow | None) -> str:
     return json.dumps({"removal": asdict(request), "ended": ended}, ensure_ascii=False)
 
 
-def approval_note(approved: RemovalRow) -> str:
-    """For a request that a second person has approved."""
-    return json.dumps({"removal": asdict(approved)}, ensure_ascii=False)
+def approval_note(approved: RemovalRow, row: AipRow) -> str:
+    """For a request that a second person has approved, with the AIP as the catalogue has it: once the
+    removal has begun nothing in storage says any more what it was."""
+    record = {"removal": asdict(approved), "aip": asdict(replace(row, state="removing"))}
+    return json.dumps(record, ensure_ascii=False)
 
 
 def refusal_note(request: RemovalRow) -> str:
@@ -64,6 +67,15 @@ def hold_of(row: EventRow) -> tuple[bool, HoldRow | None]:
 def is_about_removal(row: EventRow) -> bool:
     """Whether an event asks for a removal, approves, refuses or tells of one."""
     return "removal" in _record(row, EventType.DELETION)
+
+
+def begun_removal(row: EventRow) -> tuple[AipRow, RemovalRow] | None:
+    """What an approval says of an AIP that may be gone from storage since."""
+    record = _record(row, EventType.DELETION)
+    removal = record.get("removal") or {}
+    if not isinstance(record.get("aip"), dict) or not removal.get("approved_by") or removal.get("removed"):
+        return None
+    return AipRow(**record["aip"]), RemovalRow(**removal)
 
 
 def _record(row: EventRow, kind: EventType) -> dict[str, Any]:

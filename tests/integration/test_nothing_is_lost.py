@@ -17,7 +17,14 @@ from pipeline.preservation.audit import AuditBudget, audit, repair_all
 from pipeline.preservation.journal import write_journal
 from pipeline.preservation.rebuild import rebuild
 from pipeline.preservation.reconcile import sweep
-from pipeline.preservation.removal import RemovalRefused, approve_removal, place_hold, request_removal
+from pipeline.preservation.removal import (
+    RemovalRefused,
+    approve_removal,
+    lift_hold,
+    place_hold,
+    request_removal,
+    resume_removals,
+)
 from pipeline.preservation.replicate import replicate
 from pipeline.preservation.update import Change, update_aip
 from pipeline.store_check import verify_archive
@@ -26,6 +33,7 @@ from stele.wiring import build_archive
 from stele.workspace import make_workspace
 from storage.copies import CopyState
 from storage.errors import StoreRefused
+from storage.files import FileStore
 
 
 class Clock:
@@ -206,6 +214,42 @@ def test_a_removal_that_was_cut_off_heeds_a_later_hold(
     with pytest.raises(RemovalRefused, match="a hold stands"):
         approve_removal(archive, aip, person="B. Archivist")
     assert "a.txt" in _texts(archive, "one", aip)
+
+
+def test_what_a_hold_keeps_of_a_removal_that_was_cut_off(archive, aip, monkeypatch) -> None:
+    """No sweep takes it, a rebuilt catalogue knows it, and when the hold is lifted the removal is finished."""
+    request_removal(archive, aip, reason="list 4", person="A. Clerk")
+    delete, deleted = FileStore.delete, []
+
+    def cut_off(self: FileStore, key: str) -> None:
+        if len(deleted) == 2:  # the inventories of the first store: nothing vouches for the rest now
+            raise ZeroDivisionError
+        deleted.append(key)
+        delete(self, key)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(FileStore, "delete", cut_off)
+        with pytest.raises(ZeroDivisionError):
+            approve_removal(archive, aip, person="B. Archivist")
+    place_hold(archive, aip, reason="case 12/26", person="Court")
+    shutil.rmtree(_place(archive, "two", aip))  # so that no store holds a committed copy
+    left = len(list(_place(archive, "one", aip).rglob("*")))
+    archive.clock.now += timedelta(days=9)
+    list(sweep(archive, timedelta(0), remove=True))
+    archive.catalogue.close()
+    for file in archive.work.parent.glob("catalogue.sqlite*"):
+        file.unlink()
+    again = replace(build_archive(load_settings(archive.work.parent)), clock=archive.clock)
+    list(rebuild(again))
+    assert again.catalogue.aip(aip).state == "removing"
+    list(sweep(again, timedelta(0), remove=True))
+    assert next(reason for _, reason in resume_removals(again)).startswith("a hold stands")
+    assert len(list(_place(again, "one", aip).rglob("*"))) == left
+    lift_hold(again, aip, reason="case closed", person="Court")
+    assert list(resume_removals(again)) == [(aip, "")]
+    assert not _place(again, "one", aip).exists()
+    assert again.catalogue.aip(aip).state == "removed"
+    again.catalogue.close()
 
 
 def test_removed_records_come_back_only_by_decision(archive, aip, agreement, tmp_path) -> None:

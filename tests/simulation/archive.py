@@ -402,7 +402,7 @@ def simulated(setting: Setting) -> Iterator[None]:
             identification=None, tools=None, clock=archive.clock, shown=printable(str(subject)),  # type: ignore[arg-type]
         )  # fmt: skip
 
-    def judged(context: IngestContext, run: Any) -> Any:
+    def judged(context: IngestContext, *_: Any) -> Any:
         number = int(context.subject.name.rpartition("-")[2])
         return SimpleNamespace(submission=_submission(number))
 

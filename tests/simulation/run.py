@@ -135,7 +135,7 @@ def _begin(scenario: Scenario, setting: Setting) -> None:
     world.quiet = True
     if scenario.roles not in _begun:
         for name, number in _BEFORE:
-            _finish(setting, name, number, "A")
+            assert _finish(setting, name, number, "A").result == "stored", "a run needs an archive"
         media = {name: dict(store.objects) for name, store in world.stores.items()}
         told = [list(setting.acknowledged), set(world.stated)]
         _begun[scenario.roles] = (media, disk.connection.serialize(), world.now, told)

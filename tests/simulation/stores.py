@@ -41,7 +41,11 @@ class SimStore:
             case "full":
                 self.full_until = self.world.now + fault.number
             case "rot":
-                content = sorted(key for key in self.objects if not key.startswith("extensions"))
+                others = [one for one in self.world.stores.values() if one is not self]
+                content = sorted(  # of what lies nowhere else nothing could be made good
+                    key for key in self.objects if not key.startswith("extensions")
+                    and any(one.digests.get(key) == self.digests[key] for one in others)
+                )  # fmt: skip
                 if content:
                     key = content[fault.number % len(content)]
                     self.write(key, bytes(b ^ 1 for b in self.objects[key]) or b"?", durable=True)

@@ -16,7 +16,7 @@ from pipeline.preservation.removal_history import (
     release_note,
     request_note,
 )
-from storage.catalogue import EventRow, HoldRow, RemovalRow
+from storage.catalogue import AipRow, EventRow, HoldRow, RemovalRow
 
 _AIP = "urn:uuid:00000000-0000-4000-8000-000000000001"
 _LATE, _EARLY = "2026-11-27T12:00:00Z", "2026-11-26T12:00:00Z"  # a clock that was set back in between
@@ -34,6 +34,7 @@ def _about(note: str, time: str = _EARLY) -> EventRow:
     return _event(note, time, EventType.DELETION)
 
 
+_ROW = AipRow(_AIP, "v1", "T", "default", "A", "", "", 1, 1, _LATE, "0" * 128)
 _PLACED, _LIFTED = _event(hold_note(_FIRST), _LATE), _event(release_note(_FIRST), _EARLY)
 _PLACED_AGAIN = _event(hold_note(_SECOND), _EARLY)
 _REQUESTED = _about(request_note(_ASKED, None), _LATE)
@@ -52,8 +53,12 @@ _REMOVED = replace(_APPROVED, removed=_EARLY)
         ([_REQUESTED], None, _ASKED),
         ([_REQUESTED, _REFUSED], None, None),
         ([_REQUESTED, _REPLACED], None, _AGAIN),
-        ([_REQUESTED, _REPLACED, _about(approval_note(_APPROVED))], None, _APPROVED),
-        ([_REPLACED, _about(approval_note(_APPROVED)), _about(approval_note(_REMOVED))], None, None),
+        ([_REQUESTED, _REPLACED, _about(approval_note(_APPROVED, _ROW))], None, _APPROVED),
+        (
+            [_REPLACED, _about(approval_note(_APPROVED, _ROW)), _about(approval_note(_REMOVED, _ROW))],
+            None,
+            None,
+        ),
         ([_PLACED, _REQUESTED, _REFUSED, _LIFTED], None, None),
     ],
 )
