@@ -44,6 +44,14 @@ class Limits(_Part):
     max_ratio: float = Field(
         default=200.0, ge=1, description="Unpacked to packed size of one entry, above 1 MiB."
     )
+    max_cpu_seconds: float = Field(
+        default=300.0,
+        ge=1,
+        description="CPU seconds to read and judge a package, besides some for each file and megabyte.",
+    )
+    max_memory: int = Field(
+        default=1 << 30, ge=64 << 20, description="Bytes of memory to read and judge a package."
+    )
 
 
 class Formats(_Part):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pipeline.context import Clock, Software, utc_now
 from pipeline.formats.toolbox import Toolbox
+from pipeline.judging import Judge, judge_apart
 from storage.catalogue import Catalogue, Lease
 from storage.copies import ArchivalStore
 from storage.ocfl.objects import OcflRepository
@@ -27,6 +28,8 @@ class Archive:
     tools: Toolbox
     clock: Clock = utc_now
     sidecar_limit: int = 1000
+    judge: Judge = judge_apart
+    """How a package is received and verified."""
     run: str = ""
     """Where what is done now can be watched: the id of an orchestrator's run."""
 

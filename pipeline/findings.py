@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import replace
 
 from packages.problem import Problem, Severity, by_severity
@@ -29,6 +30,19 @@ class Findings:
         self._counts[problem.code] += 1
         if self._counts[problem.code] <= LISTED:
             self._kept[problem] = None
+
+    def counts(self) -> dict[str, int]:
+        """How many of each code there were, kept or not."""
+        return dict(self._counts)
+
+    def count_as(self, counts: Mapping[str, int]) -> None:
+        """What another process found that gave this one only what it kept."""
+        for code, number in counts.items():
+            kept = [problem for problem in self._kept if problem.code == code]
+            if kept and number > self._counts[code]:
+                more = number - self._counts[code]
+                self.errors += more * (kept[0].severity is Severity.ERROR)
+                self._counts[code] = number
 
     def __len__(self) -> int:
         return sum(self._counts.values())

@@ -35,10 +35,9 @@ from pipeline.leases import LeasedAip, leased_aip
 from pipeline.presence import require_present
 from pipeline.progress import recorded
 from pipeline.receipt import receipt_path, write_receipt
-from pipeline.receive import receive
 from pipeline.register import register
 from pipeline.store import TooFewStores, store
-from pipeline.verify import VerifiedSip, verify
+from pipeline.verify import VerifiedSip
 from storage.copies import ArchivalStore, Role
 from storage.errors import Busy, StorageError, StoreUnavailable
 from storage.scratch import scratch_folder
@@ -157,7 +156,7 @@ def _record(run: _Run, result: Result, agreement: Agreement, archive: Archive, r
 
 def _run(context: IngestContext, archive: Archive, run: _Run) -> Result:
     _require_stores(archive, context.agreement)
-    verified = _judge(context, run)
+    verified = _judge(context, archive, run)
     if verified is None or context.rejected:
         return _result(context, run, Outcome.REJECTED, verified)
     submission = verified.submission
@@ -235,13 +234,10 @@ def _require_held(urn: str, stores: Sequence[ArchivalStore]) -> None:
             )
 
 
-def _judge(context: IngestContext, run: _Run) -> VerifiedSip | None:
-    with run.stage("receive"):
-        received = receive(context)
-    if received is None:
-        return None
-    with run.stage("verify"):
-        return verify(received, context)
+def _judge(context: IngestContext, archive: Archive, run: _Run) -> VerifiedSip | None:
+    judged = archive.judge(context)
+    run.stages.update(judged.seconds)
+    return judged.verified
 
 
 def check(
@@ -252,7 +248,7 @@ def check(
     shown = printable(str(subject))
     try:
         with run_context(subject, agreement, archive, progress, shown=shown) as context:
-            verified = _judge(context, run)
+            verified = _judge(context, archive, run)
             if verified is not None:
                 with run.stage("examine"):
                     examine(verified, context)

@@ -57,7 +57,7 @@ class ReceivedFile:
 class Worklist:
     """The list. Every method that yields does so in a fixed order."""
 
-    def __init__(self, folder: Path, algorithms: Iterable[DigestAlgorithm]) -> None:
+    def __init__(self, folder: Path, algorithms: Iterable[DigestAlgorithm], *, new: bool = True) -> None:
         self.algorithms = tuple(dict.fromkeys((DigestAlgorithm.SHA512, *algorithms)))
         self._extra = [a for a in self.algorithms if a is not DigestAlgorithm.SHA512]
         # Batches arrive from more than one thread, one at a time.
@@ -67,8 +67,14 @@ class Worklist:
         for pragma in ("journal_mode=OFF", "synchronous=OFF", "cache_size=-65536"):
             self._db.execute(f"PRAGMA {pragma}")
         extra = "".join(f", {a.value} TEXT" for a in self._extra)
-        self._db.executescript(_SCHEMA.format(extra=extra))
+        if new:
+            self._db.executescript(_SCHEMA.format(extra=extra))
         self._formats: dict[FileFormat, int] = {}
+
+    @classmethod
+    def reopen(cls, folder: Path, algorithms: Iterable[DigestAlgorithm]) -> Worklist:
+        """The list that another process has made and closed, with the algorithms it was made for."""
+        return cls(folder, algorithms, new=False)
 
     def close(self) -> None:
         """Give up the scratch file."""

@@ -468,11 +468,12 @@ _OPERATIONS: dict[str, Callable[..., Any]] = {
 def _opened(home: Path) -> tuple[Any, Any]:
     from unidentified import Unidentified
 
+    from pipeline.judging import judge_here
     from stele.settings import load_settings
     from stele.wiring import build_archive
 
     settings = load_settings(home)
-    archive = build_archive(settings)
+    archive = replace(build_archive(settings), judge=judge_here)  # so that its changes count too
     return replace(archive, tools=replace(archive.tools, identifier=Unidentified())), settings  # type: ignore[arg-type]
 
 

@@ -26,7 +26,7 @@ def judge_package(context: IngestContext, layout: Layout) -> tuple[int, int]:
     Raises SubmissionUnreadable, WorkAreaUnusable.
     """
     with archive_faults(context):
-        source = open_source(context.subject)
+        source = open_source(context.subject, context.agreement.limits)
         assert source is not None, "its layout was read a moment ago"
         with closing(source):
             screening, blocked = screen(source, context, lambda _path, _size: None)

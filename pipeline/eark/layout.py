@@ -8,9 +8,17 @@ from functools import cached_property
 from pathlib import Path
 
 from packages.paths import normalise
+from pipeline.agreement import Limits
 from pipeline.errors import SubmissionUnreadable
 from pipeline.receive import BagFinder
-from pipeline.receive.sources import CorruptArchive, EncryptedArchive, Entry, EntryKind, open_source
+from pipeline.receive.sources import (
+    CorruptArchive,
+    EncryptedArchive,
+    Entry,
+    EntryKind,
+    TooManyEntries,
+    open_source,
+)
 
 __all__ = ["Form", "Layout", "form_of", "look_at"]
 
@@ -119,13 +127,13 @@ class Layout:
 def look_at(subject: Path) -> Layout | None:
     """The layout of a submission; None where it cannot be read or is no folder, zip or tar at all."""
     try:
-        source = open_source(subject)
+        source = open_source(subject, Limits())
         if source is None:
             return None
         layout = Layout(archive=source.form != "folder")
         with closing(source):
             for entry in source.entries():
                 layout.look(entry)
-    except (CorruptArchive, EncryptedArchive, SubmissionUnreadable):
+    except (CorruptArchive, EncryptedArchive, TooManyEntries, SubmissionUnreadable):
         return None  # receiving it will say why
     return layout

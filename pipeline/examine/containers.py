@@ -11,13 +11,22 @@ import rarfile
 from packages.package_file import FileFormat
 from packages.problem import Problem
 from packages.problem_catalogue import problem
+from pipeline.agreement import Limits
 from pipeline.receive.safety import expansion
-from pipeline.receive.sources import CorruptArchive, EncryptedArchive, ZipSource, corruption
+from pipeline.receive.sources import (
+    CorruptArchive,
+    EncryptedArchive,
+    TooManyEntries,
+    ZipSource,
+    corruption,
+)
 
 _SUSPICIOUS = 200.0
 _SEVEN_ZIP = b"7z\xbc\xaf\x27\x1c"
 _AES = b"\x06\xf1\x07\x01"  # 7-Zip's coder id for AES-256 + SHA-256
 _HEADER_LIMIT = 8 << 20
+_LOOKED_INTO = Limits(max_memory=256 << 20)
+"""An archive among the files whose directory takes more than half of that is not looked into."""
 
 
 def inspect_container(path: Path, name: str, known: FileFormat) -> list[Problem]:
@@ -33,6 +42,8 @@ def inspect_container(path: Path, name: str, known: FileFormat) -> list[Problem]
             return _locked(name, _rar_lock(path))
     except EncryptedArchive as error:
         return _locked(name, str(error))
+    except TooManyEntries as error:
+        return [problem("FMT-NOT-CHECKED", name, found=f"not looked into: {error}")]
     except CorruptArchive:
         return []  # damaged archives are the format validators' finding
     if known.puid and "encrypted" in known.name.lower():
@@ -45,7 +56,7 @@ def _locked(name: str, reason: str | None) -> list[Problem]:
 
 
 def _zip(path: Path, name: str) -> list[Problem]:
-    source = ZipSource(path)
+    source = ZipSource(path, _LOOKED_INTO)
     found: list[Problem] = []
     try:
         entries = list(source.entries())

@@ -21,6 +21,7 @@ from pipeline.receive.sources import (
     EncryptedArchive,
     EntryKind,
     Source,
+    TooManyEntries,
     open_source,
 )
 from pipeline.worklist import Worklist
@@ -43,7 +44,7 @@ def receive(context: IngestContext) -> ReceivedSip | None:
     Raises SubmissionUnreadable, WorkAreaUnusable.
     """
     with archive_faults(context):
-        source = open_source(context.subject)
+        source = open_source(context.subject, context.agreement.limits)
         if source is None:
             found = _form_of(context.subject)
             context.add(problem("ARC-UNSUPPORTED", context.subject_name, found=found))
@@ -62,6 +63,10 @@ def archive_faults(context: IngestContext) -> Iterator[None]:
         context.add(problem("ARC-ENCRYPTED", context.subject_name, found=str(error)))
     except CorruptArchive as error:
         context.add(problem("ARC-CORRUPT", context.subject_name, found=str(error)))
+    except TooManyEntries as error:
+        limits = context.agreement.limits
+        limit = f"{limits.max_files:,} files, {limits.max_memory >> 20} MiB"
+        context.add(problem("ARC-BUDGET", context.subject_name, expected=limit, found=str(error)))
 
 
 def _receive(source: Source, context: IngestContext) -> ReceivedSip | None:

@@ -48,6 +48,7 @@ def take_custody(source: Source, folder: str, worklist: Worklist, context: Inges
     """
     batch: list[ReceivedFile] = []
     seen = Fingerprint()
+    _make_content_folder(context.work)
     for entry, opener in source.contents():
         path = paths.normalise(entry.path)
         seen.add(path, entry.size)
@@ -65,6 +66,13 @@ def take_custody(source: Source, folder: str, worklist: Worklist, context: Inges
     worklist.add(batch)
     context.identification.send()
     return seen
+
+
+def _make_content_folder(work: Path) -> None:
+    try:
+        (work / "content").mkdir(exist_ok=True)
+    except OSError as error:
+        raise WorkAreaUnusable(f"cannot write {work}: {error.strerror}") from error
 
 
 def _work_name(number: int, path: str) -> str:
@@ -139,7 +147,8 @@ def _create(target: str) -> int:
         try:
             return os.open(target, flags, 0o444)
         except FileNotFoundError:
-            Path(target).parent.mkdir(parents=True, exist_ok=True)
+            # One level only: a work area that somebody swept away is not made again.
+            Path(target).parent.mkdir(exist_ok=True)
             return os.open(target, flags, 0o444)
     except OSError as error:
         raise WorkAreaUnusable(f"cannot write {target}: {error.strerror}") from error

@@ -17,8 +17,9 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol, cast
+from typing import Any, BinaryIO, Protocol, Self, cast
 
+from pipeline.agreement import Limits
 from pipeline.errors import SubmissionUnreadable
 from pipeline.receive.name_encoding import DecodedName, decode_names, unicode_path
 
@@ -53,11 +54,26 @@ class Entry:
 
 
 _READ_AHEAD_FROM = 1 << 20
+_TAR_EXTENSIONS = (
+    tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.XHDTYPE, tarfile.XGLTYPE,
+    tarfile.SOLARIS_XHDTYPE,
+)  # fmt: skip
+_MAX_TAR_EXTENSION_BYTES = 1 << 18
+_MAX_ZIP_DIRECTORY_SHARE = 0.5
+"""Of the memory that a package may take: Python's reader keeps the whole directory."""
+_ZIP_ENTRY_BYTES = 700  # in memory, besides its bytes in the directory
 _HINTS = 10_000  # certain names that help to guess the others
 
 
 class CorruptArchive(Exception):
     """The archive cannot be read; the message says why. A finding about the content, not a fault."""
+
+
+class TooManyEntries(Exception):
+    """The archive lists more files than are allowed, or than there is memory for."""
+
+    def __init__(self, entries: int, held: int) -> None:
+        super().__init__(f"a directory of {entries:,} entries, which takes {held >> 20} MiB of memory")
 
 
 class EncryptedArchive(Exception):
@@ -90,7 +106,7 @@ class Source(Protocol):
 
 _READ_ERRORS = (
     struct.error, lzma.LZMAError, tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError,
-    OSError, ValueError, MemoryError, OverflowError, NotImplementedError, RuntimeError,
+    OSError, ValueError, OverflowError, NotImplementedError, RuntimeError,
     IndexError, RecursionError,
 )  # fmt: skip
 # The disk or the network failed, not the archive.
@@ -102,7 +118,7 @@ def corruption() -> Iterator[None]:
     """Turn whatever an archive reader throws at damaged input into CorruptArchive."""
     try:
         yield
-    except (CorruptArchive, EncryptedArchive):
+    except (CorruptArchive, EncryptedArchive, TooManyEntries):
         raise
     except _READ_ERRORS as error:
         if isinstance(error, OSError) and error.errno in _MEDIUM:
@@ -170,9 +186,10 @@ class ZipSource:
 
     form = "zip"
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, limits: Limits) -> None:
         self._guesses: dict[int, tuple[bytes, DecodedName]] | None = None
         self.packed_size: int | None = path.stat().st_size
+        _refuse_large_directory(path, limits)
         try:
             with corruption():
                 self._zip = zipfile.ZipFile(path)
@@ -248,8 +265,54 @@ class ZipSource:
         self._zip.close()
 
 
+def _refuse_large_directory(path: Path, limits: Limits) -> None:
+    """The end of a zip says how large its directory is; more than we can hold is not even opened.
+
+    APPNOTE 4.3.14–4.3.16. Raises TooManyEntries. An end that lies is the reader's finding.
+    """
+    with path.open("rb") as stream:
+        size = stream.seek(0, os.SEEK_END)
+        stream.seek(max(0, size - _ZIP_END_BYTES))
+        tail = stream.read(_ZIP_END_BYTES)
+        at = tail.rfind(b"PK\5\6")
+        if at < 0 or len(tail) < at + 22:
+            return
+        entries, directory = struct.unpack("<HL", tail[at + 10 : at + 16])
+        if tail[at - 20 : at - 16] == b"PK\6\7":
+            stream.seek(min(struct.unpack("<Q", tail[at - 12 : at - 4])[0], size))
+            record = stream.read(56)
+            if record[:4] == b"PK\6\6" and len(record) == 56:
+                entries, directory = struct.unpack("<QQ", record[32:48])
+    directory = min(directory, size)
+    if not entries or directory // entries > _MAX_PLAUSIBLE_ENTRY_BYTES:  # it does not say how many
+        entries = directory // _MIN_ZIP_ENTRY_BYTES
+    held = directory + entries * _ZIP_ENTRY_BYTES
+    if entries > limits.max_files or held > limits.max_memory * _MAX_ZIP_DIRECTORY_SHARE:
+        raise TooManyEntries(entries, held)
+
+
+_MIN_ZIP_ENTRY_BYTES, _MAX_PLAUSIBLE_ENTRY_BYTES = 46, 1024
+_ZIP_END_BYTES = (1 << 16) + 22 + 20  # the longest comment, the end and the locator before it
+
+
 def _raw_name(info: zipfile.ZipInfo) -> bytes:
     return info.orig_filename.encode("cp437", "replace")
+
+
+class _MeasuredTarInfo(tarfile.TarInfo):
+    """A header looked at before tarfile acts on it. Python's own reader goes round in circles at a
+    negative size (CVE-2025-8194) and reads a header of any size into memory."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
+        """See tarfile. Raises CorruptArchive."""
+        member = super().frombuf(buf, encoding, errors)
+        if member.size < 0:
+            raise CorruptArchive(f"a header says that its file has {member.size} bytes")
+        if member.type in _TAR_EXTENSIONS and member.size > _MAX_TAR_EXTENSION_BYTES:
+            limit = f"more than {_MAX_TAR_EXTENSION_BYTES >> 10} KiB"
+            raise CorruptArchive(f"a header describes the next file in {member.size} bytes, {limit}")
+        return member
 
 
 class TarSource:
@@ -266,10 +329,10 @@ class TarSource:
 
     def _opened(self) -> tarfile.TarFile:
         # surrogateescape keeps undecodable names readable byte for byte
-        return tarfile.open(self._path, "r:*", errors="surrogateescape")
+        return tarfile.open(self._path, "r:*", errors="surrogateescape", tarinfo=_MeasuredTarInfo)
 
     def entries(self) -> Iterator[Entry]:
-        odd: list[tarfile.TarInfo] = []
+        odd: list[Entry] = []  # not tarfile's records, each of which has some 2 KB
         hints: list[str] = []
         for member in self._members():
             if member.name.isascii():
@@ -279,10 +342,10 @@ class TarSource:
                     hints.append(member.name)
                 yield self._entry(member)
             else:
-                odd.append(member)
-        raw = [_raw_member(member) for member in odd]
+                odd.append(self._as_written(member))
+        raw = [_raw_name_of(entry.path) for entry in odd]
         self._names = dict(zip(raw, decode_names(raw, hints=hints), strict=True))
-        yield from (self._entry(member) for member in odd)
+        yield from (self._named(entry) for entry in odd)
         self._tar.close()
         with corruption():
             self._tar = self._opened()
@@ -299,6 +362,8 @@ class TarSource:
                 member = self._tar.next()
             if member is None:
                 break
+            if member.size < 0:  # a pax header may say so too
+                raise CorruptArchive(f"a header says that its file has {member.size} bytes")
             yield member
             cast(Any, self._tar).members = []  # tarfile would keep every member it has ever seen
         with corruption():
@@ -313,6 +378,10 @@ class TarSource:
             raise CorruptArchive(f"unreadable header at byte {position}")
 
     def _entry(self, member: tarfile.TarInfo) -> Entry:
+        return self._named(self._as_written(member))
+
+    @staticmethod
+    def _as_written(member: tarfile.TarInfo) -> Entry:
         kind = EntryKind.FILE
         if member.isdir():
             kind = EntryKind.FOLDER
@@ -321,10 +390,13 @@ class TarSource:
         elif not member.isfile():
             kind = EntryKind.DEVICE
         modified = int(member.mtime) if abs(member.mtime) < 1 << 40 else 0
-        entry = Entry(member.name, kind, member.size, member.size, modified, member.linkname)
-        if member.name.isascii() or _is_utf8(member.name):
+        return Entry(member.name, kind, member.size, member.size, modified, member.linkname)
+
+    def _named(self, entry: Entry) -> Entry:
+        """With its name decoded, where that is no UTF-8."""
+        if entry.path.isascii() or _is_utf8(entry.path):
             return entry
-        raw = _raw_member(member)
+        raw = _raw_name_of(entry.path)
         name = self._names[raw]
         return replace(entry, path=name.text, guessed=name.guessed, raw=raw.hex(" "))
 
@@ -339,8 +411,8 @@ class TarSource:
         self._tar.close()
 
 
-def _raw_member(member: tarfile.TarInfo) -> bytes:
-    return member.name.encode("utf-8", "surrogateescape")
+def _raw_name_of(path: str) -> bytes:
+    return path.encode("utf-8", "surrogateescape")
 
 
 def _folder_name(name: str) -> tuple[str, str | None, str]:
@@ -369,10 +441,11 @@ def _first_header_encrypted(path: Path) -> bool:
     return header[:4] == b"PK\3\4" and bool(header[6:7] and header[6] & 0x41)
 
 
-def open_source(path: Path) -> Source | None:
+def open_source(path: Path, limits: Limits) -> Source | None:
     """The source for a path; None when its form is not one we take.
 
-    Raises SubmissionUnreadable when there is nothing to read, CorruptArchive, EncryptedArchive.
+    Raises SubmissionUnreadable when there is nothing to read, CorruptArchive, EncryptedArchive,
+    TooManyEntries.
     """
     try:
         mode = path.stat().st_mode
@@ -390,7 +463,7 @@ def open_source(path: Path) -> Source | None:
         raise SubmissionUnreadable(f"cannot read {path}: {error.strerror}") from error
     name = path.name.lower()
     if head[:4] in (b"PK\3\4", b"PK\5\6") or name.endswith(".zip"):
-        return ZipSource(path)
+        return ZipSource(path, limits)
     if head[257:262] == b"ustar" or name.endswith((".tar", ".tgz", ".tar.gz")):
         return TarSource(path)
     if head[:2] == b"\x1f\x8b":

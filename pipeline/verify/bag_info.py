@@ -15,6 +15,7 @@ from packages.problem_catalogue import problem
 from pipeline.verify.declaration import Declaration
 from pipeline.verify.tag_files import Report, TagFiles
 
+_MAX_BYTES, _MAX_LINES = 1 << 20, 20_000  # the reader's time grows with their square
 # “Label: value”; the draft versions allowed white space before the colon.
 _LABEL_V1 = re.compile(r"[^\s:][^:]*(?<!\s): ?.*|[^\s:][^:]*(?<!\s):[ \t]+.*|[^\s:][^:]*(?<!\s):")
 _LABEL_DRAFT = re.compile(r"[^\s:][^:]*:.*")
@@ -51,6 +52,10 @@ def read(tags: TagFiles, declared: Declaration, report: Report) -> BagInfo:
     if name not in tags:
         report(problem("BAG-INFO-OPTIONAL", name))
         return BagInfo(())
+    size = tags.path(name).stat().st_size
+    if size > _MAX_BYTES:
+        report(problem("BAG-INFO-LARGE", name, expected=f"{_MAX_BYTES:,} bytes", found=f"{size:,} bytes"))
+        return BagInfo(())
     well_formed = _check_lines(tags, name, declared, report)
     info = BagInfo(tuple(_parse(tags, name)) if well_formed else ())
     counts = Counter(label.lower() for label, _ in info.fields)
@@ -64,7 +69,11 @@ def read(tags: TagFiles, declared: Declaration, report: Report) -> BagInfo:
 def _check_lines(tags: TagFiles, name: str, declared: Declaration, report: Report) -> bool:
     well_formed, first = True, True
     pattern = _LABEL_V1 if declared.is_v1 else _LABEL_DRAFT
-    for line in tags.lines(name, report):
+    for number, line in enumerate(tags.lines(name, report), 1):
+        if number > _MAX_LINES:
+            found = f"more than {_MAX_LINES:,} lines"
+            report(problem("BAG-INFO-LARGE", name, expected=f"{_MAX_LINES:,} lines", found=found))
+            return False
         if not line.strip():
             continue
         continuation = line[0] in " \t" and not first

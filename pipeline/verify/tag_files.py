@@ -13,6 +13,8 @@ from pipeline.worklist import Worklist
 
 Report = Callable[[Problem], None]
 _METADATA_LIMIT = 16 << 20
+_MAX_LINE_CHARACTERS = 1 << 20
+"""A path has 3,000 bytes at most, and a field of bag-info.txt is read by people."""
 
 
 class TagFiles:
@@ -40,7 +42,8 @@ class TagFiles:
             return stream.read(_METADATA_LIMIT)
 
     def lines(self, name: str, report: Report) -> Iterator[str]:
-        """The lines of a tag file of any length; BAG-BOM and BAG-ENCODING are reported."""
+        """The lines of a tag file of any length; BAG-BOM and BAG-ENCODING are reported, and BAG-LINE-LONG,
+        after which nothing more is read."""
         raw = self._paths[name].open("rb")
         if self.encoding == "utf-8" and raw.read(3) == codecs.BOM_UTF8:
             report(problem("BAG-BOM", name))
@@ -48,7 +51,11 @@ class TagFiles:
             raw.seek(0)
         with io.TextIOWrapper(raw, encoding=self.encoding, newline=None) as text:
             try:
-                for line in text:
+                while line := text.readline(_MAX_LINE_CHARACTERS):
+                    if len(line) == _MAX_LINE_CHARACTERS:
+                        limit = f"{_MAX_LINE_CHARACTERS:,} characters"
+                        report(problem("BAG-LINE-LONG", name, expected=limit, found=line[:120]))
+                        return
                     yield line.rstrip("\n")
             except UnicodeError as error:
                 report(problem("BAG-ENCODING", name, expected=self.encoding, found=str(error)[:200]))

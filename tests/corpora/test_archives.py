@@ -12,6 +12,8 @@ from pathlib import Path
 
 from scoring import Row, Score, rows
 
+from pipeline.agreement import Limits
+
 # Receive (as a submission) or look into (as a record) in a child with limits; a JSON answer.
 _CHILD = """
 import json, resource, sys
@@ -94,7 +96,7 @@ def test_legacy_names_are_read_right(corpora: Path) -> None:
     for row in rows(corpora, "archives"):
         if row.kind != "archive-names":
             continue
-        source = open_source(row.path)
+        source = open_source(row.path, Limits())
         assert source is not None
         names = {entry.path for entry in source.entries()}
         source.close()

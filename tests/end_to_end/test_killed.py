@@ -24,7 +24,9 @@ from storage.scratch import sweep_scratch
 _CHILD = """
 import os, signal, sys
 from pathlib import Path
+from dataclasses import replace
 import pipeline.ingest as ingest_module
+import pipeline.judging.here as judging
 from stele.settings import load_settings
 from stele.wiring import build_archive, choose_agreement
 home, sip, where = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
@@ -48,9 +50,13 @@ if where.isdigit():
         return original(self, upload)
     storage.files.FileStore._put_one = counting
 else:
-    setattr(ingest_module, where, dying(getattr(ingest_module, where)))
+    module = judging if hasattr(judging, where) else ingest_module
+    setattr(module, where, dying(getattr(module, where)))
 settings = load_settings(home)
-ingest_module.ingest(sip, choose_agreement(settings, None), build_archive(settings))
+archive = build_archive(settings)
+if hasattr(judging, where):
+    archive = replace(archive, judge=judging.judge_here)
+ingest_module.ingest(sip, choose_agreement(settings, None), archive)
 """
 _STAGES = ("receive", "verify", "examine", "describe", "store", "register", "write_receipt")
 _FILES = 60

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from packages.identifiers import PackageId
 from pipeline.archive import Archive
 from pipeline.export import export_aip
 from pipeline.ingest import ingest
+from pipeline.judging import judge_here
 from pipeline.store_check import verify_archive
 
 
@@ -110,7 +112,7 @@ def test_a_file_that_still_grows(archive: Archive, agreement, make_bag, monkeypa
         return original(place, size)  # type: ignore[return-value]
 
     monkeypatch.setattr(sources, "_open_file", growing)
-    result = ingest(bag, agreement, archive)
+    result = ingest(bag, agreement, replace(archive, judge=judge_here))
     assert result.outcome == "failed"
     assert "still being written" in result.reason
 
