@@ -29,6 +29,7 @@ _STORE_FAULTS = (
 )  # fmt: skip
 _OFTEN = [*OPERATIONS, "update", "update", "update", "audit", "remove"]
 _BEFORE = ("ingest", 0), ("ingest", 1)
+_BEGIN_AFTER_S = (0, 0, 0, 0, 130, 200)
 _STEPS_OF_ONE = 50  # an operation makes some 40 calls: a fault after the last one would strike nobody
 _disk: Disk | None = None
 
@@ -118,6 +119,8 @@ def _play(scenario: Scenario, setting: Setting, model: Model) -> None:
     world.steps = 0
     world.faults = sorted(scenario.faults, key=lambda fault: fault.step)
     started = [_process(setting, *one) for one in scenario.operations]
+    for process in started:  # some begin when whoever stalls has lost its lease by then
+        process.stalled_until = world.now + world.chance.choice(_BEGIN_AFTER_S)
     world.run()
     _recover(scenario, setting, started)
     model.after_step()
