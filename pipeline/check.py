@@ -21,6 +21,9 @@ from pipeline.ingest import failed, run_context
 
 __all__ = ["check", "check_mets_file"]
 
+_NO_BAG = {"BAG-NOT-A-BAG", "ARC-EMPTY"}
+_NOT_LISTED = {"ARC-BUDGET", "ARC-BOMB", "ARC-CORRUPT", "ARC-ENCRYPTED", "ARC-UNSUPPORTED"}
+
 _Judge = Callable[[IngestContext], tuple[int, int]]
 """Reports what there is to report; the number of files and bytes judged."""
 
@@ -31,18 +34,27 @@ def check(
     """The verdict an ingest would reach, or the E-ARK rules' for what is no bag."""
     if subject.is_file() and subject.suffix.lower() == ".xml":
         return _judged(subject, agreement, archive, progress, _judge_mets)
+    # As a bag first, apart and within its budget: what cannot be listed there is listed nowhere else.
+    result = check_submission(subject, agreement, archive, progress)
+    if not _may_be_a_package(result):
+        return result
     try:
         layout = look_at(subject)
     except Exception as error:  # a surprise in one subject must not cost the others their verdict
         return failed(printable(str(subject)), agreement, archive, error)
-    form = form_of(layout) if layout else Form.BAG  # receiving it says what is wrong with it
+    form = form_of(layout) if layout else Form.BAG
     if layout is not None and form is Form.PACKAGE:
         return _judged(subject, agreement, archive, progress, lambda c: judge_package(c, layout))
-    result = check_submission(subject, agreement, archive, progress)
-    if layout is not None and form is Form.NEITHER and result.outcome is Outcome.REJECTED:
+    if layout is not None and form is Form.NEITHER:
         reasons = [*result.problems, *check_top(layout, subject.name)]
         return replace(result, problems=by_severity(reasons))
     return result
+
+
+def _may_be_a_package(result: Result) -> bool:
+    """Whether it was listed whole, and is no bag."""
+    codes = {found.code for found in result.problems}
+    return result.outcome is Outcome.REJECTED and bool(codes & _NO_BAG) and not codes & _NOT_LISTED
 
 
 def check_mets_file(path: Path) -> list[Problem]:

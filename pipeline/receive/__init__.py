@@ -103,6 +103,8 @@ def screen(
         if entry.kind is EntryKind.FILE:
             look(paths.normalise(entry.path), entry.size)
         blocked |= _report(context, screening.look(entry))
+        if screening.is_hopeless:
+            break
     blocked |= _report(context, screening.close())
     return screening, blocked
 

@@ -129,6 +129,20 @@ class Screening:
         self._db.close()
         self._file.unlink()
 
+    @property
+    def is_hopeless(self) -> bool:
+        """Whether what was seen so far is too much already. An archive of a few kilobytes can go on for
+        hours."""
+        limits, packed = self._limits, self._packed_size
+        return (
+            self.files > limits.max_files
+            or self.bytes > limits.max_bytes
+            or (packed is not None and self._expands_too_far(packed))
+        )
+
+    def _expands_too_far(self, packed: int) -> bool:
+        return self.bytes >= _RATIO_FROM and self.bytes > self._limits.max_ratio * packed
+
     def _totals(self) -> Iterator[Problem]:
         limits, packed = self._limits, self._packed_size
         if self.files > limits.max_files:
@@ -137,7 +151,7 @@ class Screening:
         if self.bytes > limits.max_bytes:
             found = f"{self.bytes} bytes"
             yield problem("ARC-BOMB", expected=f"{limits.max_bytes} bytes", found=found)
-        if packed is not None and self.bytes >= _RATIO_FROM and self.bytes > limits.max_ratio * packed:
+        if packed is not None and self._expands_too_far(packed):
             found = f"the whole archive expands {self.bytes / max(packed, 1):.0f} to 1"
             yield problem("ARC-BOMB", expected=f"{limits.max_ratio:g} to 1", found=found)
 

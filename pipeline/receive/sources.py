@@ -10,7 +10,7 @@ import struct
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -58,7 +58,8 @@ _TAR_EXTENSIONS = (
     tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.XHDTYPE, tarfile.XGLTYPE,
     tarfile.SOLARIS_XHDTYPE,
 )  # fmt: skip
-_MAX_TAR_EXTENSION_BYTES = 1 << 18
+_MAX_TAR_EXTENSION_BYTES = 1 << 16
+_MAX_SPARSE_PIECES = 10_000
 _MAX_ZIP_DIRECTORY_SHARE = 0.5
 """Of the memory that a package may take: Python's reader keeps the whole directory."""
 _ZIP_ENTRY_BYTES = 700  # in memory, besides its bytes in the directory
@@ -313,6 +314,18 @@ class _MeasuredTarInfo(tarfile.TarInfo):
             limit = f"more than {_MAX_TAR_EXTENSION_BYTES >> 10} KiB"
             raise CorruptArchive(f"a header describes the next file in {member.size} bytes, {limit}")
         return member
+
+    def _proc_gnusparse_10(
+        self, member: tarfile.TarInfo, pax_headers: Mapping[str, str], archive: tarfile.TarFile
+    ) -> None:
+        """tarfile's own name. The map of a sparse file says how many pieces it has before it lists them."""
+        stream = cast(Any, archive.fileobj)
+        position = stream.tell()
+        number = stream.read(512).partition(b"\n")[0]
+        if not number.isdigit() or len(number) > 20 or int(number) > _MAX_SPARSE_PIECES:
+            raise CorruptArchive(f"a sparse file of more than {_MAX_SPARSE_PIECES:,} pieces")
+        stream.seek(position)
+        cast(Any, super())._proc_gnusparse_10(member, pax_headers, archive)
 
 
 class TarSource:
