@@ -24,6 +24,7 @@ _WORLD_FAULTS = (
     "clock jump", "catalogue down", "quarantine full",
 )  # fmt: skip
 """What is interrupted between two steps finds the most."""
+_AIMED = ("kill", "stall")
 _STORE_FAULTS = (
     "down", "full", "rot", "lost write", "late write", "spoilt write", "flipped read", "short read",
     "failed read",
@@ -68,14 +69,18 @@ def scenario_of(seed: int) -> Scenario:
     )
     faults = []
     rotten = chance.choice(roles)[0]  # one medium rots: of an object that rots everywhere nothing is left
-    for _ in range(chance.choice([0, 1, 2, 2, 3, 3, 4])):
+    for _ in range(chance.choice([0, 1, 2, 3, 3, 4, 5])):
         step = chance.randrange(1, _STEPS_OF_ONE * len(operations))
         if chance.random() < 0.65:
             kind = chance.choice(_WORLD_FAULTS)
             number = chance.choice([20, 140, 160, 400])
             if kind == "clock jump":
                 number = chance.choice([-90_000, -200, 150, 4000])
-            faults.append(Fault(step, kind, "", number))
+            if kind in _AIMED:
+                victim = chance.randrange(len(operations))
+                faults.append(Fault(chance.randrange(1, _STEPS_OF_ONE), kind, "", number, victim))
+            else:
+                faults.append(Fault(step, kind, "", number))
         else:
             kind = chance.choice(_STORE_FAULTS)
             store = rotten if kind == "rot" else chance.choice(roles)[0]
@@ -118,10 +123,13 @@ def _play(scenario: Scenario, setting: Setting, model: Model) -> None:
     _begin(scenario, setting)
     world.quiet = False
     world.steps = 0
-    world.faults = sorted(scenario.faults, key=lambda fault: fault.step)
+    whoever = (fault for fault in scenario.faults if fault.victim < 0)
+    world.faults = sorted(whoever, key=lambda fault: fault.step)
     started = [_process(setting, *one) for one in scenario.operations]
-    for process in started:  # some begin when whoever stalls has lost its lease by then
+    for index, process in enumerate(started):
+        # Some begin when whoever stalls has lost its lease by then.
         process.stalled_until = world.now + world.chance.choice(_BEGIN_AFTER_S)
+        process.fates = [fault for fault in scenario.faults if fault.victim == index]
     world.run()
     _recover(scenario, setting, started)
     model.after_step()

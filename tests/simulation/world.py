@@ -33,6 +33,8 @@ class Fault:
     kind: str
     store: str = ""
     number: int = 0
+    victim: int = -1
+    """The operation that it strikes, at a step of its own; -1: whoever is at work at that step of all."""
 
 
 @dataclass(eq=False)
@@ -52,6 +54,9 @@ class Process:
     seen: set[tuple[str, str, bytes]] = field(default_factory=set)
     """(store, key, bytes) that this process has read whole, or written."""
     beat: Callable[[], None] | None = None
+    steps: int = 0
+    fates: list[Fault] = field(default_factory=list)
+    """What strikes it at steps of its own."""
 
     @property
     def owner(self) -> str:
@@ -155,8 +160,12 @@ class World:
         self.now += self.chance.random() * 0.5
         self._advance()
         self.on_step()
+        process.steps += 1
         if not self.quiet:
             self._strike(process, kind)
+            for fault in process.fates:
+                if fault.step == process.steps:
+                    self._apply(fault, process, kind)
         if process.dead:
             self._hub.switch()
             raise Killed
