@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
+from pathlib import Path
 
+from simulation.mutants import MUTANTS
 from simulation.run import collect_garbage_seldom, run, scenario_of, shrunk
 
 _SEEDS = int(os.environ.get("STELE_SEEDS", "2000"))
@@ -53,3 +55,10 @@ def test_a_seed_replays_exactly() -> None:
             module._recover = original
         stories.append(told)
     assert stories[0] == stories[1]
+
+
+def test_every_mutant_still_is_one() -> None:
+    """The text that a mutant changes is there, once: otherwise it would test nothing any more."""
+    root = Path(__file__).parent.parent.parent
+    for mutant in MUTANTS:
+        assert (root / mutant.file).read_text("utf-8").count(mutant.old) == 1, mutant.name
