@@ -13,16 +13,29 @@ from requirements import unavailable
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Any]:
-    """Debian's chromium, without a screen."""
+def launch() -> Iterator[Any]:
+    """Starts Debian's chromium without a screen, with switches: ``launch("--switch=…")``.
+
+    One Playwright for all: a second in the same process cannot be started while the first lives.
+    """
     program = shutil.which("chromium") or shutil.which("chromium-browser")
     if program is None:
         unavailable("no chromium is installed")
     playwright = pytest.importorskip("playwright.sync_api")
     with playwright.sync_playwright() as started:
-        made = started.chromium.launch(executable_path=program, args=["--no-sandbox"])
-        yield made
-        made.close()
+
+        def launched(*switches: str) -> Any:
+            return started.chromium.launch(executable_path=program, args=["--no-sandbox", *switches])
+
+        yield launched
+
+
+@pytest.fixture(scope="session")
+def browser(launch: Any) -> Iterator[Any]:
+    """A browser as a person has it."""
+    made = launch()
+    yield made
+    made.close()
 
 
 @pytest.fixture

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import Any
 
 import pytest
-from requirements import unavailable
 from serving import Served, start_serving
 
 from stele.settings import load_settings
@@ -73,21 +71,15 @@ def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 
 @pytest.fixture(scope="module")
-def evil() -> Iterator[Any]:
-    """A page of another site in a browser for which that site's name leads here; and its address."""
-    program = shutil.which("chromium") or shutil.which("chromium-browser")
-    if program is None:
-        unavailable("no chromium is installed")
+def evil(launch: Any) -> Iterator[Any]:
+    """A page of another site in a browser for which that site's name leads here."""
     site = ThreadingHTTPServer(("127.0.0.1", 0), _Page)
     Thread(target=site.serve_forever, daemon=True).start()
-    playwright = pytest.importorskip("playwright.sync_api")
-    with playwright.sync_playwright() as started:
-        rules = f"--host-resolver-rules=MAP {_EVIL} 127.0.0.1"
-        browser = started.chromium.launch(executable_path=program, args=["--no-sandbox", rules])
-        page = browser.new_context().new_page()
-        page.goto(f"http://{_EVIL}:{site.server_port}/")
-        yield page
-        browser.close()
+    browser = launch(f"--host-resolver-rules=MAP {_EVIL} 127.0.0.1")
+    page = browser.new_context().new_page()
+    page.goto(f"http://{_EVIL}:{site.server_port}/")
+    yield page
+    browser.close()
     site.shutdown()
     site.server_close()
 
