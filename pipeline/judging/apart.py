@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
@@ -131,8 +132,8 @@ class _Worker:
                     raise JudgingBroke(f"{said}; please report this")
         raise self._ended(budget)
 
-    def _messages(self, budget: Budget) -> Any:
-        """What it says until it ends. Raises SubmissionUnreadable when it says nothing for too long."""
+    def _messages(self, budget: Budget) -> Iterator[dict[str, Any]]:
+        """Its messages until it ends. Raises SubmissionUnreadable when none comes for too long."""
         out = self._process.stdout
         assert out is not None, "started with pipes"
         descriptor, rest = out.fileno(), b""

@@ -1,6 +1,6 @@
 """The judging process: ``python -P -m pipeline.judging.worker``. A package at a time, within its budget.
 
-It has no secret in its environment and tells everything it finds as it finds it, so that little is lost
+It has no secret in its environment and sends everything it finds as it finds it, so that little is lost
 when a package ends it.
 """
 
@@ -29,13 +29,13 @@ from pipeline.judging.budget import Budget
 from pipeline.judging.here import judge_here
 from pipeline.judging.messages import line, problem_to, read_line, submission_to
 
-_TELL_EVERY_S = 0.2
+_REPORT_EVERY_S = 0.2
 _OPEN_FILES = 256
 _OFFERS = 500
 
 
-class _Teller:
-    """Writes messages; progress now and then only, and with it the CPU time that is allowed."""
+class _Reporter:
+    """Writes messages; progress only every 0.2 s, and with it raises the CPU time that is allowed."""
 
     def __init__(self, out: BinaryIO, budget: Budget) -> None:
         self._out = out
@@ -43,14 +43,19 @@ class _Teller:
         self._cpu_before = _cpu_s()
         self._waiting: dict[str, list[int]] = {}
         self._files = self._bytes = 0
-        self._told = time.monotonic()
+        self._reported_at_s = time.monotonic()
         self._allow()
 
-    def tell(self, **message: Any) -> None:
-        """Say something, after what was done so far."""
+    def send(self, **message: Any) -> None:
+        """Send a message, after the progress made so far."""
         self._flush()
         self._out.write(line(message))
         self._out.flush()
+
+    @property
+    def cpu_s(self) -> float:
+        """CPU seconds since the package came."""
+        return _cpu_s() - self._cpu_before
 
     def progress(self, stage: str, size: int, files: int) -> None:
         """A ``Progress``."""
@@ -60,8 +65,8 @@ class _Teller:
         self._bytes += size
         self._files += files
         now = time.monotonic()
-        if now - self._told >= _TELL_EVERY_S:
-            self._told = now
+        if now - self._reported_at_s >= _REPORT_EVERY_S:
+            self._reported_at_s = now
             self._flush()
             self._out.flush()
             self._allow()
@@ -77,25 +82,25 @@ class _Teller:
         resource.setrlimit(resource.RLIMIT_CPU, (int(seconds) + 1, resource.RLIM_INFINITY))
 
 
-class _ToldFindings(Findings):
-    """Findings that are told as soon as they are kept."""
+class _ReportedFindings(Findings):
+    """Findings that are sent as soon as they are kept."""
 
-    def __init__(self, teller: _Teller) -> None:
+    def __init__(self, reporter: _Reporter) -> None:
         super().__init__()
-        self._teller = teller
+        self._reporter = reporter
 
     def add(self, problem: Problem) -> None:
         kept = len(self._kept)
         super().add(problem)
         if len(self._kept) > kept:
-            self._teller.tell(problem=problem_to(problem))
+            self._reporter.send(problem=problem_to(problem))
 
 
-class _ToldOffers(Identification):
+class _ReportedIdentification(Identification):
     """What has arrived is named to the other process, which has it identified meanwhile."""
 
-    def __init__(self, teller: _Teller) -> None:
-        self._teller = teller
+    def __init__(self, reporter: _Reporter) -> None:
+        self._reporter = reporter
         self._names: list[str] = []
 
     def offer(self, work: str) -> None:
@@ -104,41 +109,42 @@ class _ToldOffers(Identification):
             self.send()
 
     def send(self) -> None:
-        self._teller.tell(offer=self._names)
+        self._reporter.send(offer=self._names)
         self._names = []
 
     def cancel(self) -> None:
         self._names = []
 
 
-class _ToldContext(IngestContext):
+class _ReportingContext(IngestContext):
     """A context whose events happen in the other process, by its clock."""
 
-    teller: _Teller
+    reporter: _Reporter
 
     def event(
         self, kind: EventType, detail: str, *, note: str = "", outcome: EventOutcome = EventOutcome.SUCCESS,
         objects: tuple[str, ...] = (), agent: Agent | None = None, people: tuple[str, ...] = (),
     ) -> Event:  # fmt: skip
         assert not objects and agent is None and not people, "the first stages speak for the whole package"
-        self.teller.tell(event=[kind.name, detail, note, outcome.name])
+        self.reporter.send(event=[kind.name, detail, note, outcome.name])
         return super().event(kind, detail, note=note, outcome=outcome)
 
 
-def _context(job: dict[str, Any], teller: _Teller) -> _ToldContext:
+def _context(job: dict[str, Any], reporter: _Reporter) -> _ReportingContext:
     agreement = Agreement.model_validate_json(job["agreement"])
-    context = _ToldContext(
+    context = _ReportingContext(
         subject=Path(job["subject"]), agreement=agreement.model_copy(update={"profile": job["profile"]}),
-        work=Path(job["work"]), software=Software("stele", ""), identification=_ToldOffers(teller),
+        work=Path(job["work"]), software=Software("stele", ""),
+        identification=_ReportedIdentification(reporter),
         tools=Toolbox.__new__(Toolbox),  # no tool is asked in these stages
-        progress=teller.progress, shown=job["shown"], findings=_ToldFindings(teller),
+        progress=reporter.progress, shown=job["shown"], findings=_ReportedFindings(reporter),
     )  # fmt: skip
-    context.teller = teller
+    context.reporter = reporter
     return context
 
 
-def _judge(job: dict[str, Any], teller: _Teller) -> None:
-    context = _context(job, teller)
+def _judge(job: dict[str, Any], reporter: _Reporter) -> None:
+    context = _context(job, reporter)
     judged = judge_here(context)
     end: dict[str, Any] = {"seconds": dict(judged.seconds), "counts": context.findings.counts()}
     if judged.verified is not None:
@@ -148,29 +154,24 @@ def _judge(job: dict[str, Any], teller: _Teller) -> None:
             received.form, received.folder, [one.value for one in received.worklist.algorithms]
         ]  # fmt: skip
         end["submission"] = submission_to(judged.verified.submission)
-    teller.tell(end=end)
+    reporter.send(end=end)
 
 
-def _answer(job: dict[str, Any], teller: _Teller) -> bool:
+def _answer(job: dict[str, Any], reporter: _Reporter) -> bool:
     """Judge one package; whether this process may judge another."""
     try:
-        _judge(job, teller)
+        _judge(job, reporter)
     except PipelineError as error:
-        teller.tell(error=[type(error).__name__, str(error)])
+        reporter.send(error=[type(error).__name__, str(error)])
     except MemoryError:
-        teller.tell(over="memory", cpu=teller_cpu(teller))
+        reporter.send(over="memory", cpu=reporter.cpu_s)
         return False
     except Exception as error:
         where = traceback.extract_tb(error.__traceback__)[-1]
         said = f"unexpected {type(error).__name__} in {Path(where.filename).name}:{where.lineno}: {error}"
-        teller.tell(unexpected=[said, traceback.format_exc()[-8000:]])
+        reporter.send(unexpected=[said, traceback.format_exc()[-8000:]])
         return False
     return True
-
-
-def teller_cpu(teller: _Teller) -> float:
-    """CPU seconds since the package came."""
-    return _cpu_s() - teller._cpu_before
 
 
 def _cpu_s() -> float:
@@ -197,7 +198,7 @@ def _main() -> None:
         budget = Budget(**job["budget"])
         resource.setrlimit(resource.RLIMIT_DATA, (budget.memory_bytes, resource.RLIM_INFINITY))
         resource.setrlimit(resource.RLIMIT_FSIZE, (budget.file_bytes, resource.RLIM_INFINITY))
-        if not _answer(job, _Teller(out, budget)):
+        if not _answer(job, _Reporter(out, budget)):
             return
 
 
