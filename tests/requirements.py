@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import socket
 import subprocess
 import time
@@ -21,11 +22,29 @@ def unavailable(reason: str) -> None:
     pytest.skip(reason)
 
 
+_PORTS_OF_ONE = 1500
+_worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 8
+_ports = iter(
+    random.Random(os.getpid()).sample(range(_PORTS_OF_ONE), _PORTS_OF_ONE)  # not those of the run before
+)
+
+
 def free_port() -> int:
-    """A loopback port nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A loopback port nobody listens on, given out once.
+
+    Below those that the system gives to connections, and for each of the test workers others: between
+    this answer and the server's start nobody else takes it.
+    """
+    for number in _ports:
+        port = 12_000 + _worker * _PORTS_OF_ONE + number
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise AssertionError("no port is free any more")
 
 
 def wait_for(url: str, process: subprocess.Popen[bytes], seconds: float = 30) -> None:

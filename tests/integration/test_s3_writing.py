@@ -170,7 +170,7 @@ def test_large_files(make: Make, tmp_path: Path, answers: dict[str, Answer]) -> 
     upload = Upload("large", len(content), sha512_hex(content), path=path)
     store.put([upload])
     assert read_all(store, "large") == content
-    other = b"x" + content[1:]
+    other = bytes([content[0] ^ 1]) + content[1:]
     path.write_bytes(other)
     with pytest.raises(ObjectExists):
         store.put([replace(upload, sha512=sha512_hex(other))])
