@@ -14,7 +14,7 @@ from packages.identifiers import IngestId
 from packages.problem import Problem, Severity
 from pipeline.context import Submission
 
-__all__ = ["line", "problem_from", "problem_to", "read_line", "submission_from", "submission_to"]
+__all__ = ["line", "problem_from", "read_line", "submission_from", "submission_to"]
 
 
 def line(message: Mapping[str, Any]) -> bytes:
@@ -27,13 +27,8 @@ def read_line(data: bytes) -> dict[str, Any]:
     return dict(json.loads(data))
 
 
-def problem_to(problem: Problem) -> dict[str, str]:
-    """A finding."""
-    return problem.as_json()
-
-
 def problem_from(record: Mapping[str, str]) -> Problem:
-    """See ``problem_to``."""
+    """A finding, from its ``as_json``."""
     return Problem(**{**record, "severity": Severity(record["severity"])})  # type: ignore[arg-type]
 
 

@@ -27,7 +27,7 @@ from pipeline.formats.identification import Identification
 from pipeline.formats.toolbox import Toolbox
 from pipeline.judging.budget import Budget
 from pipeline.judging.here import judge_here
-from pipeline.judging.messages import line, problem_to, read_line, submission_to
+from pipeline.judging.messages import line, read_line, submission_to
 
 _REPORT_EVERY_S = 0.2
 _OPEN_FILES = 256
@@ -93,7 +93,7 @@ class _ReportedFindings(Findings):
         kept = len(self._kept)
         super().add(problem)
         if len(self._kept) > kept:
-            self._reporter.send(problem=problem_to(problem))
+            self._reporter.send(problem=problem.as_json())
 
 
 class _ReportedIdentification(Identification):

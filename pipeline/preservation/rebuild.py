@@ -21,7 +21,7 @@ from pipeline.preservation.removal_history import (
     is_about_removal,
 )
 from pipeline.stored_record import StoredRecord, read_stored_record
-from storage.catalogue import AipRow, CopyRow, EventRow, VersionRow
+from storage.catalogue import AipRow, CopyRow, EventRow, RemovalRow, VersionRow
 from storage.copies import ArchivalStore, CopyState
 from storage.errors import Busy, LeaseLost, StorageError
 from storage.ocfl.scan import scan_objects
@@ -135,9 +135,9 @@ def _restore_history(archive: Archive) -> Iterator[Rebuilt]:
         for record in read_journal(store.repository.store):
             if record.event is not None and history.is_tombstone(record.event):
                 yield from history.guarded(store.name, record, history.restore_tombstone)
-    for store in archive.stores:  # whose removal was begun: nothing in storage says any more what it was
-        for record in read_journal(store.repository.store):
-            yield from history.guarded(store.name, record, history.restore_begun_removal)
+            else:
+                history.note_begun_removal(record)
+    history.restore_begun_removals()
     for store in archive.stores:
         records = read_journal(store.repository.store)
         while batch := list(islice(records, _BATCH)):
@@ -155,6 +155,7 @@ class _History:
         self._known: set[str] = set()
         self._last_read: dict[tuple[str, str], EventRow] = {}
         self._held_or_removed: set[str] = set()
+        self._begun: dict[str, tuple[AipRow, RemovalRow]] = {}
 
     def guarded(
         self, store: str, record: JournalRecord, action: Callable[[JournalRecord], None]
@@ -185,15 +186,21 @@ class _History:
         if self._archive.catalogue.aip(record.aip) is None:
             restore_tombstone(self._archive, record.event)
 
-    def restore_begun_removal(self, record: JournalRecord) -> None:
-        """An AIP whose removal two people agreed to and that was cut off: it is finished, or a hold keeps
-        what is left."""
+    def note_begun_removal(self, record: JournalRecord) -> None:
+        """Remember an approval. One that cannot be understood is told when its record is taken."""
+        with suppress(*_NOT_UNDERSTOOD):
+            begun = begun_removal(record.event) if record.event is not None else None
+            if begun is not None:
+                self._begun[record.aip] = begun
+
+    def restore_begun_removals(self) -> None:
+        """AIPs whose removal two people agreed to and that was cut off, of which no store has a committed
+        copy any more: it is finished, or a hold keeps what is left."""
         catalogue = self._archive.catalogue
-        begun = begun_removal(record.event) if record.event is not None else None
-        if begun is not None and catalogue.aip(record.aip) is None:
-            row, removal = begun
-            catalogue.add_tombstone(row)
-            catalogue.restore_removal(removal)
+        for aip, (row, removal) in self._begun.items():
+            if catalogue.aip(aip) is None:
+                catalogue.add_tombstone(row)
+                catalogue.restore_removal(removal)
 
     def take(self, record: JournalRecord) -> None:
         """Add what is new; remember what only the last word decides."""
