@@ -67,7 +67,7 @@ class FileStore:
         target = self._path(upload.key)
         folder = os.path.dirname(target)  # noqa: PTH120  (hot path, strings are 5x faster)
         for attempts_left in reversed(range(_MAX_FOLDER_ATTEMPTS)):
-            self._make_folder(folder)
+            _make_folder(folder)
             try:
                 if not (upload.ours and upload.path is not None and self._link(upload.path, target)):
                     self._copy(upload, target)
@@ -101,7 +101,7 @@ class FileStore:
         with self._errors():
             target = self._path(upload.key)
             folder = os.path.dirname(target)  # noqa: PTH120
-            self._make_folder(folder)
+            _make_folder(folder)
             self._flush()
             with self._written(upload, durable=True) as temporary:
                 temporary.replace(target)
@@ -133,7 +133,7 @@ class FileStore:
             self._sweep_uploads(folder)
             self._uploads_swept = True
         while True:
-            folder.mkdir(parents=True, exist_ok=True)
+            _make_folder(folder)
             path = folder / secrets.token_hex(8)
             try:
                 descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o444)
@@ -275,16 +275,6 @@ class FileStore:
     def _path(self, key: str) -> str:
         return f"{self._root}/{check_key(key)}"
 
-    def _make_folder(self, folder: str) -> None:
-        for attempts_left in reversed(range(_MAX_FOLDER_ATTEMPTS)):
-            if Path(folder).is_dir():  # asked each time: a sweep in another process may have removed it
-                return
-            try:
-                Path(folder).mkdir(parents=True, exist_ok=True)
-            except FileNotFoundError:
-                if not attempts_left:
-                    raise
-
     @contextmanager
     def _errors(self) -> Iterator[None]:
         try:
@@ -297,6 +287,35 @@ def _mapped(store: str, error: OSError) -> StoreUnavailable:
     reason = f"{error.strerror or error} ({error.filename or 'no file named'})"
     kind = StoreRefused if error.errno in _REFUSALS else StoreUnavailable
     return kind(store, reason)
+
+
+def _make_folder(folder: str | Path) -> None:
+    """Make a folder and those above it, while other processes remove any of them that is empty.
+
+    Raises OSError; NotADirectoryError when something else has a folder's name.
+    """
+    for attempts_left in reversed(range(_MAX_FOLDER_ATTEMPTS)):
+        if Path(folder).is_dir():
+            return
+        try:
+            Path(folder).mkdir(parents=True, exist_ok=True)
+        except FileNotFoundError:  # the folder above it was removed
+            if not attempts_left:
+                raise
+        except FileExistsError as error:  # it was there and is removed again, or it is not a folder
+            if _is_no_folder(error.filename):
+                raise NotADirectoryError(
+                    errno.ENOTDIR, os.strerror(errno.ENOTDIR), error.filename
+                ) from None
+            if not attempts_left:
+                raise
+
+
+def _is_no_folder(path: str) -> bool:
+    try:
+        return not stat.S_ISDIR(os.lstat(path).st_mode)
+    except FileNotFoundError:
+        return False
 
 
 def _write(upload: Upload, descriptor: int) -> None:

@@ -1,9 +1,13 @@
 """What a store in a folder shows beside its keys."""
 
+import errno
+import os
 from pathlib import Path
 
 import pytest
 
+from storage import files
+from storage.errors import StoreUnavailable
 from storage.files import FileStore
 from storage.memory import MemoryStore
 from storage.protocol import FolderOddities, ListsFolders, Upload
@@ -43,17 +47,43 @@ def test_topmost_empty_folders(tmp_path: Path) -> None:
 def test_a_folder_swept_before_the_write_into_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another process may remove a folder as long as it is empty: it is made again."""
     store = FileStore(tmp_path)
-    make, swept = store._make_folder, []
+    make, swept = files._make_folder, []
 
-    def made_and_swept(folder: str) -> None:
+    def made_and_swept(folder: str | Path) -> None:
         make(folder)
         if len(swept) < 2:
             swept.append(folder)
             Path(folder).rmdir()
 
-    monkeypatch.setattr(store, "_make_folder", made_and_swept)
+    monkeypatch.setattr(files, "_make_folder", made_and_swept)
     store.put([Upload.of("a/b/file", b"content")])
     assert (tmp_path / "a/b/file").read_bytes() == b"content"
+
+
+def test_a_folder_removed_while_it_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """mkdir finds it there, and by the next call another process has removed it: it is made again."""
+    mkdir, removed = os.mkdir, []
+
+    def there_and_gone(path: str | Path, mode: int = 0o777) -> None:
+        if len(removed) < 2:
+            removed.append(path)
+            raise FileExistsError(errno.EEXIST, "File exists", str(path))
+        mkdir(path, mode)
+
+    store = FileStore(tmp_path)
+    monkeypatch.setattr(os, "mkdir", there_and_gone)
+    store.put([Upload.of("file", b"content")])  # the first folder made is the one for uploads
+    assert len(removed) == 2
+    assert (tmp_path / "file").read_bytes() == b"content"
+
+
+@pytest.mark.parametrize("taken", ["extensions", "extensions/stele-uploads", "a", "a/b"])
+def test_a_file_with_the_name_of_a_folder(tmp_path: Path, taken: str) -> None:
+    """It is said to be there; never that the object exists already."""
+    (tmp_path / taken).parent.mkdir(exist_ok=True)
+    (tmp_path / taken).write_bytes(b"in the way")
+    with pytest.raises(StoreUnavailable, match=f"Not a directory .*{taken}"):
+        FileStore(tmp_path).put([Upload.of("a/b/file", b"content")])
 
 
 def test_folders_deeper_than_python_calls(tmp_path: Path) -> None:
