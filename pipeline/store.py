@@ -16,7 +16,8 @@ from storage.catalogue import CopyRow
 from storage.copies import ArchivalStore, CopyState, Role
 from storage.errors import InventoryUnreadable, ObjectExists, ObjectMissing, StoreUnavailable
 from storage.fixity import audit_copy, trusted_inventory
-from storage.ocfl.inventory import VersionInfo
+from storage.ocfl.inventory import INVENTORY, SIDECAR, VersionInfo
+from storage.ocfl.layout import NAMASTE_OBJECT
 from storage.ocfl.objects import OcflRepository
 
 __all__ = ["StoredAip", "TooFewStores", "store"]
@@ -48,6 +49,21 @@ def store(planned: PlannedAip, stores: Sequence[ArchivalStore], context: IngestC
     Every copy is the same to the byte. Raises StoreUnavailable when a required store cannot be
     used, WriteMismatch, and TooFewStores.
     """
+    # Opaque keys are made of digests, so leftovers of another attempt would not be in their way.
+    clean = context.attempt == 1 and not context.agreement.opaque_paths
+    try:
+        return _store(planned, stores, context, clean=clean)
+    except ObjectExists:
+        if not clean:
+            raise
+    # A killed attempt that the catalogue does not know: it was lost, or the power was cut.
+    return _store(planned, stores, context, clean=False)
+
+
+def _store(
+    planned: PlannedAip, stores: Sequence[ArchivalStore], context: IngestContext, *, clean: bool
+) -> StoredAip:
+    """``clean``: nothing is looked for that an earlier attempt may have left."""
     info = VersionInfo(
         created=timestamp(context.clock()),
         message=f"Ingest of {context.subject_name}",
@@ -56,7 +72,7 @@ def store(planned: PlannedAip, stores: Sequence[ArchivalStore], context: IngestC
     )
     urn = planned.package_id.urn
     in_order = sorted(stores, key=lambda one: one.role is not Role.REQUIRED)
-    left = _left_by_earlier_runs(in_order, urn, context)
+    left = _left_by_earlier_runs(in_order, urn, context, clean=clean)
     found_in = holder = next((one.repository for one in in_order if one.name in left), None)
     copies: list[CopyRow] = []
     digest = holder.inventory_digest(urn) if holder else ""
@@ -64,13 +80,13 @@ def store(planned: PlannedAip, stores: Sequence[ArchivalStore], context: IngestC
         repository = one.repository
         try:
             if holder is None:
-                digest = _create(planned, repository, info, context)
+                digest = _create(planned, repository, info, context, clean=clean)
                 holder = repository
             elif one.name not in left:
                 repository.copy_from(
                     holder,
                     urn,
-                    first_attempt=context.attempt == 1,
+                    first_attempt=clean,
                     protection=protection_by(context.agreement),
                 )
             now = timestamp(context.clock())
@@ -90,7 +106,9 @@ def store(planned: PlannedAip, stores: Sequence[ArchivalStore], context: IngestC
     return StoredAip(planned, "v1", info.created, digest, tuple(copies), found_in)
 
 
-def _left_by_earlier_runs(stores: Sequence[ArchivalStore], urn: str, context: IngestContext) -> set[str]:
+def _left_by_earlier_runs(
+    stores: Sequence[ArchivalStore], urn: str, context: IngestContext, *, clean: bool
+) -> set[str]:
     """The stores that hold the AIP already, from runs that were killed, and every byte of it right.
 
     “Stored” is said of what was seen, so each of these copies is read. Of the others nothing is left
@@ -101,11 +119,12 @@ def _left_by_earlier_runs(stores: Sequence[ArchivalStore], urn: str, context: In
     for one in stores:
         try:
             repository = one.repository
-            if not repository.holds(urn) and (
-                context.attempt == 1 or not repository.finish_commit(urn, protection)
-            ):
+            committed = repository.holds(urn)
+            if not committed and (clean or repository.written_version(urn) is None):
                 continue
-            digest = _intact_digest(one, urn)
+            digest = _intact_digest(one, urn, committed=committed)
+            if digest is not None and not committed:
+                repository.finish_commit(urn, protection)
             if digest is None:
                 _take_away(one, urn, context)
                 continue
@@ -122,16 +141,27 @@ def _left_by_earlier_runs(stores: Sequence[ArchivalStore], urn: str, context: In
     return intact
 
 
-def _intact_digest(store: ArchivalStore, urn: str) -> str | None:
+_COMMIT_WRITES = {INVENTORY, SIDECAR, NAMASTE_OBJECT[0]}
+
+
+def _intact_digest(store: ArchivalStore, urn: str, *, committed: bool) -> str | None:
     """The digest of a copy's inventory, when it is the only version and every byte is right.
 
-    Raises DamagedArchive where there are more versions: then it is an AIP that the catalogue has
-    forgotten, and StoreUnavailable.
+    Of one that is not committed only what the commit writes may lack. Its inventory proves nothing
+    here: a power cut may have kept it and not the content that was written before. Raises
+    DamagedArchive where there are more versions: then it is an AIP that the catalogue has forgotten,
+    and StoreUnavailable.
     """
     repository = store.repository
     try:
-        with repository.inventory(urn) as inventory:
-            digest, versions = inventory.sha512, len(inventory.versions)
+        if committed:
+            with repository.inventory(urn) as inventory:
+                digest, versions = inventory.sha512, len(inventory.versions)
+        else:
+            written = repository.written_version(urn)
+            if written is None:
+                return None
+            versions, digest = int(written[0].removeprefix("v")), written[1]
     except (InventoryUnreadable, ObjectMissing):
         return None
     if versions > 1:
@@ -145,7 +175,9 @@ def _intact_digest(store: ArchivalStore, urn: str) -> str | None:
         seen = audit_copy(repository, urn, trusted, {})
     if seen.state is CopyState.UNREADABLE:
         raise StoreUnavailable(store.name, seen.reason)
-    return digest if seen.state is CopyState.VERIFIED else None
+    still_to_write = set() if committed else _COMMIT_WRITES
+    wrong = seen.wrong - sum(1 for one in seen.findings if one.key in still_to_write)
+    return digest if wrong == 0 and seen.objects else None
 
 
 def _take_away(store: ArchivalStore, urn: str, context: IngestContext) -> None:
@@ -165,27 +197,20 @@ def _take_away(store: ArchivalStore, urn: str, context: IngestContext) -> None:
 
 
 def _create(
-    planned: PlannedAip, repository: OcflRepository, info: VersionInfo, context: IngestContext
+    planned: PlannedAip,
+    repository: OcflRepository,
+    info: VersionInfo,
+    context: IngestContext,
+    *,
+    clean: bool,
 ) -> str:
     """Store v1; the digest of its inventory."""
-    urn = planned.package_id.urn
-    # Opaque keys are made of digests, so leftovers of another attempt would not be in their way.
-    clean = context.attempt == 1 and not context.agreement.opaque_paths
-
-    def create(*, first_attempt: bool) -> str:
-        return repository.create(
-            urn,
-            planned.stored_files(),
-            info,
-            opaque=context.agreement.opaque_paths,
-            first_attempt=first_attempt,
-            protection=protection_by(context.agreement),
-            progress=lambda size: context.progress("store", size, 1),
-        )
-
-    try:
-        return create(first_attempt=clean)
-    except ObjectExists:
-        if not clean or repository.holds(urn):
-            raise
-        return create(first_attempt=False)  # a killed attempt of which the catalogue is lost
+    return repository.create(
+        planned.package_id.urn,
+        planned.stored_files(),
+        info,
+        opaque=context.agreement.opaque_paths,
+        first_attempt=clean,
+        protection=protection_by(context.agreement),
+        progress=lambda size: context.progress("store", size, 1),
+    )

@@ -133,6 +133,11 @@ def audit_one(archive: Archive, aip: str, store: ArchivalStore, budget: AuditBud
         with leased_aip(archive, aip, "audit") as leased:
             if leased.row is None or leased.row.state != "kept":
                 return _skipped(archive, aip, store, "it was removed meanwhile")
+            known = leased.archive.catalogue.copy(aip, store.name)
+            if known is not None and known.state == CopyState.OWED:
+                return _skipped(
+                    archive, aip, store, "the copy is pending: replication brings what it lacks"
+                )
             own = next(one for one in leased.archive.stores if one.name == store.name)
             return _audit_leased(leased.archive, leased.row, own, budget)
     except (Busy, LeaseLost) as error:
@@ -238,16 +243,17 @@ def _record(archive: Archive, seen: CopyAudit, version: str) -> None:
     detail = seen.reason or kinds
     archive.catalogue.set_copy(
         CopyRow(seen.object_id, seen.store, version, now if intact else "", str(seen.state), detail, now),
-        _events(seen, when),
+        _events(seen, version, when),
     )
 
 
-def _events(seen: CopyAudit, now: datetime) -> Iterator[EventRow]:
+def _events(seen: CopyAudit, version: str, now: datetime) -> Iterator[EventRow]:
     """One for the copy; one more for each object that is wrong, with digest expected and found."""
     outcomes = {CopyState.VERIFIED: EventOutcome.SUCCESS, CopyState.UNREADABLE: EventOutcome.WARNING}
     yield event(
         EventType.FIXITY_CHECK, now, store=seen.store,
-        detail=f"{seen.state}: {seen.objects} objects, {seen.bytes} bytes read and compared by SHA-512",
+        detail=f"{seen.state}: {version}, {seen.objects} objects, {seen.bytes} bytes read and compared by "
+        "SHA-512",
         note=seen.reason, outcome=outcomes.get(seen.state, EventOutcome.FAILURE),
     )  # fmt: skip
     for finding in seen.findings[:_MAX_FINDING_EVENTS]:

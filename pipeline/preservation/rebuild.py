@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -31,6 +32,7 @@ __all__ = ["Rebuilt", "rebuild"]
 _BATCH = 400
 _NOT_UNDERSTOOD = (ValueError, TypeError, KeyError, AttributeError)
 """What reading a journal's record raises when somebody else wrote it."""
+_VERSION = re.compile(r"\bv[0-9]+\b")
 _READERS = {EventType.FIXITY_CHECK.label: 0, EventType.REPLICATION.label: 1, EventType.RECOVERY.label: 2}
 """Events of those who read every byte of a copy. A repair ends by reading what a check found before it,
 perhaps in the same second: then the later kind counts."""
@@ -101,6 +103,7 @@ def _update_catalogue(
         )
         for version in versions[:-1]:
             catalogue.set_version(aip, version)
+    _complete_versions(archive, aip, versions)
     copy = catalogue.copy(aip, store)
     newest = catalogue.aip(aip)
     assert newest is not None, "it was registered now or before"
@@ -111,6 +114,14 @@ def _update_catalogue(
     elif copy is not None and copy.version != record.aip.version and copy.state != CopyState.DAMAGED:
         found = replace(found, state=str(CopyState.UNVERIFIED), verified="")
     catalogue.set_copy(_of_older_version(found, newest))
+
+
+def _complete_versions(archive: Archive, aip: str, versions: list[VersionRow]) -> None:
+    """What another store knows of an earlier version whose inventory has rotted or is lost in one."""
+    known = archive.catalogue.version_digests(aip)
+    for version in versions:
+        if version.inventory_sha512 and version.version not in known:
+            archive.catalogue.set_version(aip, version)
 
 
 def _of_older_version(copy: CopyRow, newest: AipRow) -> CopyRow:
@@ -252,12 +263,18 @@ class _History:
         copy, versions = catalogue.copy(aip, store), catalogue.versions(aip)
         if copy is None or copy.state != CopyState.UNVERIFIED or not versions:
             return
-        if row.time < versions[-1].created:
+        if not _is_about_version(row, versions[-1]):
             return  # it was read before the newest version came: that one nobody has read
         intact = row.outcome == "success"
         state = str(CopyState.VERIFIED if intact else CopyState.DAMAGED)
         verified, detail = (row.time, "") if intact else ("", row.detail)
         catalogue.set_copy(replace(copy, verified=verified, looked=row.time, state=state, detail=detail))
+
+
+def _is_about_version(row: EventRow, version: VersionRow) -> bool:
+    """Whether this version was read; in older journals only the clock tells."""
+    named = _VERSION.search(row.detail)
+    return named[0] == version.version if named else row.time >= version.created
 
 
 def _when(row: EventRow) -> tuple[str, int, str]:

@@ -274,6 +274,8 @@ def _carry_out(archive: Archive, row: AipRow, request: RemovalRow) -> RemovalRow
     _refuse_protected(archive, row)  # also when it is resumed: a hold may have come since
     for store in archive.stores:
         require_present(store, archive.catalogue)
+    # First: a catalogue lost from here on is rebuilt from stores that hold the AIP in part, or no more.
+    write_journal(archive).require()
     for store in archive.stores:
         store.repository.remove(row.id)
     done = replace(request, removed=timestamp(archive.clock()))

@@ -29,6 +29,7 @@ from storage.fixity import (
     audit_copy,
     wrong_objects,
 )
+from storage.ocfl.inventory import INVENTORY
 from storage.protocol import Protection, Upload
 from storage.scratch import scratch_folder
 
@@ -105,7 +106,13 @@ def repair_copy(
     protection = protection_of(archive.catalogue, row)
     repairer = _ObjectRepairer(target, sources, expected, row.id, kept, archive.work, protection)
     tally = _Tally()
+    commits = []
     for finding in _findings(audit, target, row.id, expected):
+        if finding.key == INVENTORY:
+            commits.append(finding)  # last: what it names must be there when a reader sees it
+        else:
+            tally.count(finding.key, repairer.repair(finding))
+    for finding in commits:
         tally.count(finding.key, repairer.repair(finding))
     again = audit_copy(target.repository, row.id, trusted, archive.catalogue.version_digests(row.id))
     return _recorded(
@@ -234,7 +241,7 @@ def _recorded(archive: Archive, row: AipRow, repaired: Repaired) -> Repaired:
         [
             event(
                 EventType.RECOVERY, when, store=repaired.store,
-                detail=f"{repaired.repaired_count} object(s) replaced by verified bytes, "
+                detail=f"{row.version}: {repaired.repaired_count} object(s) replaced by verified bytes, "
                 "the copy read again",
                 note=note, outcome=EventOutcome.SUCCESS if intact else EventOutcome.FAILURE,
             )

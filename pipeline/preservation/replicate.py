@@ -14,7 +14,14 @@ from pipeline.preservation.events import event
 from pipeline.protection import protection_of
 from storage.catalogue import AipRow, CopyRow, EventRow
 from storage.copies import ArchivalStore, CopyState
-from storage.errors import Busy, InventoryUnreadable, LeaseLost, StorageError, StoreUnavailable
+from storage.errors import (
+    Busy,
+    InventoryUnreadable,
+    LeaseLost,
+    ObjectMissing,
+    StorageError,
+    StoreUnavailable,
+)
 from storage.fixity import audit_copy, trusted_inventory
 
 __all__ = ["Replicated", "replicate", "replicate_leased"]
@@ -120,9 +127,18 @@ def _is_readable(target: ArchivalStore, aip: str) -> bool:
         target.repository.inventory(aip).close()
     except InventoryUnreadable:
         return False
+    except ObjectMissing:
+        return not _holds(target, aip)  # the inventory is there, what confirms it is lost
     except StorageError:
-        return True  # nothing is there, or it cannot be asked now
+        return True  # it cannot be asked now
     return True
+
+
+def _holds(target: ArchivalStore, aip: str) -> bool:
+    try:
+        return target.repository.holds(aip)
+    except StorageError:
+        return False
 
 
 def _confirmed(archive: Archive, row: AipRow, target: ArchivalStore, source: ArchivalStore) -> Replicated:

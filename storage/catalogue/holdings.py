@@ -147,8 +147,11 @@ class Holdings(Database):
             return tuple(VersionRow(**row._mapping) for row in connection.execute(query))
 
     def version_digests(self, aip_id: str) -> dict[str, str]:
-        """The SHA-512 of each version's inventory, by version: the measure of an audit."""
-        return {row.version: row.inventory_sha512 for row in self.versions(aip_id)}
+        """The SHA-512 of each version's inventory, by version: the measure of an audit.
+
+        A version of which a rebuild found no inventory that it could rely on is left out.
+        """
+        return {row.version: row.inventory_sha512 for row in self.versions(aip_id) if row.inventory_sha512}
 
     def set_version(self, aip_id: str, version: VersionRow) -> None:
         """Record an earlier version (a rebuilt catalogue learns them one by one)."""

@@ -136,13 +136,23 @@ class OcflRepository:
         return found
 
     def versions(self, object_id: str) -> Iterator[StoredVersion]:
-        """Every version's facts, oldest first, each with the digest of its own inventory."""
+        """Every version's facts, oldest first, each with the digest of its own inventory; empty where
+        none is there that its sidecar confirms, for nothing may be measured by what has rotted."""
         root = self.layout.object_root(object_id)
         with self.inventory(object_id) as inventory:
-            versions = inventory.versions
-        for one in versions:
-            digest = self._digest(f"{root}/{one.name}/{INVENTORY}")
+            versions, head = inventory.versions, inventory.sha512
+        for one in versions[:-1]:
+            digest = self._confirmed_digest(f"{root}/{one.name}") or ""
             yield StoredVersion(one.name, one.created, one.message, digest)
+        newest = versions[-1]
+        yield StoredVersion(newest.name, newest.created, newest.message, head)
+
+    def _confirmed_digest(self, folder: str) -> str | None:
+        try:
+            digest = self._digest(f"{folder}/{INVENTORY}")
+            return digest if self._sidecar(f"{folder}/{SIDECAR}") == digest else None
+        except ObjectMissing:
+            return None
 
     def head(self, object_id: str) -> str | None:
         """The newest version of an object (``v1``…), None when there is none."""
@@ -225,6 +235,10 @@ class OcflRepository:
     def has_intact_version(self, root: str) -> bool:
         """Whether a version below an object root has an inventory that its sidecar confirms."""
         return self._intact_version(root) is not None
+
+    def written_version(self, object_id: str) -> tuple[str, str] | None:
+        """The newest version, committed or not, and its inventory's digest, which its sidecar confirms."""
+        return self._intact_version(self.layout.object_root(object_id))
 
     def _intact_version(self, root: str) -> tuple[str, str] | None:
         """The newest version and its inventory's digest, if every version's sidecar confirms its own."""
@@ -391,11 +405,7 @@ class OcflRepository:
 
         The inventory is put after all content was, so everything it names is stored.
         """
-        root = f"{self.layout.object_root(object_id)}/{version}"
-        try:
-            return self._digest(f"{root}/{INVENTORY}") == sha512 == self._sidecar(f"{root}/{SIDECAR}")
-        except ObjectMissing:
-            return False
+        return self._confirmed_digest(f"{self.layout.object_root(object_id)}/{version}") == sha512
 
     def discard(self, object_id: str, version: str) -> int:
         """Delete what was written for a version that was never committed; the number of objects."""
@@ -632,11 +642,24 @@ class OcflRepository:
         """
         with self.inventory(object_id) as inventory:
             head, digest = inventory.head, inventory.sha512
-        if source.version_digest(object_id, head) != digest:
+        found = source.version_digest(object_id, head)
+        if digest in (found, source._version_sidecar(object_id, head)):  # one of the two may have rotted
+            return
+        if found is None:
             raise InventoryUnreadable(
-                object_id, code="E066", reason=f"{head} in “{self.store.name}” is not the one "
-                f"that “{source.store.name}” has; compare both before one is replaced",
+                object_id, code="E063", reason=f"“{source.store.name}” has lost the inventory of {head}; "
+                "run “stele store repair”, then “stele store replicate”",
             )  # fmt: skip
+        raise InventoryUnreadable(
+            object_id, code="E066", reason=f"{head} in “{self.store.name}” is not the one "
+            f"that “{source.store.name}” has; compare both before one is replaced",
+        )  # fmt: skip
+
+    def _version_sidecar(self, object_id: str, version: str) -> str | None:
+        try:
+            return self._sidecar(f"{self.layout.object_root(object_id)}/{version}/{SIDECAR}")
+        except ObjectMissing:
+            return None
 
     def has_version(self, object_id: str, version: str) -> bool:
         """Whether there is anything of a version, committed or not."""

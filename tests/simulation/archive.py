@@ -189,7 +189,11 @@ def _hold(setting: Setting, number: int) -> Callable[[Process], str]:
 def _release(setting: Setting, number: int) -> Callable[[Process], str]:
     def run(process: Process) -> str:
         urn = aip_of(number % 2).urn
-        lift_hold(setting.archive(process), urn, reason="over", person="C", wait_s=_wait_s(number))
+        archive = setting.archive(process)
+        if archive.catalogue.hold(urn) is None:
+            place_hold(archive, urn, reason="court", person=f"C{number}", wait_s=_wait_s(number))
+            setting.tell(process, "held", urn)
+        lift_hold(archive, urn, reason="over", person="C", wait_s=_wait_s(number))
         setting.tell(process, "released", urn)
         return "released"
 
@@ -205,7 +209,11 @@ def _sweep(setting: Setting, number: int) -> Callable[[Process], str]:
 
 def _reconcile(setting: Setting, number: int) -> Callable[[Process], str]:
     def run(process: Process) -> str:
-        return str([str(one.kind) for one in reconcile(setting.archive(process))])
+        found = []
+        for one in reconcile(setting.archive(process)):
+            setting.world.on_difference(one.kind, one.store, one.subject)
+            found.append(str(one.kind))
+        return str(found)
 
     return run
 

@@ -26,7 +26,10 @@ class Model:
         self.disk = setting.disk
         self._parsed: dict[str, dict[str, Any]] = {}
         self._roots: dict[str, str] = {}
+        self._removed: set[str] = set()
+        """AIPs whose removal was ever begun: a power cut brings back some of what was deleted."""
         self.world.on_step = self.after_step
+        self.world.on_difference = self.after_difference
         self.world.removable = self.removable  # type: ignore[attr-defined]
         self.world.unseen = self.unseen  # type: ignore[attr-defined]
 
@@ -88,7 +91,7 @@ class Model:
         return version > (self.head(store, aip) or known)
 
     def unseen(self, process: Process, copy: CopyRow) -> str:
-        """What a process that calls a copy verified has not read or written of it."""
+        """What a process that calls a copy verified has not read of it, nor, an ingest, written."""
         medium, root = self.world.stores[copy.store], self.root(copy.aip)
         for key in (key for key in medium.objects if key.startswith(f"{root}/")):
             if "/content/" not in key and not key.endswith("inventory.json"):
@@ -113,7 +116,7 @@ class Model:
             "WHERE a.state = 'kept' AND c.state IN ('verified', 'unverified', 'owed') AND c.version <> ''"
         )
         for aip, store, version, state, sha512 in copies:
-            missing = self.lacks(store, aip, version, sha512)
+            missing = self.lacks(store, aip, version, sha512) if sha512 else ""
             if missing:
                 raise Violation(
                     f"the catalogue says {state} {version} of {aip[-6:]} in {store}: no {missing}"
@@ -122,6 +125,47 @@ class Model:
             medium = self.world.stores[store]
             if self.head(store, aip) < int(version[1:]) and key not in medium.rotten:
                 raise Violation(f"the head of {aip[-6:]} in {store} went back below {version}")
+        self._removed.update(row[0] for row in self.disk.rows("SELECT id FROM aip WHERE state <> 'kept'"))
+        for store in self.world.stores:
+            self._readers_see_whole_versions(store)
+
+    def _readers_see_whole_versions(self, store: str) -> None:
+        """The root inventory is the commit: whatever it names is there already (OCFL 1.1 §3.5.1)."""
+        medium = self.world.stores[store]
+        for key in [key for key in medium.objects if key.endswith("/inventory.json") and "/v" not in key]:
+            inventory = self.inventory(store, key)
+            if inventory is None or key in medium.rotten or inventory["id"] in self._removed:
+                continue
+            missing = self.lacks(store, inventory["id"], inventory["head"], medium.digests[key])
+            if missing:
+                raise Violation(f"a reader of {inventory['id'][-6:]} in {store} finds no {missing}")
+
+    def after_difference(self, kind: str, store: str, subject: str) -> None:
+        """Reconcile says that a copy is missing only when it is, at the moment it says so."""
+        if kind == "not in store" and self.head(store, subject):
+            raise Violation(f"reconcile says that {store} has no {subject[-6:]}, and it has")
+
+    def nothing_lies_about(self) -> None:
+        """What an interrupted write left of an AIP that is known, its next writer has removed: no sweep
+        is needed for it."""
+        for aip, state in self.disk.rows("SELECT id, state FROM aip"):
+            for store in self.setting.roles:
+                if state == "kept":
+                    self._nothing_else(store, aip)
+            if state == "removed":
+                self._gone(aip)
+
+    def _nothing_else(self, store: str, aip: str) -> None:
+        inventory = self.inventory(store, f"{self.root(aip)}/inventory.json")
+        if inventory is None:
+            return
+        unknown = self._present(store, aip) - _expected(inventory)
+        if unknown:
+            raise Violation(f"{aip[-6:]} in {store}: {sorted(unknown)[0]} was left and not removed")
+
+    def _present(self, store: str, aip: str) -> set[str]:
+        root = f"{self.root(aip)}/"
+        return {key.removeprefix(root) for key in self.world.stores[store].objects if key.startswith(root)}
 
     # -- at the end ----------------------------------------------------------------------------------
 
@@ -143,16 +187,22 @@ class Model:
         for aip, state in states.items():
             if state == "removed":
                 self._gone(aip)
+            if state == "removing" and aip not in holds:
+                raise Violation(f"the removal of {aip[-6:]} is not resumed")
         left = self.disk.rows("SELECT aip FROM planned_version")
         if left:
             raise Violation(f"planned versions are left: {left}")
 
     def _holds_told(self, holds: set[str], states: dict[str, str]) -> None:
-        last = {}
+        last: dict[str, str] = {}
         for kind, aip, _ in self.setting.acknowledged:
             if kind in ("held", "released"):
                 last[aip] = kind
+            elif kind == "removed" and last.get(aip) == "held" and not self._was_released(aip):
+                raise Violation(f"{aip[-6:]} was removed under a hold")
         for aip, kind in last.items():
+            if kind == "held" and states.get(aip) == "removed" and not self._was_released(aip):
+                raise Violation(f"a hold on {aip[-6:]} was said to stand, and it is removed")
             if kind == "held" and aip not in holds and not self._was_released(aip):
                 raise Violation(f"a hold on {aip[-6:]} was said to stand, and does not ({states.get(aip)})")
 
@@ -172,10 +222,7 @@ class Model:
             inventory = self.inventory(store, f"{root}/inventory.json")
             if inventory is None or inventory["head"] != version:
                 raise Violation(f"{aip[-6:]} at rest: the head in {store} is not {version}")
-            expected = {path for paths in inventory["manifest"].values() for path in paths}
-            names = ("inventory.json", "inventory.json.sha512")
-            expected |= {_NAMASTE, *names, *(f"{v}/{n}" for v in inventory["versions"] for n in names)}
-            present = {key.removeprefix(f"{root}/") for key in medium.objects if key.startswith(f"{root}/")}
+            present, expected = self._present(store, aip), _expected(inventory)
             if present != expected:
                 raise Violation(
                     f"{aip[-6:]} at rest in {store}: {sorted(present ^ expected)[:3]} too many or few"
@@ -190,3 +237,10 @@ class Model:
             left = [key for key in medium.objects if key.startswith(f"{self.root(aip)}/")]
             if left:
                 raise Violation(f"{aip[-6:]} is removed, and {store} still has {left[0]}")
+
+
+def _expected(inventory: dict[str, Any]) -> set[str]:
+    """What an object root holds, by its inventory."""
+    names = ("inventory.json", "inventory.json.sha512")
+    content = {path for paths in inventory["manifest"].values() for path in paths}
+    return content | {_NAMASTE, *names, *(f"{v}/{n}" for v in inventory["versions"] for n in names)}

@@ -114,7 +114,7 @@ MUTANTS = (
     ),
     Mutant(
         "a copy that a killed ingest left is called verified unread", "pipeline/store.py",
-        "    return digest if seen.state is CopyState.VERIFIED else None\n", "    return digest\n",
+        "    return digest if wrong == 0 and seen.objects else None\n", "    return digest\n",
     ),
     Mutant(
         "a copy that a killed ingest left is not read", "pipeline/store.py",
@@ -135,8 +135,8 @@ MUTANTS = (
         "    state = CopyState.DAMAGED if wrong else CopyState.VERIFIED\n", "    state = CopyState.VERIFIED\n",
     ),
     Mutant(
-        "a comparison stops at the first missing object", "storage/fixity.py",
-        "        else:\n            yield key, digest, None\n", "        else:\n            return\n",
+        "a comparison does not tell of a missing object", "storage/fixity.py",
+        "        else:\n            yield key, digest, None\n", "        else:\n            continue\n",
     ),
     Mutant(
         "reconcile trusts its old listing", "pipeline/preservation/reconcile.py",

@@ -26,13 +26,18 @@ _WORLD_FAULTS = (
 """What is interrupted between two steps finds the most."""
 _AIMED = ("kill", "stall")
 _STORE_FAULTS = (
-    "down", "full", "rot", "lost write", "late write", "spoilt write", "flipped read", "short read",
+    "down", "full", "rot", "lost object", "lost write", "late write", "spoilt write", "flipped read", "short read",
     "failed read",
 )  # fmt: skip
+_DAMAGE = ("rot", "lost object")
 _OFTEN = [*OPERATIONS, "update", "update", "update", "audit", "remove"]
 _BEFORE = ("ingest", 0), ("ingest", 1)
 _BEGIN_AFTER_S = (0, 0, 0, 0, 130, 200)
-_STEPS_OF_ONE = 50  # an operation makes some 40 calls: a fault after the last one would strike nobody
+_STEPS = {
+    "ingest": 48, "update": 84, "audit": 110, "replicate": 55, "remove": 75, "hold": 14, "release": 32,
+    "sweep": 10, "reconcile": 8, "rebuild": 105, "nightly": 165, "repair": 40,
+}  # fmt: skip
+"""The calls that an operation makes: a fault after the last one would strike nobody."""
 _disk: Disk | None = None
 
 
@@ -45,6 +50,11 @@ class Scenario:
     operations: tuple[tuple[str, int, str], ...]
     """(operation, number, machine) of processes that are at work at once."""
     faults: tuple[Fault, ...]
+    in_turn: bool = False
+    """One operation after the other, each beginning when the one before it ends, is stopped or sleeps."""
+    redone: bool = True
+    """Whether people start again what failed; otherwise the nightly run alone has to do, which takes
+    what lies in the drop box in any case."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +67,50 @@ class Failure:
 
 
 def scenario_of(seed: int) -> Scenario:
-    """Drawn from the seed alone."""
+    """Drawn from the seed alone: a crowd, or a few in turn of which the first is stopped somewhere."""
     chance = random.Random(seed)
+    return _in_turn(seed, chance) if seed % 2 else _crowd(seed, chance)
+
+
+_STOPS = ("kill", "power cut", "stall", "stall", "pause", "pause", "pause")
+_ENDS = ("power cut", "catalogue lost", "power cut, catalogue lost")
+
+
+def _in_turn(seed: int, chance: random.Random) -> Scenario:
+    """Every step of every operation is a place to stop at, with every other operation after it."""
+    second = chance.choice(["required", "required", "secondary", "behind"])
+    roles = (("one", "required"), ("two", second))
+    names = [chance.choice([*OPERATIONS]) for _ in range(chance.choice([1, 2, 2, 3]))]
+    same = chance.choice([2, 3])
+    operations = tuple(
+        (name, chance.choice([same, same, same + 2, 5]), "A" if index == 0 else chance.choice("AB"))
+        for index, name in enumerate(names)
+    )
+    faults = []
+    for index, name in enumerate(names):
+        if index and chance.random() < 0.6:
+            continue
+        if chance.random() < 0.25:
+            faults.append(Fault(0, chance.choice(_ENDS), "", 0, index, at_end=True))
+        else:
+            step = chance.randrange(1, _STEPS[name])
+            faults.append(Fault(step, chance.choice(_STOPS), "", chance.choice([140, 160, 400]), index))
+    if chance.random() < 0.3:
+        damaged = chance.choice(roles)[0]
+        for _ in range(chance.choice([1, 1, 2, 3])):
+            faults.append(Fault(1, chance.choice(["rot", "lost object"]), damaged, chance.randrange(60)))
+        if chance.random() < 0.3:
+            faults.append(Fault(1, "quarantine full"))
+    if chance.random() < 0.2:
+        kind, step = chance.choice(_STORE_FAULTS), chance.randrange(1, 100)
+        if kind not in _DAMAGE:
+            faults.append(Fault(step, kind, chance.choice(roles)[0], chance.choice([5, 30, 200])))
+    redone = chance.random() < 0.6
+    return Scenario(seed, roles, operations, tuple(faults), in_turn=True, redone=redone)
+
+
+def _crowd(seed: int, chance: random.Random) -> Scenario:
+    """Several at once, switched at any call, and anything may go wrong at any time."""
     roles = [("one", "required"), ("two", chance.choice(["required", "required", "secondary"]))]
     if chance.random() < 0.15:
         roles = roles[:1]
@@ -70,7 +122,7 @@ def scenario_of(seed: int) -> Scenario:
     faults = []
     rotten = chance.choice(roles)[0]  # one medium rots: of an object that rots everywhere nothing is left
     for _ in range(chance.choice([0, 1, 2, 3, 3, 4, 5])):
-        step = chance.randrange(1, _STEPS_OF_ONE * len(operations))
+        step = chance.randrange(1, sum(_STEPS[name] for name, _, _ in operations))
         if chance.random() < 0.65:
             kind = chance.choice(_WORLD_FAULTS)
             number = chance.choice([20, 140, 160, 400])
@@ -78,13 +130,14 @@ def scenario_of(seed: int) -> Scenario:
                 number = chance.choice([-90_000, -200, 150, 4000])
             if kind in _AIMED:
                 victim = chance.randrange(len(operations))
-                faults.append(Fault(chance.randrange(1, _STEPS_OF_ONE), kind, "", number, victim))
+                step = chance.randrange(1, _STEPS[operations[victim][0]])
+                faults.append(Fault(step, kind, "", number, victim))
             else:
                 faults.append(Fault(step, kind, "", number))
         else:
             kind = chance.choice(_STORE_FAULTS)
-            store = rotten if kind == "rot" else chance.choice(roles)[0]
-            if kind == "rot" and len(roles) == 1:
+            store = rotten if kind in _DAMAGE else chance.choice(roles)[0]
+            if kind in _DAMAGE and len(roles) == 1:
                 continue  # nothing could be made good from anywhere
             faults.append(Fault(step, kind, store, chance.choice([5, 30, 200])))
     return Scenario(seed, tuple(roles), operations, tuple(faults))
@@ -100,9 +153,11 @@ def run(scenario: Scenario) -> Failure | None:
     folder = Path(
         tempfile.mkdtemp(prefix="stele-sim-", dir="/dev/shm" if Path("/dev/shm").is_dir() else None)
     )
-    setting = Setting(world, disk, {name: Role(role) for name, role in scenario.roles}, folder, [])
+    roles = {name: Role("secondary" if role == "behind" else role) for name, role in scenario.roles}
+    setting = Setting(world, disk, roles, folder, [])
     world.stores = {name: SimStore(name, world) for name in setting.roles}
     world.on_power_cut = lambda: _power_cut(world, disk)
+    world.on_catalogue_lost = disk.reset
     model = Model(setting)
     try:
         with simulated(setting):
@@ -128,10 +183,13 @@ def _play(scenario: Scenario, setting: Setting, model: Model) -> None:
     started = [_process(setting, *one) for one in scenario.operations]
     for index, process in enumerate(started):
         # Some begin when whoever stalls has lost its lease by then.
-        process.stalled_until = world.now + world.chance.choice(_BEGIN_AFTER_S)
+        if scenario.in_turn:
+            process.paused = index
+        else:
+            process.stalled_until = world.now + world.chance.choice(_BEGIN_AFTER_S)
         process.fates = [fault for fault in scenario.faults if fault.victim == index]
     world.run()
-    _recover(scenario, setting, started)
+    _recover(scenario, setting, started, model)
     model.after_step()
     model.at_rest()
     if scenario.seed % 3 == 0:  # a third of the time a run takes
@@ -146,8 +204,13 @@ def _begin(scenario: Scenario, setting: Setting) -> None:
     world, disk = setting.world, setting.disk
     world.quiet = True
     if scenario.roles not in _begun:
+        behind = [world.stores[name] for name, role in scenario.roles if role == "behind"]
         for name, number in _BEFORE:
+            world.quiet = not behind or number > 0
+            for store in behind:
+                store.down_until = 1e9 if number == 0 else 0.0
             assert _finish(setting, name, number, "A").result == "stored", "a run needs an archive"
+        world.quiet = True
         media = {name: dict(store.objects) for name, store in world.stores.items()}
         told = [list(setting.acknowledged), set(world.stated)]
         _begun[scenario.roles] = (media, disk.connection.serialize(), world.now, told)
@@ -186,7 +249,7 @@ def _finish(setting: Setting, name: str, number: int, machine: str) -> Process:
     return process
 
 
-def _recover(scenario: Scenario, setting: Setting, started: list[Process]) -> None:
+def _recover(scenario: Scenario, setting: Setting, started: list[Process], model: Model) -> None:
     """Everything works again: whatever did not come to its end is started again by the same command,
     and the nightly run does the rest. Nobody who knows the inside is asked."""
     world = setting.world
@@ -194,25 +257,38 @@ def _recover(scenario: Scenario, setting: Setting, started: list[Process]) -> No
     for store in world.stores.values():
         store.armed.clear()
     world.now += 600
+    if world.catalogue_lost:
+        rebuilt = _finish(setting, "rebuild", 0, "A")
+        if rebuilt.error is not None:
+            raise Violation(f"rebuild failed: {rebuilt.error!r}")
     again = [
         one for one, process in zip(scenario.operations, started, strict=True)
-        if process.dead or process.error is not None
+        if (scenario.redone or one[0] == "ingest") and (process.dead or process.error is not None)
     ]  # fmt: skip
     for name, number, machine in again:
         _finish(setting, name, number, machine)
-    night = _finish(setting, "nightly", 0, "A")
-    if night.error is not None:
-        raise Violation(f"the nightly run after all faults failed: {night.error!r}")
-    for name, number, machine in again:
-        process = _finish(setting, name, number, machine)
-        if process.error is not None and not _is_refusal(process.error):
-            raise Violation(f"{name} can not be done again: {process.error!r}")
+    _redo(setting, again)
+    if not any(fault.kind == "late write" for fault in scenario.faults) and not world.catalogue_lost:
+        model.nothing_lies_about()
     for name in ("sweep", "nightly", "reconcile"):
         process = _finish(setting, name, 0, "B")
         if process.error is not None:
             raise Violation(f"{name} at rest failed: {process.error!r}")
         if name == "reconcile" and process.result != "[]":
             raise Violation(f"catalogue and storage disagree at rest: {process.result}")
+
+
+def _redo(setting: Setting, again: list[tuple[str, int, str]]) -> None:
+    for attempts_left in (2, 1, 0):  # what waits for a repair is done when the night has made it
+        night = _finish(setting, "nightly", 0, "A")
+        if night.error is not None:
+            raise Violation(f"the nightly run after all faults failed: {night.error!r}")
+        done = [_finish(setting, name, number, machine) for name, number, machine in again]
+        failed = [one for one in done if one.error is not None and not _is_refusal(one.error)]
+        if not failed:
+            break
+        if not attempts_left:
+            raise Violation(f"{failed[0].name} can not be done again: {failed[0].error!r}")
 
 
 def _is_refusal(error: BaseException) -> bool:

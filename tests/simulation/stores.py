@@ -26,7 +26,7 @@ class SimStore:
         self.digests: dict[str, str] = {}
         self.volatile: list[tuple[str, bytes | None]] = []
         self.rotten: set[str] = set()
-        """Keys the medium damaged by itself; nobody is to blame for them."""
+        """Keys the medium damaged or lost by itself; nobody is to blame for them."""
         self.armed: list[Fault] = []
         self.down_until = 0.0
         self.full_until = 0.0
@@ -40,15 +40,19 @@ class SimStore:
                 self.down_until = self.world.now + fault.number
             case "full":
                 self.full_until = self.world.now + fault.number
-            case "rot":
+            case "rot" | "lost object":
                 others = [one for one in self.world.stores.values() if one is not self]
                 content = sorted(  # of what lies nowhere else nothing could be made good
-                    key for key in self.objects if not key.startswith("extensions")
+                    key for key in self.objects if "/" in key and not key.startswith("extensions")
                     and any(one.digests.get(key) == self.digests[key] for one in others)
                 )  # fmt: skip
                 if content:
                     key = content[fault.number % len(content)]
-                    self.write(key, bytes(b ^ 1 for b in self.objects[key]) or b"?", durable=True)
+                    if fault.kind == "rot":
+                        self.write(key, bytes(b ^ 1 for b in self.objects[key]) or b"?", durable=True)
+                    else:
+                        self.erase(key)
+                        self.flush()
                     self.rotten.add(key)
             case _:
                 self.armed.append(fault)
@@ -155,7 +159,7 @@ class StoreView:
             if upload.key in self._store.objects:
                 raise ObjectExists(upload.key)
             self._store.write(upload.key, content, durable=False)
-            self._process.seen.add((self.name, upload.key, content))
+            self._saw_arrive(upload.key, content)
             if progress:
                 progress(upload.size)
 
@@ -163,7 +167,11 @@ class StoreView:
         content = self._write_call("replace", upload)
         self._guard(upload.key, content)
         self._store.write(upload.key, content, durable=True)
-        self._process.seen.add((self.name, upload.key, content))
+        self._saw_arrive(upload.key, content)
+
+    def _saw_arrive(self, key: str, content: bytes) -> None:
+        if self._process.name.startswith("ingest"):
+            self._process.seen.add((self.name, key, content))
 
     def _guard(self, key: str, content: bytes | None) -> None:
         """Content is replaced or deleted by a repair only, and only what is kept in quarantine."""

@@ -42,8 +42,10 @@ def test_a_seed_replays_exactly() -> None:
     for _ in range(2):
         told: list[str] = []
 
-        def watched(scenario: object, setting: object, started: object, told: list[str] = told) -> None:
-            original(scenario, setting, started)  # type: ignore[arg-type]
+        def watched(
+            scenario: object, setting: object, started: object, model: object, told: list[str] = told
+        ) -> None:
+            original(scenario, setting, started, model)  # type: ignore[arg-type]
             told.extend(setting.world.log)  # type: ignore[attr-defined]
             told.append(str(setting.world.steps))  # type: ignore[attr-defined]
 

@@ -35,6 +35,8 @@ class Fault:
     number: int = 0
     victim: int = -1
     """The operation that it strikes, at a step of its own; -1: whoever is at work at that step of all."""
+    at_end: bool = False
+    """Strikes when the victim has told its user that it is done, at no step."""
 
 
 @dataclass(eq=False)
@@ -48,11 +50,13 @@ class Process:
     dead: bool = False
     ended: bool = False
     stalled_until: float = 0.0
+    paused: int = 0
+    """Not 0: it waits, with its heartbeat going on, until nobody else can run; the lowest is next."""
     last_beat: float = 0.0
     result: Any = None
     error: BaseException | None = None
     seen: set[tuple[str, str, bytes]] = field(default_factory=set)
-    """(store, key, bytes) that this process has read whole, or written."""
+    """(store, key, bytes) that this process has read whole; or, an ingest, written and proved on arrival."""
     beat: Callable[[], None] | None = None
     steps: int = 0
     fates: list[Fault] = field(default_factory=list)
@@ -82,10 +86,13 @@ class World:
         """(AIP, store, version, moment) of every “verified” that its speaker had seen."""
         self.catalogue_down_until = 0.0
         self.quarantine_full = False
+        self.catalogue_lost = False
         self.changed = True
         """Whether a store or the catalogue has changed since the model last looked."""
         self.on_step: Callable[[], None] = lambda: None
+        self.on_difference: Callable[[str, str, str], None] = lambda kind, store, subject: None
         self.on_power_cut: Callable[[], None] = lambda: None
+        self.on_catalogue_lost: Callable[[], None] = lambda: None
         self.log: list[str] = []
         self.current: Process | None = None
         self._hub = getcurrent()
@@ -130,7 +137,11 @@ class World:
             if not awake:
                 self.now = min(p.stalled_until for p in ready)
                 continue
-            self._resume(self.chance.choice(awake))
+            running = [p for p in awake if not p.paused]
+            if not running:
+                running = [min(awake, key=lambda p: p.paused)]
+                running[0].paused = 0
+            self._resume(self.chance.choice(running))
 
     def run_only(self, process: Process) -> None:
         """One process to its end; the others wait."""
@@ -140,6 +151,10 @@ class World:
     def _resume(self, process: Process) -> None:
         self.current = process
         self._greenlets[process].switch()
+        if process.ended and process.error is None and not process.dead and not self.quiet:
+            for fault in process.fates:
+                if fault.at_end:
+                    self._break(fault, process)
         self.current = None
 
     def kill(self, process: Process) -> None:
@@ -164,12 +179,12 @@ class World:
         if not self.quiet:
             self._strike(process, kind)
             for fault in process.fates:
-                if fault.step == process.steps:
+                if fault.step == process.steps and not fault.at_end:
                     self._apply(fault, process, kind)
         if process.dead:
             self._hub.switch()
             raise Killed
-        if process.stalled_until > self.now or self.chance.randrange(_SWITCH_ONE_IN) == 0:
+        if process.stalled_until > self.now or process.paused or self.chance.randrange(_SWITCH_ONE_IN) == 0:
             self._hub.switch()
             if process.dead:
                 raise Killed
@@ -233,10 +248,10 @@ class World:
                 for one in self.processes:
                     if one.machine == process.machine:
                         self.kill(one)
-            case "power cut":
-                for one in self.processes:
-                    self.kill(one)
-                self.on_power_cut()
+            case "pause":
+                process.paused = 1 + max(one.paused for one in self.processes)
+            case "power cut" | "catalogue lost" | "power cut, catalogue lost":
+                self._disaster(fault.kind)
             case "clock jump":
                 self.wall_offset += fault.number
             case "catalogue down":
@@ -245,3 +260,12 @@ class World:
                 self.quarantine_full = True
             case _:
                 raise AssertionError(fault)
+
+    def _disaster(self, kind: str) -> None:
+        for one in self.processes:
+            self.kill(one)
+        if kind.startswith("power cut"):
+            self.on_power_cut()
+        if kind.endswith("catalogue lost"):
+            self.catalogue_lost = True
+            self.on_catalogue_lost()
