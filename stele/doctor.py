@@ -18,6 +18,8 @@ from rich.table import Table
 
 from packages.sizes import size_text
 from pipeline.agreement import AgreementError
+from pipeline.confinement import confinement
+from pipeline.formats.known_faults import known_fault
 from pipeline.formats.normalise import CONVERTERS
 from pipeline.formats.policy import PolicyError
 from pipeline.formats.tool import ToolState
@@ -128,10 +130,13 @@ def _tools(settings: Settings) -> Iterator[Finding]:
     except (SettingsError, PolicyError) as error:
         yield Finding("format tools", "broken", str(error), "every ingest")
         return
+    yield _confinement()
     states = {state.name: state for state in (tools.validation.states if tools.validation else ())}
     states.update((state.name, state) for state in (one.state() for one in CONVERTERS.values()))
     for name, state in states.items():
-        yield Finding(name, *_state(state), "" if state.usable else _LOST.get(name, ""))
+        fault = known_fault(state)
+        lost = fault if state.usable else _LOST.get(name, "")
+        yield Finding(name, *_state(state), lost)
     if tools.validation is None:
         yield Finding("format validation", "missing", "switched off in stele.toml", "no file is checked")
     yield _scanner(tools.scanner)
@@ -141,6 +146,20 @@ def _tools(settings: Settings) -> Iterator[Finding]:
     if unknown:
         said += f"; there is no converter {', '.join(unknown)}"
     yield Finding("format policy", "broken" if unknown else "ok", said)
+
+
+def _confinement() -> Finding:
+    """What foreign tools cannot reach on this machine."""
+    state = confinement()
+    files = {"landlock": "their input only", "bubblewrap": "their input only"}.get(
+        state.files, "every file"
+    )
+    network = {"own": "no network", "landlock": "no TCP connections"}.get(state.network, "the network")
+    detail = f"tools reach {files} and {network} ({state.detail})"
+    if state.complete:
+        return Finding("confinement", "ok", detail)
+    lost = "what a file refers to can be opened by a tool; Linux 5.13 or newer, or bubblewrap, closes that"
+    return Finding("confinement", "missing", detail, lost)
 
 
 def _state(state: ToolState) -> tuple[State, str]:

@@ -12,6 +12,7 @@ from pipeline.formats.tool import (
     ToolState,
     Validity,
     Verdict,
+    and_its_folder,
     in_batches,
     program_state,
     run_tool,
@@ -57,6 +58,9 @@ def described_by(known: FileFormat) -> str | None:
     return "metadata" if known.mime.startswith(_MIME) else None
 
 
+_OLDEST = (12, 24)  # CVE-2021-22204: before it a file could run commands
+
+
 class ExifTool:
     """The ``exiftool`` program."""
 
@@ -71,7 +75,7 @@ class ExifTool:
     def state(self) -> ToolState:
         if self._state is None:
             command, version = ["exiftool", "-ver"], r"^(\d+\.\d+)\s*$"
-            self._state = program_state("ExifTool", command, version, (12, 0))
+            self._state = program_state("ExifTool", command, version, _OLDEST)
         return self._state
 
     def check(self, paths: Sequence[Path], puid: str) -> list[Verdict]:
@@ -82,8 +86,8 @@ class ExifTool:
         def ask(batch: Sequence[Path]) -> list[Verdict]:
             seconds = self._patience + sum(path.stat().st_size for path in batch) / _SLOWEST
             with safely_named(batch) as links:
-                words = ["nice", "-n", "10", "exiftool", "-json", "-fast2", "-charset", "utf8", *names]
-                ran = run_tool([*words, *links], seconds=seconds)
+                words = ["exiftool", "-config", "", "-json", "-fast2", "-charset", "utf8", *names]
+                ran = run_tool([*words, *links], seconds=seconds, reads=and_its_folder(links))
                 return _verdicts(ran.stdout, links, tool)
 
         return in_batches(paths, ask, size=_BATCH, tool=tool)

@@ -12,16 +12,25 @@ from pipeline.formats.tool import (
     ToolState,
     Validity,
     Verdict,
+    and_its_folder,
     in_batches,
     program_state,
     run_tool,
     safely_named,
 )
 
-__all__ = ["FfmpegDecode"]
+__all__ = ["FROM_A_FILE", "FfmpegDecode"]
 
 _PATIENCE = 120.0
 _SLOWEST = 1 << 20  # bytes a second; compressed video decodes slowly
+
+_DEMUXERS = (
+    "aac,ac3,aiff,amr,ape,asf,au,avi,caf,dts,dv,eac3,flac,flv,gif,gxf,h264,hevc,m4v,matroska,mjpeg,mlp,mov,"
+    "mp3,mpc,mpeg,mpegts,mpegvideo,mxf,ogg,rm,swf,tta,voc,w64,wav,wv,webm"
+)
+FROM_A_FILE = ("-protocol_whitelist", "file", "-format_whitelist", _DEMUXERS)
+"""Options before an input: formats that name other files (playlists, manifests) are not opened at all,
+and nothing is fetched."""
 
 
 class FfmpegDecode:
@@ -49,10 +58,10 @@ class FfmpegDecode:
             seconds = self._patience + path.stat().st_size / _SLOWEST
             with safely_named([path]) as (link,):
                 ran = run_tool(
-                    ["nice", "-n", "10", "ffmpeg", "-nostdin", "-v", "error", "-err_detect",
+                    ["ffmpeg", "-nostdin", "-v", "error", *FROM_A_FILE, "-err_detect",
                      "crccheck+explode", "-xerror", "-i", f"file:{link}", "-map", "0:v?", "-map", "0:a?",
                      "-f", "null", "-"],
-                    seconds=seconds,
+                    seconds=seconds, reads=and_its_folder([link]),
                 )  # fmt: skip
             said = [line.replace(str(link), "file") for line in ran.stderr.splitlines() if line.strip()]
             if said or ran.code:

@@ -13,6 +13,8 @@ from typing import Any
 
 from fido.fido import Fido
 
+from pipeline.confinement import read_only
+
 # Without names fido 1.6.1 looks for files of signatures that it does not ship.
 _FORMATS = ["formats-v109.xml", "format_extensions.xml"]
 _CONTAINERS = "container-signature-20200121.xml"
@@ -58,4 +60,5 @@ def _main() -> None:
 
 
 if __name__ == "__main__":
+    read_only()
     _main()

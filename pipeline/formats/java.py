@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from pipeline.formats.tool import Ran, ToolGaveUp, ToolState, run_tool, state_of_version
 
@@ -46,12 +47,15 @@ class JarProgram:
     def _ask_version(self) -> Ran:
         return self.run(["--version"], seconds=60)
 
-    def run(self, words: Sequence[str | Path], *, seconds: float) -> Ran:
-        """Run it to its end. Raises ToolGaveUp."""
+    def run(self, words: Sequence[str | Path], *, seconds: float, reads: Sequence[Path] = ()) -> Ran:
+        """Run it to its end; it reads ``reads`` and its jars. Raises ToolGaveUp."""
         java = shutil.which("java") or "java"
         flags = ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", f"-Xmx{self._heap}"]
-        flags += ["-Djava.awt.headless=true", "-Dfile.encoding=UTF-8"]
+        flags += ["-Djava.awt.headless=true", "-Dfile.encoding=UTF-8", "-XX:-UsePerfData"]
         for kind in ("http", "https", "ftp"):  # schemas and DTDs in files are no reason to go online
             flags += [f"-D{kind}.proxyHost=127.0.0.1", f"-D{kind}.proxyPort=9", f"-D{kind}.nonProxyHosts="]
-        command = ["nice", "-n", "10", java, *flags, "-cp", f"{self._home}/*", self._main, *words]
-        return run_tool(command, seconds=seconds)
+        assert self._home is not None, "looked at by state()"
+        with TemporaryDirectory(prefix="stele-", ignore_cleanup_errors=True) as scratch:
+            flags += [f"-Djava.io.tmpdir={scratch}", f"-Duser.home={scratch}"]
+            command = [java, *flags, "-cp", f"{self._home}/*", self._main, *words]
+            return run_tool(command, seconds=seconds, reads=[self._home, *reads], writes=[Path(scratch)])

@@ -21,6 +21,7 @@ from pipeline.formats.tool import (
     ToolState,
     Validity,
     Verdict,
+    and_its_folder,
     in_batches,
     safely_named,
     xml_answer,
@@ -88,12 +89,14 @@ def module_for(known: FileFormat) -> str | None:
 
 
 class _Program(JarProgram):
-    def run_module(self, module: str, words: Sequence[str | Path], *, seconds: float) -> Ran:
+    def run_module(
+        self, module: str, words: Sequence[str | Path], *, seconds: float, reads: Sequence[Path] = ()
+    ) -> Ran:
         """JHOVE does nothing without a configuration; ours names one module."""
         with NamedTemporaryFile("w", suffix=".conf") as conf:
             conf.write(_configuration(module))
             conf.flush()
-            return self.run(["-c", conf.name, *words], seconds=seconds)
+            return self.run(["-c", conf.name, *words], seconds=seconds, reads=[Path(conf.name), *reads])
 
     def _ask_version(self) -> Ran:
         return self.run_module("PDF-hul", ["-v"], seconds=60)
@@ -122,7 +125,7 @@ class Jhove:
             extension = ".epub" if puid == "EPUB-ptc" else ""  # it trusts nothing but this name
             with safely_named(batch, extension) as links:
                 words: list[str | Path] = ["-m", puid, "-h", "xml", *links]
-                ran = self._program.run_module(puid, words, seconds=seconds)
+                ran = self._program.run_module(puid, words, seconds=seconds, reads=and_its_folder(links))
                 return _verdicts(ran.stdout, links, puid, tool)
 
         verdicts = in_batches(paths, ask, size=_BATCH, tool=tool)

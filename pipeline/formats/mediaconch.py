@@ -9,6 +9,7 @@ from pipeline.formats.tool import (
     ToolState,
     Validity,
     Verdict,
+    and_its_folder,
     in_batches,
     program_state,
     run_tool,
@@ -46,9 +47,9 @@ class MediaConch:
             (path,) = batch
             seconds = self._patience + path.stat().st_size / _SLOWEST
             with safely_named([path]) as (link,):
-                # It remembers reports in its home, and answers with those of an earlier file.
-                command = ["nice", "-n", "10", "mediaconch", "-mc", "-fx", str(link)]
-                ran = run_tool(command, seconds=seconds, home=link.parent)
+                # It remembers reports in its home, which is a new one for each run.
+                command = ["mediaconch", "-mc", "-fx", str(link)]
+                ran = run_tool(command, seconds=seconds, reads=and_its_folder([link]))
             return [_verdict(ran.stdout, tool)]
 
         return in_batches(paths, ask, size=1, tool=tool)

@@ -10,6 +10,10 @@ import os
 import sys
 from pathlib import Path
 
+from pipeline.confinement import read_only
+
+if __name__ == "__main__":
+    read_only()  # before pygfried starts its threads
 import pygfried
 
 from pipeline.formats.local_signatures import LocalFormat, load_signatures, match_local

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import shutil
@@ -17,6 +18,8 @@ from typing import Protocol
 
 from lxml import etree
 
+from pipeline.confinement import confined, environment
+
 __all__ = [
     "PASSWORD",
     "Ran",
@@ -25,6 +28,7 @@ __all__ = [
     "Validator",
     "Validity",
     "Verdict",
+    "and_its_folder",
     "in_batches",
     "program_state",
     "run_tool",
@@ -35,7 +39,10 @@ __all__ = [
 
 PASSWORD = "risk: encrypted, a password is needed to open it"
 """The message of a file into which no tool can look, whatever another one makes of its bytes."""
-_OUTPUT_LIMIT = 256 << 20
+_MAX_OUTPUT_BYTES = 256 << 20
+_MAX_MEMORY_BYTES = 4 << 30
+_MAX_OPEN_FILES = 1024
+_NOT_CONFINED = 126  # the launcher's exit code
 
 
 class Validity(StrEnum):
@@ -104,23 +111,39 @@ def run_tool(
     command: Sequence[str | Path],
     *,
     seconds: float,
+    reads: Sequence[Path] = (),
+    writes: Sequence[Path] = (),
+    sockets: Sequence[Path] = (),
     cwd: Path | None = None,
-    home: Path | None = None,
+    max_file_bytes: int = _MAX_OUTPUT_BYTES,
 ) -> Ran:
-    """Run a program to its end, with everything it started.
+    """Run a program confined to its end, with everything it started.
 
-    ``home`` is its home folder, for programs that remember too much in the user's.
-    Raises ToolGaveUp when it takes longer than ``seconds``, is killed, cannot be started, or
-    writes without end.
+    It can read ``reads`` and what belongs to the system, write ``writes`` and a folder of its own that
+    goes with it, reach no network and see no secret; what its input refers to is not there for it.
+    Raises ToolGaveUp when it takes longer than ``seconds``, is killed, cannot be started or confined,
+    or writes a file of more than ``max_file_bytes``.
     """
-    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+    words = [str(part) for part in command]
+    if shutil.which(words[0]) is None:
+        raise ToolGaveUp(f"{words[0]} cannot be started: it is not installed")
+    limits = {
+        "CPU": math.ceil(seconds * (os.cpu_count() or 1)) + 1, "DATA": _MAX_MEMORY_BYTES,
+        "FSIZE": max_file_bytes, "NOFILE": _MAX_OPEN_FILES,
+    }  # fmt: skip
+    with (
+        tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err,
+        tempfile.TemporaryDirectory(prefix="stele-", ignore_cleanup_errors=True) as own,
+    ):  # fmt: skip
+        home = Path(own)
+        closed = confined(words, reads=reads, writes=[*writes, home], sockets=sockets, limits=limits)
         try:
             process = subprocess.Popen(
-                [str(part) for part in command], stdin=subprocess.DEVNULL, stdout=out, stderr=err,
-                cwd=cwd, start_new_session=True, env={**os.environ, "HOME": str(home)} if home else None,
+                closed, stdin=subprocess.DEVNULL, stdout=out, stderr=err, cwd=cwd or home,
+                start_new_session=True, env=environment(home),
             )  # fmt: skip
         except OSError as error:
-            raise ToolGaveUp(f"{command[0]} cannot be started: {error.strerror}") from None
+            raise ToolGaveUp(f"{words[0]} cannot be started: {error.strerror}") from None
         try:
             code = process.wait(seconds)
         except subprocess.TimeoutExpired:
@@ -130,12 +153,23 @@ def run_tool(
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
         if code < 0:
-            raise ToolGaveUp(f"killed by {signal.Signals(-code).name}")
-        if out.tell() > _OUTPUT_LIMIT:
-            raise ToolGaveUp(f"more than {_OUTPUT_LIMIT >> 20} MiB of output")
+            raise ToolGaveUp(_killed_by(-code, max_file_bytes))
+        if out.tell() > _MAX_OUTPUT_BYTES:
+            raise ToolGaveUp(f"more than {_MAX_OUTPUT_BYTES >> 20} MiB of output")
         out.seek(0)
         err.seek(0)
-        return Ran(code, out.read(), err.read(1 << 20).decode("utf-8", "replace"))
+        said = err.read(1 << 20).decode("utf-8", "replace")
+        if code == _NOT_CONFINED and said.startswith("it could not be confined"):
+            raise ToolGaveUp(said.strip())
+        return Ran(code, out.read(), said)
+
+
+def _killed_by(number: int, max_file_bytes: int) -> str:
+    if number == signal.SIGXFSZ:
+        return f"it wrote a file of more than {max_file_bytes >> 20} MiB"
+    if number == signal.SIGXCPU:
+        return "it used up its CPU time"
+    return f"killed by {signal.Signals(number).name}"
 
 
 def in_batches(
@@ -171,7 +205,9 @@ def _bisect(
     return _bisect(paths[:half], ask, tool) + _bisect(paths[half:], ask, tool)
 
 
-def program_state(name: str, command: Sequence[str], pattern: str, oldest: tuple[int, int]) -> ToolState:
+def program_state(
+    name: str, command: Sequence[str], pattern: str, oldest: tuple[int, int], *, writes: Sequence[Path] = ()
+) -> ToolState:
     """Whether a program is on the PATH, starts, and is new enough.
 
     ``pattern`` finds its version, as its only group, in what ``command`` prints.
@@ -179,7 +215,7 @@ def program_state(name: str, command: Sequence[str], pattern: str, oldest: tuple
     if shutil.which(command[0]) is None:
         return ToolState(name, problem="not installed")
     try:
-        ran = run_tool(command, seconds=60)
+        ran = run_tool(command, seconds=60, writes=writes)
     except ToolGaveUp as error:
         return ToolState(name, problem=f"it does not start: {error}")
     return state_of_version(name, ran, pattern, oldest)
@@ -207,6 +243,11 @@ def xml_answer(output: bytes) -> etree._Element:
         return etree.fromstring(output, parser)
     except etree.XMLSyntaxError as error:
         raise ToolGaveUp(f"its answer is no whole XML ({error.msg})") from None
+
+
+def and_its_folder(links: Sequence[Path]) -> list[Path]:
+    """What a tool must be able to read that is given links: what they lead to, and where they are."""
+    return [*links, *{link.parent: None for link in links}]
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from pipeline.formats.tool import (
     ToolState,
     Validity,
     Verdict,
+    and_its_folder,
     in_batches,
     safely_named,
     xml_answer,
@@ -61,7 +62,7 @@ class VeraPdf:
             with safely_named(batch) as links:
                 words = ["--format", "xml", "--flavour", puid, "--maxfailuresdisplayed", "1"]
                 words += ["--nonpdfext", "--loglevel", "0"]
-                ran = self._program.run([*words, *links], seconds=seconds)
+                ran = self._program.run([*words, *links], seconds=seconds, reads=and_its_folder(links))
                 return _verdicts(ran.stdout, links, puid, tool)
 
         return in_batches(paths, ask, size=_BATCH, tool=tool)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from pipeline.confinement import environment
 from pipeline.formats.tool import ToolGaveUp
 
 __all__ = ["Worker", "WorkerPool"]
@@ -51,6 +53,7 @@ class Worker:
         self._process = subprocess.Popen(
             self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL, text=True, encoding="utf-8", errors="surrogateescape",
+            env=environment(None, **_where_modules_are()),
         )  # fmt: skip
         return self._process
 
@@ -60,6 +63,11 @@ class Worker:
         if process is not None:
             process.kill()
             process.communicate()
+
+
+def _where_modules_are() -> dict[str, str]:
+    path = os.environ.get("PYTHONPATH")
+    return {"PYTHONPATH": path} if path else {}
 
 
 class WorkerPool:

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from pipeline.formats.tool import ToolState
 
-__all__ = ["Converted", "Converter", "failed", "fresh"]
+__all__ = ["Converted", "Converter", "failed", "fresh", "most_written"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +49,11 @@ class Converter(Protocol):
 def failed(source: Path, tool: str, *problems: str) -> Converted:
     """A conversion without result."""
     return Converted(source, None, tool, problems=problems)
+
+
+def most_written(*sources: Path) -> int:
+    """The size in bytes that no result of these needs: a converter that writes more is stopped."""
+    return (2 << 30) + 40 * sum(source.stat().st_size for source in sources)
 
 
 def fresh(path: Path) -> bool:

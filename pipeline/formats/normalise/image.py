@@ -8,8 +8,15 @@ from pathlib import Path
 
 from PIL import Image, ImageChops, ImageStat
 
-from pipeline.formats.normalise.converter import Converted, failed, fresh
-from pipeline.formats.tool import ToolGaveUp, ToolState, program_state, run_tool, safely_named
+from pipeline.formats.normalise.converter import Converted, failed, fresh, most_written
+from pipeline.formats.tool import (
+    ToolGaveUp,
+    ToolState,
+    and_its_folder,
+    program_state,
+    run_tool,
+    safely_named,
+)
 
 _PATIENCE = 60.0
 _SLOWEST = 1 << 20  # bytes a second
@@ -67,7 +74,11 @@ class ImageByVips:
         seconds = _PATIENCE + source.stat().st_size / _SLOWEST
         try:
             with safely_named([source]) as (link,):
-                ran = run_tool(["nice", "-n", "10", *self._command(link, result)], seconds=seconds)
+                ran = run_tool(
+                    self._command(link, result), seconds=seconds, reads=and_its_folder([link]),
+                    writes=[result.parent],
+                    max_file_bytes=most_written(source),
+                )  # fmt: skip
                 said = ran.stderr.strip().replace(str(link), "the file")[:300]
         except ToolGaveUp as error:
             return failed(source, tool, f"the tool gave up: {error}")

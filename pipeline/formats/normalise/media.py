@@ -9,9 +9,9 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipeline.formats.ffmpeg import FfmpegDecode
-from pipeline.formats.normalise.converter import Converted, failed, fresh
-from pipeline.formats.tool import ToolGaveUp, ToolState, run_tool, safely_named
+from pipeline.formats.ffmpeg import FROM_A_FILE, FfmpegDecode
+from pipeline.formats.normalise.converter import Converted, failed, fresh, most_written
+from pipeline.formats.tool import ToolGaveUp, ToolState, and_its_folder, run_tool, safely_named
 
 _PATIENCE = 120.0
 _SLOWEST = 200_000  # bytes a second: encoders are slow
@@ -71,9 +71,10 @@ class MediaByFfmpeg:
             with safely_named([source]) as (link,):
                 options = [*self._options, *(_carefully(link) if self._suffix == ".mkv" else ())]
                 ran = run_tool(
-                    ["nice", "-n", "10", "ffmpeg", "-nostdin", "-v", "error", "-y", "-i", f"file:{link}",
+                    ["ffmpeg", "-nostdin", "-v", "error", "-y", *FROM_A_FILE, "-i", f"file:{link}",
                      *options, f"file:{result}"],
-                    seconds=seconds,
+                    seconds=seconds, reads=and_its_folder([link]), writes=[result.parent],
+                    max_file_bytes=most_written(source),
                 )  # fmt: skip
                 if ran.code or not fresh(result):
                     said = ran.stderr.strip().replace(str(link), "the file")
@@ -123,7 +124,7 @@ def _carefully(path: Path) -> list[str]:
         "-of",
         "json",
     ]
-    ran = run_tool([*words, f"file:{path}"], seconds=60)
+    ran = run_tool([*words, *FROM_A_FILE, f"file:{path}"], seconds=60, reads=and_its_folder([path]))
     try:
         streams = json.loads(ran.stdout)["streams"]
     except (ValueError, KeyError) as error:
@@ -157,7 +158,7 @@ class _Facts:
 def _facts(path: Path) -> _Facts:
     """Duration in seconds, and how many streams of which kind. Raises ToolGaveUp."""
     words = ["ffprobe", "-v", "error", "-show_entries", "format=duration:stream=codec_type", "-of", "json"]
-    ran = run_tool([*words, f"file:{path}"], seconds=60)
+    ran = run_tool([*words, *FROM_A_FILE, f"file:{path}"], seconds=60, reads=and_its_folder([path]))
     try:
         said = json.loads(ran.stdout)
         kinds = [one.get("codec_type", "") for one in said.get("streams", ())]
@@ -175,10 +176,10 @@ def _digests(path: Path, sound: str, seconds: float) -> list[str]:
     Times are left out: containers round them each in its own way.
     """
     ran = run_tool(
-        ["nice", "-n", "10", "ffmpeg", "-nostdin", "-v", "error", "-i", f"file:{path}", "-map", "0:v?",
+        ["ffmpeg", "-nostdin", "-v", "error", *FROM_A_FILE, "-i", f"file:{path}", "-map", "0:v?",
          "-map", "0:a?", "-c:v", "rawvideo", "-c:a", sound, "-f", "streamhash",
          "-hash", "sha256", "-"],
-        seconds=seconds,
+        seconds=seconds, reads=and_its_folder([path]),
     )  # fmt: skip
     if ran.code or not ran.stdout:
         raise ToolGaveUp("the frames could not be compared")

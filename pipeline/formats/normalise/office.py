@@ -6,6 +6,8 @@ a file must be a container of the kind its name says, and the result is opened a
 
 from __future__ import annotations
 
+import hashlib
+import os
 import re
 import zipfile
 from collections.abc import Sequence
@@ -16,13 +18,14 @@ from tempfile import TemporaryDirectory
 import pikepdf
 from lxml import etree
 
-from pipeline.formats.normalise.converter import Converted, failed, fresh
-from pipeline.formats.tool import ToolGaveUp, ToolState, program_state, run_tool
+from pipeline.formats.normalise.converter import Converted, failed, fresh, most_written
+from pipeline.formats.tool import ToolGaveUp, ToolState, and_its_folder, program_state, run_tool
 from schemas.xml import safe_parser
 
 _PATIENCE = 90.0  # seconds for a run, and more for each document
 _EACH = 20.0
 _BATCH = 20
+_SOCKETS = Path("/tmp")
 _ZIPPED = {".docx", ".xlsx", ".pptx", ".odt", ".ods", ".odp"}
 _OLE = {".doc", ".xls", ".ppt", ".wps", ".et", ".dps"}
 _AS = {".wps": ".doc", ".et": ".xls", ".dps": ".ppt"}  # by these names LibreOffice knows the structures
@@ -103,11 +106,20 @@ class OfficeToPdf:
         kind = f"pdf:{application}_pdf_Export"
         if self._archival:
             kind += ':{"SelectPdfVersion":{"type":"long","value":"2"}}'
-        run_tool(
-            ["nice", "-n", "10", "soffice", f"-env:UserInstallation=file://{profile}", "--headless",
-             "--norestore", "--convert-to", kind, "--outdir", folder, *links],
-            seconds=_PATIENCE + _EACH * len(links), cwd=folder,
-        )  # fmt: skip
+        user = f"file://{profile}"
+        for _ in range(2):  # with a new profile it ends to start again, and finds its own socket in the way
+            try:
+                ran = run_tool(
+                    ["soffice", f"-env:UserInstallation={user}", "--headless", "--norestore",
+                     "--convert-to", kind, "--outdir", folder, *links],
+                    seconds=_PATIENCE + _EACH * len(links), cwd=folder, reads=and_its_folder(links),
+                    writes=[folder, profile.parent], sockets=[_SOCKETS],
+                    max_file_bytes=most_written(*links),
+                )  # fmt: skip
+            finally:
+                _socket_of(user).unlink(missing_ok=True)
+            if ran.code == 0:
+                return
 
     def _judged(self, source: Path, result: Path, tool: str) -> Converted:
         if not fresh(result):
@@ -129,10 +141,20 @@ class OfficeToPdf:
         return Converted(source, result, tool, (said,))
 
 
+def _socket_of(user: str) -> Path:
+    """Where LibreOffice listens for a second run with the same profile: no option moves it, and confined it
+    may make it there and not remove it."""
+    digest = hashlib.md5(user.encode("utf-16-le"), usedforsecurity=False).digest()
+    name = "".join(f"{byte:x}" for byte in digest)  # it does not pad them
+    return _SOCKETS / f"OSL_PIPE_{os.getuid()}_SingleOfficeIPC_{name}"
+
+
 def _look() -> ToolState:
     with TemporaryDirectory(prefix="stele-") as profile:
         command = ["soffice", f"-env:UserInstallation=file://{profile}", "--version"]
-        return program_state("LibreOffice", command, r"LibreOffice (\d+(?:\.\d+)*)", (7, 0))
+        return program_state(
+            "LibreOffice", command, r"LibreOffice (\d+(?:\.\d+)*)", (7, 0), writes=[Path(profile)]
+        )
 
 
 def _not_what_it_says(source: Path) -> str:

@@ -10,8 +10,15 @@ from pathlib import Path
 
 import pikepdf
 
-from pipeline.formats.normalise.converter import Converted, failed, fresh
-from pipeline.formats.tool import ToolGaveUp, ToolState, program_state, run_tool, safely_named
+from pipeline.formats.normalise.converter import Converted, failed, fresh, most_written
+from pipeline.formats.tool import (
+    ToolGaveUp,
+    ToolState,
+    and_its_folder,
+    program_state,
+    run_tool,
+    safely_named,
+)
 
 _PATIENCE = 120.0
 _SLOWEST = 100_000  # bytes a second
@@ -55,10 +62,11 @@ class PdfToPdfA:
         try:
             with safely_named([source]) as (link,):
                 ran = run_tool(
-                    ["nice", "-n", "10", "gs", "-dSAFER", "-dPDFA=2", "-dBATCH", "-dNOPAUSE", "-dQUIET",
+                    ["gs", "-dSAFER", "-dPDFA=2", "-dBATCH", "-dNOPAUSE", "-dQUIET",
                      "-sColorConversionStrategy=RGB", "-sDEVICE=pdfwrite", "-dPDFACompatibilityPolicy=1",
                      f"-sOutputFile={result}", link],
-                    seconds=seconds,
+                    seconds=seconds, reads=and_its_folder([link]), writes=[result.parent],
+                    max_file_bytes=most_written(source),
                 )  # fmt: skip
         except ToolGaveUp as error:
             return failed(source, tool, f"the tool gave up: {error}")
