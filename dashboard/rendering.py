@@ -18,6 +18,7 @@ from starlette.responses import HTMLResponse
 
 from dashboard.access import Person
 from dashboard.language import LANGUAGES, choose_language, translations
+from packages.escaping import for_page
 from packages.paths import visible
 from packages.sizes import size_text
 
@@ -55,7 +56,7 @@ def render(
 @cache
 def _environment(language: str) -> Environment:
     made = Environment(
-        loader=PackageLoader("dashboard"), autoescape=True, undefined=StrictUndefined,
+        loader=PackageLoader("dashboard"), autoescape=True, undefined=StrictUndefined, finalize=_harmless,
         extensions=["jinja2.ext.i18n"], trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
     made.install_gettext_translations(translations(language), newstyle=True)  # type: ignore[attr-defined]
@@ -66,6 +67,11 @@ def _environment(language: str) -> Environment:
     made.filters["last_day"] = _last_day
     made.filters["query"] = lambda facts: urlencode({k: v for k, v in facts.items() if v})
     return made
+
+
+def _harmless(value: object) -> object:
+    """What a template puts out, before it is escaped for HTML."""
+    return for_page(value) if type(value) is str else value
 
 
 def _size(value: int) -> str:

@@ -12,6 +12,7 @@ from prefect.cache_policies import NO_CACHE
 from flows.reports import results_markdown
 from flows.requests import IngestRequest
 from flows.workspace import OutsideDropBox, below_drop_box, opened, shown_progress
+from packages.escaping import for_log
 from pipeline.context import Outcome
 from pipeline.errors import PipelineError
 from stele.nights import agreements, ingest_now
@@ -69,9 +70,10 @@ async def ingest(request: IngestRequest) -> list[dict[str, Any]]:
         if isinstance(outcome, OutsideDropBox):
             raise outcome
         if isinstance(outcome, BaseException):
-            logger.error("%s failed: %s", delivery, outcome)
+            logger.error("%s failed: %s", for_log(delivery), for_log(outcome))
             outcome = {"subject": delivery, "outcome": "failed", "reason": str(outcome)}
-        logger.info("%s: %s %s", delivery, outcome["outcome"], outcome.get("aip") or outcome["reason"])
+        said = outcome.get("aip") or outcome["reason"]
+        logger.info("%s: %s %s", for_log(delivery), outcome["outcome"], for_log(said))
         results.append(outcome)
     text = results_markdown(results)
     await create_markdown_artifact(text, key="ingest", description="What became of each")  # type: ignore[misc]

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from typing import Any
 
-from packages.paths import visible
+from packages.escaping import for_markdown
 from pipeline.formats.report import FormatLine
 from stele.holds import Held
 from stele.settings import Settings
@@ -21,13 +20,13 @@ __all__ = [
 ]
 
 _OUTCOMES = ("stored", "duplicate", "rejected", "held", "failed")
-_MARKUP = re.compile(r"([\\`*_{}\[\]()#+!|<>~&-])")
 _SHOWN = 200
+_MAX_CHARS = 600
 
 
 def plain(text: object) -> str:
     """Text from elsewhere that Markdown must show and not obey."""
-    return _MARKUP.sub(r"\\\1", visible(str(text))[:600])
+    return for_markdown(str(text)[:_MAX_CHARS])
 
 
 def results_markdown(results: Iterable[dict[str, Any]]) -> str:
@@ -59,6 +58,7 @@ def night_markdown(
         cells = " | ".join(str(counts.get(name, "")) for name in _OUTCOMES)
         lines.append(f"| {plain(agency)} | {cells} |")
     lines += [f"- drop box away: {plain(box)}" for box in report["boxes_away"]]
+    lines += [f"- not a delivery, left alone: {plain(path)}" for path in report.get("ignored", ())]
     said = ", ".join(f"{number} {what}" for what, number in copies.items() if number)
     lines += ["", f"Copies: {said or 'nothing was due'}", ""]
     slowest = [f"{plain(path)} ({seconds:.1f} s)" for path, seconds in report["slowest"]]

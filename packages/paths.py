@@ -10,7 +10,8 @@ from urllib.parse import quote, unquote
 _BAG_ESCAPES = {"%": "%25", "\r": "%0D", "\n": "%0A"}
 _BAG_UNESCAPE = re.compile("%(25|0[DdAa])")
 # Marks that turn the direction of writing: behind U+202E a name reads as another.
-_DIRECTION = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
+_DIRECTION = re.compile("[\u2028\u2029\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 # XML 1.0 §2.2 Char, and the non-characters no name should carry.
 _NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 # What may not stand in an AIP's names: BagIt 1.0 escapes (aip.md §3), control characters.
@@ -142,7 +143,7 @@ def is_portable(path: str) -> bool:
 def printable(path: str) -> str:
     """The path for reports: undecodable bytes and control characters made visible."""
     shown = path.encode("utf-8", "backslashreplace").decode("utf-8")
-    return re.sub("[\x00-\x1f\x7f]", lambda match: f"\\x{ord(match.group()):02x}", shown)
+    return _CONTROL.sub(lambda match: f"\\x{ord(match.group()):02x}", shown)
 
 
 def visible(text: str) -> str:

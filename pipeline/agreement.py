@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from packages.bagit_profile import profile_mistakes
 from pipeline.errors import PipelineError
 
 
@@ -139,7 +140,7 @@ def load_agreement(path: Path) -> Agreement:
         data = tomllib.loads(path.read_text("utf-8"))
         data.setdefault("name", path.stem)
         if data.get("bagit_profile"):
-            data["profile"] = json.loads((path.parent / data["bagit_profile"]).read_text("utf-8"))
+            data["profile"] = _profile(path.parent / data["bagit_profile"])
         return Agreement.model_validate(data)
     except ValidationError as error:
         mistakes = "; ".join(
@@ -148,6 +149,15 @@ def load_agreement(path: Path) -> Agreement:
         raise AgreementError(f"agreement {path}: {mistakes}") from error
     except (OSError, ValueError) as error:
         raise AgreementError(f"agreement {path}: {error}") from error
+
+
+def _profile(path: Path) -> dict[str, Any]:
+    """A BagIt profile. Raises ValueError with every constraint in it that could not be kept to."""
+    profile = json.loads(path.read_text("utf-8"))
+    mistakes = "; ".join(profile_mistakes(profile))
+    if mistakes:
+        raise ValueError(f"BagIt profile {path.name}: {mistakes}")
+    return dict(profile)
 
 
 def find_agreement(folders: tuple[Path, ...], name: str) -> Agreement | None:

@@ -12,6 +12,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from packages.escaping import for_log
 from packages.identifiers import IngestId
 from packages.package_file import timestamp
 from packages.paths import printable
@@ -322,7 +323,7 @@ def _failure(shown: str, agreement: Agreement, archive: Archive, run: _Run, erro
         where = traceback.extract_tb(error.__traceback__)[-1]
         place = f"{Path(where.filename).name}:{where.lineno}"
         reason = f"unexpected {type(error).__name__} in {place}: {error}; please report this"
-        _LOG.error("unexpected error while %s was taken in", shown, exc_info=error)
+        _LOG.error("unexpected error while %s was taken in", for_log(shown), exc_info=error)
     if isinstance(error, OSError):
         reason = f"{error.strerror or error} ({error.filename or shown})"
     return Result(

@@ -8,6 +8,7 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
+from packages.escaping import for_markdown
 from packages.package_file import timestamp
 from packages.problem import Severity
 from pipeline.agreement import Agreement
@@ -48,24 +49,25 @@ def write_receipt(result: Result, agreement: Agreement, folder: Path, name: str)
 
 
 def _as_markdown(result: Result, agreement: Agreement) -> str:
+    agency = f"{agreement.agency.name} {agreement.agency.identifier}".rstrip()
     lines = [
-        f"# {'Receipt' if result.aip else 'Report'}: {Path(result.subject).name}",
+        f"# {'Receipt' if result.aip else 'Report'}: {for_markdown(Path(result.subject).name)}",
         "",
         _SENTENCE[result.outcome],
         "",
         f"- Outcome: **{result.outcome}**",
-        f"- Agency: {agreement.agency.name} {agreement.agency.identifier}".rstrip(),
-        f"- Answerable at the agency: {agreement.agency.responsible or 'not named'}",
-        f"- Archive: {agreement.archive.name}",
-        f"- Answerable at the archive: {agreement.archive.responsible or 'not named'}",
-        f"- Agreement: {agreement.name}, version {agreement.version}",
+        f"- Agency: {for_markdown(agency)}",
+        f"- Answerable at the agency: {for_markdown(agreement.agency.responsible or 'not named')}",
+        f"- Archive: {for_markdown(agreement.archive.name)}",
+        f"- Answerable at the archive: {for_markdown(agreement.archive.responsible or 'not named')}",
+        f"- Agreement: {for_markdown(agreement.name)}, version {for_markdown(agreement.version)}",
         f"- Date: {timestamp(result.finished)}",
         f"- Content: {result.files} files, {result.bytes} bytes",
     ]
     if result.aip:
         lines.append(f"- Archival identifier: `{result.aip}`, version {result.version}")
     if result.reason:
-        lines.append(f"- Reason: {result.reason}")
+        lines.append(f"- Reason: {for_markdown(result.reason)}")
     lines += _problems(result)
     lines += ["", "## Signatures", "", "For the agency: ____________________", ""]
     lines += ["For the archive: ____________________", ""]
@@ -83,7 +85,7 @@ def _problems(result: Result) -> list[str]:
         if counts[severity]:
             lines += ["", f"## {title} ({counts[severity]})", ""]
             lines += [
-                f"- `{p.code}` {p.for_depositor} ({p.clause})"
+                f"- `{p.code}` {for_markdown(p.for_depositor)} ({for_markdown(p.clause)})"
                 for p in result.problems
                 if p.severity is severity
             ]

@@ -10,6 +10,7 @@ import logging
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
+from packages.escaping import for_log
 from pipeline.archive import Archive
 from pipeline.errors import DamagedArchive
 from pipeline.format_changes import apply_changes
@@ -96,7 +97,7 @@ def finish_planned_version(archive: Archive, row: AipRow) -> bool:
     except (DamagedArchive, ForeignObject) as error:
         # Its own description is damaged in every store, so it cannot be registered. The audit tells of
         # the damage and leaves the version alone; the plan stays for when it has been repaired.
-        _LOG.warning("%s of %s cannot be registered: %s", plan.version, row.id, error)
+        _LOG.warning("%s of %s cannot be registered: %s", plan.version, row.id, for_log(error))
         return False
     return True
 

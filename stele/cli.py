@@ -162,12 +162,11 @@ def inspect(
     as_json: AsJson = False,
 ) -> None:
     """Show what files are: format, size, SHA-512, whether they are sound, what to know about them."""
-    from rich.markup import escape
     from rich.table import Table
 
     from packages.sizes import size_text
     from pipeline.inspection import inspect_files
-    from stele.screen import OUT, print_json
+    from stele.screen import OUT, data, print_json
     from stele.wiring import build_tools
     from stele.workspace import settings_or_defaults
 
@@ -183,7 +182,7 @@ def inspect(
             size = size_text(record["size"])
             sound = record["validity"]
             cells = (record["path"], size, record["puid"] or "unknown", record["format"], sound, notes)
-            table.add_row(*(escape(str(cell)) for cell in cells))
+            table.add_row(*(data(str(cell)) for cell in cells))
     if not as_json:
         OUT.print(table)
 
@@ -193,11 +192,10 @@ def aip_list(home: Home = None, as_json: AsJson = False) -> None:
     """All AIPs, newest first."""
     from dataclasses import asdict
 
-    from rich.markup import escape
     from rich.table import Table
 
     from packages.sizes import size_text
-    from stele.screen import OUT, print_json
+    from stele.screen import OUT, data, print_json
     from stele.workspace import opened
 
     table = Table()
@@ -209,7 +207,7 @@ def aip_list(home: Home = None, as_json: AsJson = False) -> None:
                 print_json(asdict(row))
             else:
                 counts = (str(row.files), size_text(row.bytes), row.created)
-                table.add_row(row.id, escape(row.title), escape(row.agency), *counts)
+                table.add_row(row.id, data(row.title), data(row.agency), *counts)
     if not as_json:
         OUT.print(table)
 

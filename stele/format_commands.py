@@ -21,12 +21,11 @@ def report(home: Home = None, as_json: AsJson = False) -> None:
     """Every format in the archive: AIPs, files, bytes, unsound ones, risk."""
     from dataclasses import asdict
 
-    from rich.markup import escape
     from rich.table import Table
 
     from packages.sizes import size_text
     from pipeline.formats.report import format_report
-    from stele.screen import OUT, print_json
+    from stele.screen import OUT, data, print_json
     from stele.workspace import opened
 
     table = Table()
@@ -41,7 +40,7 @@ def report(home: Home = None, as_json: AsJson = False) -> None:
             continue
         numbers = (f"{line.aips:,}", f"{line.files:,}", size_text(line.bytes), f"{line.not_valid:,}")
         risk = f"[{_RISK[line.risk]}]{line.risk}[/]"
-        table.add_row(line.puid, escape(line.name), *numbers, risk, line.decision)
+        table.add_row(line.puid, data(line.name), *numbers, risk, line.decision)
     if not as_json:
         OUT.print(table)
         OUT.print("Risk: how likely it is that nobody can open it in fifty years (stele formats policy).")
@@ -50,10 +49,9 @@ def report(home: Home = None, as_json: AsJson = False) -> None:
 @formats_app.command(epilog="Example: stele formats policy")
 def policy(home: Home = None, as_json: AsJson = False) -> None:
     """The rules in the order in which they are asked; the first that fits decides."""
-    from rich.markup import escape
     from rich.table import Table
 
-    from stele.screen import OUT, print_json
+    from stele.screen import OUT, data, print_json
     from stele.wiring import build_policy
     from stele.workspace import settings_or_defaults
 
@@ -68,8 +66,8 @@ def policy(home: Home = None, as_json: AsJson = False) -> None:
             continue
         risk = f"[{_RISK[rule.risk]}]{rule.risk}[/]"
         table.add_row(
-            escape(rule.name), rule.decision, risk, rule.preserve or "as it is",
-            rule.access or "as it is", escape(rule.reason),
+            data(rule.name), rule.decision, risk, rule.preserve or "as it is",
+            rule.access or "as it is", data(rule.reason),
         )  # fmt: skip
     if not as_json:
         OUT.print(table)
@@ -87,10 +85,8 @@ def reidentify(
     """Identify stored files again with today's signatures; what changed becomes an event."""
     from dataclasses import asdict
 
-    from rich.markup import escape
-
     from pipeline.preservation.formats import reidentify as run
-    from stele.screen import OUT, print_json
+    from stele.screen import OUT, data, print_json
     from stele.workspace import opened
 
     number = 0
@@ -105,7 +101,7 @@ def reidentify(
             if as_json:
                 print_json({"aip": aip, **asdict(changed)})
             else:
-                said = f"{changed.before} → {changed.puid}  {escape(changed.path)} ({aip})"
+                said = f"{changed.before} → {changed.puid}  {data(changed.path)} ({aip})"
                 OUT.print(said, soft_wrap=True)
     if not as_json:
         OUT.print(f"{number} file(s) are of another format today." if number else "Nothing has changed.")
@@ -175,10 +171,8 @@ def _needing(archive: Archive) -> list[str]:
 def _normalise(archive: Archive, aips: list[str], by: str, reason: str, *, as_json: bool) -> int:
     from dataclasses import asdict
 
-    from rich.markup import escape
-
     from pipeline.preservation.normalise import normalise as run
-    from stele.screen import OUT, print_json
+    from stele.screen import OUT, data, print_json
 
     failed = 0
     for done in run(archive, aips, person=by, reason=reason):
@@ -187,12 +181,12 @@ def _normalise(archive: Archive, aips: list[str], by: str, reason: str, *, as_js
             print_json(asdict(done))
             continue
         if done.skipped:
-            OUT.print(f"{done.aip}: [yellow]skipped[/] {escape(done.skipped)}", soft_wrap=True)
+            OUT.print(f"{done.aip}: [yellow]skipped[/] {data(done.skipped)}", soft_wrap=True)
             continue
         version = done.version or "unchanged"
         OUT.print(f"{done.aip}: {version}, {len(done.made)} made, {len(done.failed)} failed")
         for line in done.failed[:20]:
-            OUT.print(f"  [yellow]failed[/] {escape(line)}", soft_wrap=True)
+            OUT.print(f"  [yellow]failed[/] {data(line)}", soft_wrap=True)
     if not aips and not as_json:
         OUT.print("The policy asks for nothing that is not there.")
     return failed
@@ -201,12 +195,11 @@ def _normalise(archive: Archive, aips: list[str], by: str, reason: str, *, as_js
 def _show_preview(archive: Archive, samples: int, *, as_json: bool) -> None:
     from dataclasses import asdict
 
-    from rich.markup import escape
     from rich.table import Table
 
     from packages.sizes import size_text
     from pipeline.preservation.normalise import preview as run
-    from stele.screen import OUT, print_json
+    from stele.screen import OUT, data, print_json
 
     table = Table()
     for column in ("Format", "AIPs", "Files", "Size", "Becomes by", "Takes about", "Sample"):
@@ -220,9 +213,9 @@ def _show_preview(archive: Archive, samples: int, *, as_json: bool) -> None:
         )
         takes = "unknown" if line.seconds is None else f"{line.seconds:,.0f} s"
         table.add_row(
-            f"{line.puid} {escape(line.name)}", f"{line.aips:,}", f"{line.files:,}", size_text(line.bytes),
-            line.converter if not line.missing else f"[red]{line.converter}: {escape(line.missing)}[/]",
-            takes, escape(tried),
+            f"{line.puid} {data(line.name)}", f"{line.aips:,}", f"{line.files:,}", size_text(line.bytes),
+            line.converter if not line.missing else f"[red]{line.converter}: {data(line.missing)}[/]",
+            takes, data(tried),
         )  # fmt: skip
     if not as_json:
         OUT.print(table)

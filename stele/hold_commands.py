@@ -15,11 +15,10 @@ hold_app = typer.Typer(no_args_is_help=True, help="What waits for a decision: li
 @hold_app.command("list")
 def hold_list(home: Home = None, as_json: AsJson = False) -> None:
     """Held submissions and removals that wait for their second person."""
-    from rich.markup import escape
     from rich.table import Table
 
     from stele.holds import held
-    from stele.screen import OUT, print_json
+    from stele.screen import OUT, data, print_json
     from stele.workspace import opened_with_settings
 
     table = Table("Number and subject", "Agency", "Since", "What was found", "Needs")
@@ -34,8 +33,8 @@ def hold_list(home: Home = None, as_json: AsJson = False) -> None:
             found = "\n".join(one.found[:10]) + (
                 f"\n… {len(one.found) - 10} more" if one.found[10:] else ""
             )
-            subject = f"{one.id}\n[dim]{escape(one.subject)}[/]"
-            table.add_row(subject, escape(one.agency), one.since, escape(found), needs)
+            subject = f"{one.id}\n[dim]{data(one.subject)}[/]"
+            table.add_row(subject, data(one.agency), one.since, data(found), needs)
     if as_json:
         return
     if waiting:

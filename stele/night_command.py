@@ -62,27 +62,24 @@ def _quietly(_delivery: Delivery, _result: object) -> None:
 
 
 def _told(delivery: Delivery, result: object) -> None:
-    from rich.markup import escape
-
     from packages.paths import printable
     from pipeline.context import Result
-    from stele.screen import ERR
+    from stele.screen import ERR, data
 
     if isinstance(result, Result):
-        ERR.print(f"{result.outcome:>10}  {escape(printable(delivery.place))}", soft_wrap=True)
+        ERR.print(f"{result.outcome:>10}  {data(printable(delivery.place))}", soft_wrap=True)
 
 
 def _show(report: NightReport, care: dict[str, int]) -> None:
-    from rich.markup import escape
     from rich.table import Table
 
     from packages.sizes import size_text
-    from stele.screen import OUT
+    from stele.screen import OUT, data
 
     table = Table("Agency", "Stored", "Duplicate", "Rejected", "Held", "Failed")
     names = ("stored", "duplicate", "rejected", "held", "failed")
     for agency, counts in sorted(report.agencies.items()):
-        table.add_row(escape(agency), *(str(counts.get(name, "")) for name in names))
+        table.add_row(data(agency), *(str(counts.get(name, "")) for name in names))
     table.add_section()
     table.add_row("all", *(str(report.outcomes.get(name, 0)) for name in names))
     OUT.print(table)
@@ -91,6 +88,10 @@ def _show(report: NightReport, care: dict[str, int]) -> None:
         f"{report.left} left for another night, {report.arriving} still arriving, "
         f"{report.known} dealt with before."
     )
+    for path in report.ignored:
+        OUT.print(f"Not a delivery, left alone: {data(path)}", soft_wrap=True)
+    if report.ignored_count > len(report.ignored):
+        OUT.print(f"… and {report.ignored_count - len(report.ignored):,} more")
     if care:
         said = ", ".join(f"{number:,} {what}" for what, number in care.items() if number)
         OUT.print(f"Copies: {said or 'nothing was due'}.")

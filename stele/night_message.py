@@ -13,6 +13,7 @@ from email.utils import formatdate, make_msgid
 from typing import Any
 from urllib.parse import urlsplit
 
+from packages.escaping import for_mail_header
 from packages.paths import visible
 from stele.settings import MailSettings, Settings
 
@@ -93,7 +94,7 @@ def _message(summary: dict[str, Any], settings: Settings) -> EmailMessage:
     wanted, outcomes = settings.night.mail, summary.get("outcomes", {})
     message = EmailMessage()
     said = ", ".join(f"{outcomes[name]} {name}" for name in _OURS if outcomes.get(name))
-    message["Subject"] = f"{settings.archive_name}: {said or 'nothing was taken in'}"
+    message["Subject"] = for_mail_header(f"{settings.archive_name}: {said or 'nothing was taken in'}")
     message["From"] = wanted.sender
     message["To"] = ", ".join(wanted.recipients)
     message["Date"] = formatdate()

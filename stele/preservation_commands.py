@@ -53,10 +53,8 @@ def audit(
     """Read again what is due, every byte of every copy, longest unseen first; repair as configured."""
     from dataclasses import replace
 
-    from rich.markup import escape
-
     from pipeline.preservation.audit import audit as run
-    from stele.screen import OUT, print_json
+    from stele.screen import OUT, data, print_json
     from stele.workspace import opened_with_settings
 
     worst, counts = 0, Counter[str]()
@@ -86,7 +84,7 @@ def audit(
             if as_json:
                 print_json(record)
             elif result.skipped:
-                OUT.print(f"skipped: {escape(result.skipped)}", soft_wrap=True)
+                OUT.print(f"skipped: {data(result.skipped)}", soft_wrap=True)
             elif result.seen.state != "verified":
                 _show_damage(record)
     if not as_json:
@@ -111,30 +109,27 @@ def audit_budget(settings: Settings) -> AuditBudget:
 
 
 def _show_damage(record: dict[str, object]) -> None:
-    from rich.markup import escape
-
-    from stele.screen import OUT
+    from stele.screen import OUT, data
 
     colour = "green" if record["outcome"] == "verified" else "red"
     OUT.print(
         f"[{colour}]{record['found']} → {record['outcome']}[/]  {record['object']} in "
-        f"{escape(str(record['store']))} {escape(str(record['reason']))}",
+        f"{data(str(record['store']))} {data(str(record['reason']))}",
         soft_wrap=True,
     )
     findings = record["findings"]
     assert isinstance(findings, list)
     for finding in findings[:12]:
-        OUT.print(f"  {finding['kind']}: {escape(finding['key'])}", soft_wrap=True)
+        OUT.print(f"  {finding['kind']}: {data(finding['key'])}", soft_wrap=True)
     if record["quarantine"]:
-        OUT.print(f"  what was replaced is kept in {escape(str(record['quarantine']))}", soft_wrap=True)
+        OUT.print(f"  what was replaced is kept in {data(str(record['quarantine']))}", soft_wrap=True)
 
 
 def store_list(home: Home = None, as_json: AsJson = False) -> None:
     """The stores, what each must hold, and in what state its copies are."""
-    from rich.markup import escape
     from rich.table import Table
 
-    from stele.screen import OUT, print_json
+    from stele.screen import OUT, data, print_json
     from stele.workspace import opened
 
     table = Table()
@@ -167,7 +162,7 @@ def store_list(home: Home = None, as_json: AsJson = False) -> None:
                 print_json({**facts, "audited": store.audited, **copies, "lacking": lacking})
             else:
                 numbers = (str(counts.get(state, 0)) for state in states)
-                table.add_row(escape(store.name), store.kind, escape(store.place), role, *numbers)
+                table.add_row(data(store.name), store.kind, data(store.place), role, *numbers)
     if not as_json:
         OUT.print(table)
 
@@ -215,11 +210,9 @@ def store_repair(
     """Repair damaged and missing copies from verified ones; what is replaced is kept in quarantine."""
     from dataclasses import asdict
 
-    from rich.markup import escape
-
     from pipeline.preservation.audit import repair_all
     from pipeline.preservation.journal import write_journal
-    from stele.screen import OUT, print_json
+    from stele.screen import OUT, data, print_json
     from stele.workspace import opened_with_settings
 
     bad = 0
@@ -234,7 +227,7 @@ def store_repair(
                 if as_json:
                     print_json(busy)
                 else:
-                    OUT.print(f"skipped: {escape(result.skipped)}", soft_wrap=True)
+                    OUT.print(f"skipped: {data(result.skipped)}", soft_wrap=True)
             elif as_json:
                 print_json(asdict(done))
             else:
@@ -243,9 +236,9 @@ def store_repair(
                     f"{mark}  {done.aip} in {done.store}: {done.repaired_count} object(s)", soft_wrap=True
                 )
                 for why in done.reasons:
-                    OUT.print(f"  {escape(why)}", soft_wrap=True)
+                    OUT.print(f"  {data(why)}", soft_wrap=True)
                 for key in done.unrepaired[:12]:
-                    OUT.print(f"  not repaired: {escape(key)}", soft_wrap=True)
+                    OUT.print(f"  not repaired: {data(key)}", soft_wrap=True)
         write_journal(archive, catch_up=True)
     raise typer.Exit(EXIT_INVALID if bad else 0)
 

@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -23,14 +24,24 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 from rich.table import Table
+from rich.text import Text
 
+from packages.escaping import for_json_line, for_page, for_terminal
 from packages.problem import Problem, Severity
 from packages.sizes import size_text
 from pipeline.context import Outcome, Result, no_progress
 from pipeline.context import Progress as Report
 
-OUT = Console()
-ERR = Console(stderr=True)
+
+class _SafeConsole(Console):
+    """A console that obeys our markup and nothing else: no control character in a text reaches it."""
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        return super().render_str(for_page(text), **options)
+
+
+OUT = _SafeConsole()
+ERR = _SafeConsole(stderr=True)
 
 _MARK = {
     Outcome.STORED: "[green]✔ stored[/]",
@@ -51,9 +62,14 @@ _REASON = {
 _SHOWN = 12
 
 
+def data(text: object) -> str:
+    """Text from outside within our markup: one line, neither markup nor control characters in it."""
+    return escape(for_terminal(text))
+
+
 def print_json(record: object) -> None:
     """One JSON object on one line of stdout."""
-    line = json.dumps(record, ensure_ascii=False) + "\n"
+    line = for_json_line(json.dumps(record, ensure_ascii=False)) + "\n"
     # A name that is no Unicode must not end the run; its bytes are shown as escapes.
     sys.stdout.write(line.encode("utf-8", "backslashreplace").decode("utf-8"))
     sys.stdout.flush()
@@ -80,7 +96,7 @@ def watching(name: str) -> Iterator[Report]:
             received += size if stage == "receive" else 0
             if stage not in tasks:
                 total = received if stage != "receive" and received else None
-                tasks[stage] = bar.add_task(f"{escape(name)}: {stage}", total=total, files=0)
+                tasks[stage] = bar.add_task(f"{data(name)}: {stage}", total=total, files=0)
             counts[stage] = counts.get(stage, 0) + files
             bar.update(tasks[stage], advance=size, files=counts[stage])
 
@@ -96,7 +112,7 @@ def print_results(results: list[Result], title: str) -> None:
     table.add_column("Size", justify="right")
     for result in results:
         table.add_row(
-            escape(result.subject.rstrip("/").rsplit("/", 1)[-1])
+            data(result.subject.rstrip("/").rsplit("/", 1)[-1])
             + (f"\n[dim]{result.aip.removeprefix('urn:uuid:')}[/]" if result.aip else ""),
             _MARK[result.outcome],
             str(result.files),
@@ -108,22 +124,22 @@ def print_results(results: list[Result], title: str) -> None:
 
 
 def _print_reasons(result: Result) -> None:
-    name = escape(result.subject.rstrip("/").rsplit("/", 1)[-1])
+    name = data(result.subject.rstrip("/").rsplit("/", 1)[-1])
     if result.reason:
-        OUT.print(f"\n[bold]{name}[/] {_REASON[result.outcome]}: {escape(result.reason)}")
+        OUT.print(f"\n[bold]{name}[/] {_REASON[result.outcome]}: {data(result.reason)}")
     errors = [p for p in result.problems if p.severity is Severity.ERROR]
     if errors:
         OUT.print(f"\n[bold]{name}[/] was refused because:")
         print_problems(errors)
     warnings = len(result.problems) - len(errors)
     if warnings and result.receipt:
-        OUT.print(f"{name}: {warnings} note(s) in {escape(result.receipt)}", style="dim", soft_wrap=True)
+        OUT.print(f"{name}: {warnings} note(s) in {data(result.receipt)}", style="dim", soft_wrap=True)
 
 
 def print_problems(problems: list[Problem]) -> None:
     """A bounded list; the receipt has them all."""
     for problem in problems[:_SHOWN]:
         colour = "red" if problem.severity is Severity.ERROR else "yellow"
-        OUT.print(Padding(f"[{colour}]{problem.code}[/] {escape(problem.for_depositor)}", (0, 0, 0, 2)))
+        OUT.print(Padding(f"[{colour}]{problem.code}[/] {data(problem.for_depositor)}", (0, 0, 0, 2)))
     if len(problems) > _SHOWN:
         OUT.print(f"  … and {len(problems) - _SHOWN} more")

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rich.markup import escape
 from rich.table import Table
 
 from stele.probes import probe_store
-from stele.screen import OUT, print_json
+from stele.screen import OUT, data, print_json
 from stele.settings import S3StoreSettings, SettingsError, find_home, load_settings
 from storage.capabilities import Answer, Capabilities, Check
 
@@ -46,13 +45,13 @@ def probe_stores(name: str | None, home: Path | None, *, as_json: bool) -> bool:
 
 
 def _print(name: str, found: Capabilities) -> None:
-    table = Table("", "", "What was seen", title=f"{escape(name)}: bucket {escape(found.bucket)}")
+    table = Table("", "", "What was seen", title=f"{data(name)}: bucket {data(found.bucket)}")
     table.title_justify = "left"
     for check in found.checks:
-        table.add_row(check.name.value, _mark(check), escape(check.sentence))
+        table.add_row(check.name.value, _mark(check), data(check.sentence))
     OUT.print(table)
     for danger in found.dangers:
-        OUT.print(f"[red]✘ Nothing will be archived there:[/] {escape(danger)}", soft_wrap=True)
+        OUT.print(f"[red]✘ Nothing will be archived there:[/] {data(danger)}", soft_wrap=True)
 
 
 def _mark(check: Check) -> str:

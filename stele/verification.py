@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from rich.markup import escape
-
 from packages.identifiers import PackageId
 from pipeline.archive import Archive
 from pipeline.errors import PipelineError
 from pipeline.store_check import VerifyReport, verify_archive, verify_place
-from stele.screen import OUT, print_problems
+from stele.screen import OUT, data, print_problems
 from storage.files import FileStore
 
 
@@ -37,6 +35,6 @@ def verify_subject(subject: str | None, archive: Archive | None) -> Iterator[Ver
 def print_report(report: VerifyReport) -> None:
     """One verdict as a person reads it."""
     colour = "green" if report.outcome == "intact" else "red"
-    name = escape(report.object)
-    OUT.print(f"[{colour}]{report.outcome}[/]  {name}  in {escape(report.store)}", soft_wrap=True)
+    name = data(report.object)
+    OUT.print(f"[{colour}]{report.outcome}[/]  {name}  in {data(report.store)}", soft_wrap=True)
     print_problems(list(report.problems))

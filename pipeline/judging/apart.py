@@ -16,6 +16,7 @@ from dataclasses import asdict
 from typing import Any
 
 from packages.digest import DigestAlgorithm
+from packages.escaping import for_log, for_page
 from packages.premis import EventOutcome, EventType
 from packages.problem_catalogue import problem
 from pipeline import errors
@@ -128,7 +129,9 @@ class _Worker:
                 case {"error": [name, text]}:
                     raise _error(name, text)
                 case {"unexpected": [said, story]}:
-                    _LOG.error("unexpected error while %s was judged\n%s", context.shown, story)
+                    _LOG.error(
+                        "unexpected error while %s was judged\n%s", for_log(context.shown), for_page(story)
+                    )
                     raise JudgingBroke(f"{said}; please report this")
         raise self._ended(budget)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from packages.paths import printable
-from pipeline.night.deliveries import READY, Delivery, find_deliveries, is_archive
+from pipeline.night.deliveries import READY, Delivery, Found, find_deliveries, is_arriving, is_ignored
 from storage.protocol import ObjectEntry, ObjectStore
 from storage.scratch import scratch_folder
 
@@ -31,8 +31,8 @@ class DropBox(Protocol):
     def name(self) -> str:
         """As operators know it."""
 
-    def find(self, *, quiet: float, now: float) -> tuple[list[Delivery], list[Delivery]]:
-        """(whole, still arriving). Raises OSError, StoreUnavailable when it cannot be looked into."""
+    def find(self, *, quiet: float, now: float) -> Found:
+        """What lies there. Raises OSError, StoreUnavailable when it cannot be looked into."""
 
     def brought(self, delivery: Delivery) -> AbstractContextManager[Path]:
         """The delivery as files, while the context lasts.
@@ -48,7 +48,7 @@ class FolderBox:
         self.name = name
         self._folder = folder
 
-    def find(self, *, quiet: float, now: float) -> tuple[list[Delivery], list[Delivery]]:
+    def find(self, *, quiet: float, now: float) -> Found:
         return find_deliveries(self._folder, quiet=quiet, now=now, box=self.name)
 
     def brought(self, delivery: Delivery) -> AbstractContextManager[Path]:
@@ -67,26 +67,30 @@ class BucketBox:
         self._address = address.rstrip("/")
         self._scratch = scratch
 
-    def find(self, *, quiet: float, now: float) -> tuple[list[Delivery], list[Delivery]]:
+    def find(self, *, quiet: float, now: float) -> Found:
         """One listing of the whole box; memory grows with the number of keys, not with their bytes."""
         groups: dict[str, list[ObjectEntry]] = defaultdict(list)
         ready: set[str] = set()
+        ignored: list[str] = []
         for entry in self._store.entries(""):
             parts = entry.key.split("/")
-            if len(parts) < 2 or not all(parts[:2]) or parts[0].startswith("."):
+            if len(parts) < 2 or not all(parts[:2]) or any(is_ignored(part) for part in parts[:2]):
+                if not entry.key.endswith("/") or entry.size:  # what consoles make to show an empty folder
+                    ignored.append(f"{self._address}/{entry.key}")
                 continue
             name = "/".join(parts[:2])
             if len(parts) == 2 and name.endswith(READY):
                 ready.add(name.removesuffix(READY))
-            elif len(parts) > 2 or is_archive(name):
+            else:
                 groups[name].append(entry)
         whole: list[Delivery] = []
         arriving: list[Delivery] = []
         for name, entries in sorted(groups.items()):
             newest = max(entry.modified.timestamp() for entry in entries)
             found = self._delivery(name, entries, newest)
-            (whole if name in ready or now - newest >= quiet else arriving).append(found)
-        return whole, arriving
+            still = len(entries) == 1 and is_arriving(name)
+            (arriving if still or not (name in ready or now - newest >= quiet) else whole).append(found)
+        return Found(whole, arriving, ignored)
 
     def _delivery(self, name: str, entries: list[ObjectEntry], newest: float) -> Delivery:
         hasher = hashlib.sha256(f"{self._address}/{name}".encode())
@@ -103,7 +107,7 @@ class BucketBox:
         with scratch_folder(self._scratch) as scratch:
             last = name.rpartition("/")[2]
             target = scratch / "delivery" / _segment(last, name)
-            if is_archive(name) and self._store.size(name) is not None:  # a folder may be called so
+            if self._store.size(name) is not None:  # a file; a folder may be called like an archive
                 self._fetch(name, target)
             else:
                 target.mkdir(parents=True)

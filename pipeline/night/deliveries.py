@@ -13,10 +13,11 @@ import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
-__all__ = ["READY", "Delivery", "delivery_at", "find_deliveries", "is_archive"]
+__all__ = ["READY", "Delivery", "Found", "delivery_at", "find_deliveries", "is_arriving", "is_ignored"]
 
-_ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")
+_OF_SYSTEMS = ("thumbs.db", "desktop.ini", "$recycle.bin", "__macosx")
 _ARRIVING = (".part", ".partial", ".filepart", ".tmp", ".crdownload")
 READY = ".ready"
 
@@ -36,24 +37,33 @@ class Delivery:
     box: str = "dropbox"
 
 
-def find_deliveries(
-    dropbox: Path, *, quiet: float, now: float, box: str = "dropbox"
-) -> tuple[list[Delivery], list[Delivery]]:
-    """(whole, still arriving), each in the order of their paths.
+class Found(NamedTuple):
+    """What lies in a drop box, each in the order of their paths; ``ignored`` are the paths of what is no
+    delivery of anybody: links, hidden files of systems, devices."""
+
+    whole: list[Delivery]
+    arriving: list[Delivery]
+    ignored: list[str]
+
+
+def find_deliveries(dropbox: Path, *, quiet: float, now: float, box: str = "dropbox") -> Found:
+    """Everything in a drop box; a file that is no archive we read is a delivery too, and is answered.
 
     ``quiet`` is the seconds after which what does not change counts as whole. What vanishes while
     it is looked at is not there. Raises OSError when the drop box cannot be read.
     """
     whole: list[Delivery] = []
     arriving: list[Delivery] = []
-    for path, agency in _candidates(dropbox):
+    ignored: list[str] = []
+    for path, agency in _candidates(dropbox, ignored):
         try:
             found = _look_at(path, agency, box)
         except FileNotFoundError:
             continue
         ready = path.with_name(path.name + READY).exists() or now - found.newest >= quiet
-        (whole if ready and found.files else arriving).append(found)
-    return whole, arriving
+        still = not found.files or is_arriving(path.name)
+        (arriving if still or not ready else whole).append(found)
+    return Found(whole, arriving, ignored)
 
 
 def delivery_at(dropbox: Path, path: Path, *, box: str = "dropbox") -> Delivery | None:
@@ -70,29 +80,38 @@ def delivery_at(dropbox: Path, path: Path, *, box: str = "dropbox") -> Delivery 
     return _look_at(dropbox.joinpath(*parts), parts[0] if len(parts) == 2 else "", box)
 
 
-def _candidates(dropbox: Path) -> Iterator[tuple[Path, str]]:
-    for entry in _entries(dropbox):
-        if not entry.is_dir(follow_symlinks=False):
-            if is_archive(entry.name):
-                yield Path(entry.path), ""
-        elif _is_delivery(Path(entry.path)):
+def _candidates(dropbox: Path, ignored: list[str]) -> Iterator[tuple[Path, str]]:
+    for entry in _entries(dropbox, ignored):
+        if not entry.is_dir(follow_symlinks=False) or _is_delivery(Path(entry.path)):
             yield Path(entry.path), ""
         else:
-            for inner in _entries(Path(entry.path)):
-                if inner.is_dir(follow_symlinks=False) or is_archive(inner.name):
-                    yield Path(inner.path), entry.name
+            for inner in _entries(Path(entry.path), ignored):
+                yield Path(inner.path), entry.name
 
 
-def _entries(folder: Path) -> list[os.DirEntry[str]]:
+def _entries(folder: Path, ignored: list[str]) -> list[os.DirEntry[str]]:
+    """Files and folders, but for the marks of what is ready; everything else is named in ``ignored``."""
+    kept = []
     with os.scandir(folder) as found:
-        kept = [entry for entry in found if not entry.name.startswith(".") and not entry.is_symlink()]
-    return sorted(kept, key=lambda entry: entry.name)
+        for entry in sorted(found, key=lambda entry: entry.name):
+            if is_ignored(entry.name) or not (
+                entry.is_file(follow_symlinks=False) or entry.is_dir(follow_symlinks=False)
+            ):
+                ignored.append(entry.path)
+            elif not entry.name.endswith(READY):
+                kept.append(entry)
+    return kept
 
 
-def is_archive(name: str) -> bool:
-    """Whether a name is that of a packed delivery, and not of one that still arrives."""
-    lower = name.lower()
-    return lower.endswith(_ARCHIVES) and not lower.endswith(_ARRIVING)
+def is_ignored(name: str) -> bool:
+    """What systems leave in folders by themselves, and hidden names."""
+    hidden = name.startswith(".") and name not in (".", "..")
+    return hidden or name.lower() in _OF_SYSTEMS
+
+
+def is_arriving(name: str) -> bool:
+    """Whether a name is one that programs give to a file while they are sending it."""
+    return name.lower().endswith(_ARRIVING)
 
 
 def _is_delivery(folder: Path) -> bool:

@@ -19,6 +19,7 @@ from storage.errors import StorageError
 
 __all__ = ["NightLimits", "NightReport", "Watch", "run_night", "unwatched"]
 
+_MAX_IGNORED = 20
 _SLOWEST = 5
 Watch = Callable[[Delivery, Result | None], None]
 """Told of each delivery when it is begun (no result yet) and when it is done."""
@@ -63,6 +64,9 @@ class NightReport:
     arriving: int = 0
     boxes_away: list[str] = field(default_factory=list)
     """Drop boxes that could not be looked into, each with the reason."""
+    ignored_count: int = 0
+    ignored: list[str] = field(default_factory=list)
+    """The first of what lies in drop boxes and is no delivery: links, hidden files, files of systems."""
 
     def as_json(self) -> dict[str, object]:
         """Stable keys."""
@@ -128,11 +132,13 @@ def _look_around(intake: Intake, limits: NightLimits, report: NightReport) -> li
     every: list[Delivery] = []
     for name, box in intake.boxes.items():
         try:
-            whole, arriving = box.find(quiet=limits.quiet, now=time.time())
+            whole, arriving, ignored = box.find(quiet=limits.quiet, now=time.time())
         except (OSError, StorageError) as error:
             report.boxes_away.append(f"{name}: {error}")
             continue
         report.found += len(whole)
         report.arriving += len(arriving)
+        report.ignored_count += len(ignored)
+        report.ignored += [printable(path) for path in ignored[: _MAX_IGNORED - len(report.ignored)]]
         every += whole
     return every

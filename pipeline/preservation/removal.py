@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from packages.escaping import for_markdown
 from packages.package_file import timestamp
 from packages.premis import EventOutcome, EventType
 from pipeline.archive import Archive
@@ -306,20 +307,20 @@ def _certificate_place(archive: Archive, row: AipRow) -> Path:
 
 def _certificate(archive: Archive, row: AipRow, removal: RemovalRow) -> None:
     lines = [
-        f"# Certificate of removal: {row.title}", "",
+        f"# Certificate of removal: {for_markdown(row.title)}", "",
         f"- Archival identifier: `{row.id}`, version {row.version}",
-        f"- Agency: {row.agency}; agreement: {row.agreement}",
-        f"- Identifier at the agency: {row.external_identifier or 'none'}",
+        f"- Agency: {for_markdown(row.agency)}; agreement: {for_markdown(row.agreement)}",
+        f"- Identifier at the agency: {for_markdown(row.external_identifier or 'none')}",
         f"- Taken into custody: {row.created}",
         f"- Content: {row.files} files, {row.bytes} bytes",
         f"- SHA-512 of the list of contents: `{row.content_digest}`",
         f"- SHA-512 of the last inventory: `{row.inventory_sha512}`", "",
-        f"- Reason: {removal.reason}",
-        f"- Asked for by {removal.requested_by} on {removal.requested}",
-        f"- Approved by {removal.approved_by}",
-        f"- Removed from every store ({', '.join(archive.store_names)}) on {removal.removed}",
-        "", "## Signatures", "", f"{removal.requested_by}: ____________________", "",
-        f"{removal.approved_by}: ____________________", "",
+        f"- Reason: {for_markdown(removal.reason)}",
+        f"- Asked for by {for_markdown(removal.requested_by)} on {removal.requested}",
+        f"- Approved by {for_markdown(removal.approved_by)}",
+        f"- Removed from every store ({for_markdown(', '.join(archive.store_names))}) on {removal.removed}",
+        "", "## Signatures", "", f"{for_markdown(removal.requested_by)}: ____________________", "",
+        f"{for_markdown(removal.approved_by)}: ____________________", "",
     ]  # fmt: skip
     write_durably((_certificate_place(archive, row), "\n".join(lines).encode()))
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from fnmatch import fnmatchcase
 from typing import Any
 
 from packages.problem import Problem
@@ -37,7 +39,9 @@ def check(
         rules = _Profile(agreement.profile)
         context.add(*rules.fields(info))
         context.add(*rules.manifests(listing))
-        context.add(*rules.form(received.form, declared, tags))
+        context.add(*rules.form(received.form, declared))
+        context.add(*rules.tag_files(tags))
+        context.add(*rules.payload(*received.worklist.totals()))
 
 
 def _fields(agreement: Agreement, info: BagInfo) -> Iterator[Problem]:
@@ -58,6 +62,10 @@ def _limits(limits: Limits, files: int, size: int) -> Iterator[Problem]:
         yield problem("AGREE-LIMIT", expected=f"{limits.max_bytes} bytes", found=f"{size} bytes")
 
 
+_OF_BAGIT = re.compile(r"bagit\.txt|bag-info\.txt|fetch\.txt|(tag)?manifest-[a-z0-9]+\.txt")
+"""What Tag-Files-Allowed need not list: RFC 8493 and other keys of the profile rule these."""
+
+
 class _Profile:
     """A BagIt profile (version 1.4.0 and before) as its JSON."""
 
@@ -65,6 +73,11 @@ class _Profile:
         self._profile = profile
 
     def fields(self, info: BagInfo) -> Iterator[Problem]:
+        wanted = self._profile.get("BagIt-Profile-Info", {}).get("BagIt-Profile-Identifier", "")
+        named = info.all("BagIt-Profile-Identifier")
+        if wanted and wanted not in named:
+            said = ", ".join(f"“{value}”" for value in named) or "it is missing"
+            yield _broken(f"BagIt-Profile-Identifier: {wanted} in bag-info.txt", said)
         for label, rule in self._profile.get("Bag-Info", {}).items():
             values = info.all(label)
             if rule.get("required") and not values:
@@ -89,16 +102,31 @@ class _Profile:
             for algorithm in sorted(present - set(allowed or present)):
                 yield _broken(f"only {', '.join(allowed)}", f"{kind}-{algorithm}.txt")
 
-    def form(self, form: str, declared: Declaration, tags: TagFiles) -> Iterator[Problem]:
+    def tag_files(self, tags: TagFiles) -> Iterator[Problem]:
         profile = self._profile
         if "fetch.txt" in tags and profile.get("Allow-Fetch.txt") is False:
             yield _broken("no fetch.txt", "fetch.txt is there")
-        versions = profile.get("Accept-BagIt-Version") or [declared.version]
-        if declared.version not in versions:
-            yield _broken(f"BagIt {' or '.join(versions)}", declared.version)
+        if "fetch.txt" not in tags and profile.get("Fetch.txt-Required"):
+            yield _broken("fetch.txt", "it is missing")
         for name in profile.get("Tag-Files-Required", ()):
             if name not in tags:
                 yield _broken(f"tag file {name}", "it is missing")
+        allowed: list[str] | None = profile.get("Tag-Files-Allowed")
+        if allowed is None:
+            return
+        for name in tags.names():
+            if not _OF_BAGIT.fullmatch(name) and not any(fnmatchcase(name, one) for one in allowed):
+                yield _broken(f"no tag files but {', '.join(allowed) or 'those of BagIt'}", f"“{name}”")
+
+    def payload(self, files: int, size: int) -> Iterator[Problem]:
+        if self._profile.get("Data-Empty") and (files > 1 or size):
+            yield _broken("an empty payload (at most one file of 0 bytes)", f"{files} files, {size} bytes")
+
+    def form(self, form: str, declared: Declaration) -> Iterator[Problem]:
+        profile = self._profile
+        versions = profile.get("Accept-BagIt-Version") or [declared.version]
+        if declared.version not in versions:
+            yield _broken(f"BagIt {' or '.join(versions)}", declared.version)
         wanted = profile.get("Serialization", "optional")
         if wanted == "required" and form == "folder":
             yield _broken("a packed bag", "a folder")

@@ -6,7 +6,9 @@ import re
 import shutil
 import tempfile
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
 import bagit
@@ -21,6 +23,7 @@ _LABEL_V1 = re.compile(r"[^\s:][^:]*(?<!\s): ?.*|[^\s:][^:]*(?<!\s):[ \t]+.*|[^\
 _LABEL_DRAFT = re.compile(r"[^\s:][^:]*:.*")
 _ODD_LINE_END = re.compile("[\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
 # Reserved labels of which the RFC says that they SHOULD or MUST NOT be repeated.
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _SINGLE = ("Bagging-Date", "Payload-Oxum", "Bag-Size", "Bag-Count", "Bag-Group-Identifier")
 
 
@@ -63,7 +66,17 @@ def read(tags: TagFiles, declared: Declaration, report: Report) -> BagInfo:
         if counts[label.lower()] > 1:
             found = ", ".join(info.all(label))
             report(problem("BAG-INFO-REPEATED", name, expected=label, found=found))
+    for value in info.all("Bagging-Date"):
+        if not _is_date(value):
+            report(problem("BAG-INFO-DATE", name, expected="YYYY-MM-DD", found=value[:120]))
     return info
+
+
+def _is_date(value: str) -> bool:
+    """RFC 8493 §2.2.2: the date in the form YYYY-MM-DD."""
+    with suppress(ValueError):
+        return bool(_DATE.fullmatch(value)) and date.fromisoformat(value) is not None
+    return False
 
 
 def _check_lines(tags: TagFiles, name: str, declared: Declaration, report: Report) -> bool:

@@ -26,24 +26,31 @@ def _put(path: Path, content: bytes = b"x") -> Path:
 
 
 def _find(box: Path) -> tuple[dict[str, str], list[str]]:
-    whole, arriving = find_deliveries(box, quiet=60, now=time.time())
+    whole, arriving, _ = find_deliveries(box, quiet=60, now=time.time())
     return {str(Path(d.place).relative_to(box)): d.agency for d in whole}, [
         Path(d.place).name for d in arriving
     ]
 
 
 def test_where_deliveries_lie(tmp_path: Path) -> None:
-    """In an agency's folder or directly in the box; hidden, half-named and linked things are none."""
+    """In an agency's folder or directly in the box, whatever they are; hidden and linked things are none,
+    and named."""
     for name in ("health/a.zip", "health/b/bagit.txt", "c.tar.gz", "d/bagit.txt", "d/data/1", "health/e.zip.part",
-                 ".hidden/f.zip", "health/.g.zip", "notes.txt", "education/h.tgz"):  # fmt: skip
+                 ".hidden/f.zip", "health/.g.zip", "notes.txt", "education/h.tgz", "health/scans.7z",
+                 "health/Thumbs.db"):  # fmt: skip
         _put(tmp_path / name)
     (tmp_path / "health/link").symlink_to(tmp_path / "d")
     _old(tmp_path)
     whole, arriving = _find(tmp_path)
     assert whole == {
         "health/a.zip": "health", "health/b": "health", "c.tar.gz": "", "d": "", "education/h.tgz": "education",
+        "notes.txt": "", "health/scans.7z": "health",
     }  # fmt: skip
-    assert arriving == []
+    assert arriving == ["e.zip.part"]
+    ignored = find_deliveries(tmp_path, quiet=60, now=time.time()).ignored
+    assert [str(Path(path).relative_to(tmp_path)) for path in ignored] == [
+        ".hidden", "health/.g.zip", "health/Thumbs.db", "health/link",
+    ]  # fmt: skip
 
 
 def test_what_is_still_arriving(tmp_path: Path) -> None:
