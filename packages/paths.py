@@ -13,6 +13,8 @@ _BAG_UNESCAPE = re.compile("%(25|0[DdAa])")
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 _DIRECTION = re.compile("[\u2028\u2029\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 # XML 1.0 §2.2 Char, and the non-characters no name should carry.
+_WINDOWS_PATH_MAX = 259
+_AIP_FOLDERS = len("data/uuid-00000000-0000-0000-0000-000000000000/representations/rep1/data/")
 _NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 # What may not stand in an AIP's names: BagIt 1.0 escapes (aip.md §3), control characters.
 # U+0085, U+2028 and U+2029 end a line for some readers of manifests.
@@ -126,6 +128,21 @@ def unportable_reason(path: str) -> str | None:
         if len(segment.encode("utf-8", "surrogatepass")) > 255:
             return f"“{segment[:40]}…” is longer than 255 bytes"
     return None
+
+
+def too_long_for_windows(path: str) -> str | None:
+    """Why a path of a submission is too long for Windows once it lies in an AIP or DIP; or None.
+
+    Windows counts UTF-16 units and ends at 259 (RFC 8493 §6.1.2 names the limit). The AIP puts
+    ``data/uuid-…/representations/rep1/`` before the bag's ``data/``.
+    """
+    within = f"/{path}".partition("/data/")[2]
+    units = len(within.encode("utf-16-le", "surrogatepass")) // 2 + _AIP_FOLDERS
+    if not within or units <= _WINDOWS_PATH_MAX:
+        return None
+    return (
+        f"its path is {units} characters long in the archive's package; Windows opens {_WINDOWS_PATH_MAX}"
+    )
 
 
 def collision_key(path: str) -> str:

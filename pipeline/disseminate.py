@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from urllib.parse import quote
 
@@ -20,6 +22,7 @@ from packages.mets.csip_writer import (
     representation_mets,
     root_mets,
 )
+from packages.mets.reading import file_dates
 from packages.package_file import MetadataFile, PackageFile, timestamp
 from packages.premis import Representation, representation_premis
 from packages.premis.reading import iter_files
@@ -107,6 +110,7 @@ class _Builder:
         self._adopt(premis)
         with (self._folder / premis).open("rb") as stream:
             described = {file.id: file for file in iter_files(stream)}
+        dates = self._dates()
         given: set[str] = set()
         files = []
         for entry in self._reader.inventory.below(prefix):
@@ -118,6 +122,8 @@ class _Builder:
                 path = name  # the name in the AIP is always possible and always free
             given.add(path)
             size = self._fetch(logical, f"{_REP_FOLDER}/data/{path}")
+            made = dates[f"data/{name}"]
+            os.utime(self._folder / _REP_FOLDER / "data" / path, (made.timestamp(), made.timestamp()))
             files.append(
                 PackageFile(
                     identifier,
@@ -125,13 +131,20 @@ class _Builder:
                     known.original,
                     size,
                     known.sha512,
-                    self._archive.clock(),
+                    made,
                     known.format,
                 )
             )
             if progress:
                 progress(size)
         return sorted(files, key=lambda file: file.path)
+
+    def _dates(self) -> dict[str, datetime]:
+        """When each record was made, as the AIP has it: a DIP does not make them younger."""
+        place = f"{_REP_FOLDER}/METS.xml"
+        self._fetch(f"{self._root}/{place}", place)  # ours replaces it in the end
+        with (self._folder / place).open("rb") as stream:
+            return {path: datetime.fromisoformat(created) for path, created in file_dates(stream)}
 
     def access(self, files: list[PackageFile]) -> AccessCopies:
         """Copies in formats for readers, as the policy wants them."""

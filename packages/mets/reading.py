@@ -17,7 +17,7 @@ from packages.problem_catalogue import problem
 from schemas.xml import XmlRefused, parse
 from schemas.xsd import mets_schema
 
-__all__ = ["ALONE", "ListedFile", "MetsDocument", "read_mets"]
+__all__ = ["ALONE", "ListedFile", "MetsDocument", "file_dates", "read_mets"]
 
 _METS = "{http://www.loc.gov/METS/}"
 _HREF = "{http://www.w3.org/1999/xlink}href"
@@ -97,6 +97,22 @@ def read_mets(
         document.problems += check_rules(document.root, path, around)
     document.problems += _dangling(document, path)
     return document
+
+
+def file_dates(stream: BinaryIO) -> Iterator[tuple[str, str]]:
+    """(path, CREATED) of every file that one of our own METS names, one at a time (METS ``file/@CREATED``:
+    when the file itself was made)."""
+    events = etree.iterparse(
+        stream, events=("end",), tag=f"{_METS}file", resolve_entities=False, no_network=True,
+        load_dtd=False, huge_tree=True,
+    )  # fmt: skip
+    for _, element in events:
+        locator = element.find(f"{_METS}FLocat")
+        if locator is not None:
+            yield from_href(locator.get(_HREF, "")), element.get("CREATED", "")
+        element.clear()
+        while element.getprevious() is not None:
+            del element.getparent()[0]
 
 
 def _prologue(stream: BinaryIO, path: str, document: MetsDocument) -> bool:

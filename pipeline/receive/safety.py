@@ -15,11 +15,12 @@ from pipeline.receive.sources import Entry, EntryKind
 
 __all__ = ["Screening", "expansion"]
 
-_RATIO_FROM = 1 << 20  # small files may compress as well as they like
+_RATIO_FROM = 256 << 20  # less than that harms nobody, however well it is compressed
 _BATCH = 2000
 # Systems take 4,096 bytes of path; the AIP's own folders, and those of an export, come before it.
 _LONGEST = 3000
 _DEEPEST = 100
+_SHORT = 150  # characters of a path that is too long nowhere
 _SEGMENT = r"(?!(?:con|prn|aux|nul|com\d|lpt\d)(?:[./]|$))[a-z0-9_-](?:[a-z0-9._-]{0,98}[a-z0-9_-])?"
 _HARMLESS = re.compile(rf"(?i){_SEGMENT}(?:/{_SEGMENT})*")
 _SCHEMA = """
@@ -41,6 +42,7 @@ class Screening:
         self._db.executescript(_SCHEMA)
         self._held: list[tuple[str, int, int]] = []
         self._last_parent = ""
+        self._backslashes = 0
         self.entries = 0
         self.files = 0
         self.bytes = 0
@@ -49,6 +51,8 @@ class Screening:
     def look(self, entry: Entry) -> Iterator[Problem]:
         """Everything to be said about this entry alone."""
         self.entries += 1
+        if entry.backslashes:
+            self._backslashes += 1
         is_file = entry.kind is EntryKind.FILE
         if is_file:
             self.files += 1
@@ -57,7 +61,7 @@ class Screening:
                 self.examples.append(paths.printable(entry.path))
         # Most names are harmless and most entries plain files; only the others cost time.
         path = entry.path
-        if not (is_file and len(path) < 500 and _HARMLESS.fullmatch(path)):
+        if not (is_file and len(path) < _SHORT and _HARMLESS.fullmatch(path)):
             path = paths.normalise(entry.path)
             yield from self._name(entry, path)
         elif entry.encrypted:
@@ -84,7 +88,7 @@ class Screening:
         yield from _kind(entry, shown)
         if entry.guessed:
             yield problem("PATH-ENCODING-GUESSED", shown, expected=entry.guessed, found=entry.raw)
-        unportable = paths.unportable_reason(path)
+        unportable = paths.unportable_reason(path) or paths.too_long_for_windows(path)
         if unportable and not reason and entry.kind is not EntryKind.FOLDER:
             yield problem("PATH-UNPORTABLE", shown, found=unportable)
 
@@ -123,6 +127,8 @@ class Screening:
         """Everything to be said about all entries together; the scratch database is given up."""
         self._flush()
         yield from self._totals()
+        if self._backslashes:
+            yield problem("ARC-BACKSLASH", found=f"{self._backslashes} names")
         self._db.execute("CREATE INDEX by_folded ON entry (folded)")
         yield from self._alike()
         yield from self._under_a_file()

@@ -39,7 +39,7 @@ class Entry:
 
     ``path`` as we read it, ``size`` in bytes as declared, ``packed`` bytes in the archive,
     ``modified`` seconds since 1970, ``target`` of a link, ``guessed`` the encoding of a guessed
-    name with ``raw`` showing its bytes.
+    name with ``raw`` showing its bytes. ``backslashes``: the archive had them where ``path`` has “/”.
     """
 
     path: str
@@ -51,6 +51,7 @@ class Entry:
     encrypted: bool = False
     guessed: str | None = None
     raw: str = ""
+    backslashes: bool = False
 
 
 _READ_AHEAD_FROM = 1 << 20
@@ -63,6 +64,7 @@ _MAX_SPARSE_PIECES = 10_000
 _MAX_ZIP_DIRECTORY_SHARE = 0.5
 """Of the memory that a package may take: Python's reader keeps the whole directory."""
 _ZIP_ENTRY_BYTES = 700  # in memory, besides its bytes in the directory
+_OF_MS_DOS = (0, 10, 14)  # FAT, NTFS, VFAT: APPNOTE 4.4.2.2
 _HINTS = 10_000  # certain names that help to guess the others
 
 
@@ -243,6 +245,10 @@ class ZipSource:
     def _entry(info: zipfile.ZipInfo, path: str, guessed: str | None, raw: str) -> Entry:
         mode = info.external_attr >> 16
         kind = EntryKind.FILE
+        # Made on MS-DOS or Windows: there a backslash is no letter of a name (APPNOTE 4.4.2.2, 4.4.17.1).
+        backslashes = info.create_system in _OF_MS_DOS and "\\" in path
+        if backslashes:
+            path = path.replace("\\", "/")
         if path.endswith("/") and info.file_size == 0:
             kind = EntryKind.FOLDER
         elif stat.S_ISLNK(mode):
@@ -255,7 +261,7 @@ class ZipSource:
             modified = 0
         return Entry(
             path.rstrip("/"), kind, info.file_size, info.compress_size, modified,
-            encrypted=bool(info.flag_bits & 0x41), guessed=guessed, raw=raw,
+            encrypted=bool(info.flag_bits & 0x41), guessed=guessed, raw=raw, backslashes=backslashes,
         )  # fmt: skip
 
     def _open(self, info: zipfile.ZipInfo) -> BinaryIO:
