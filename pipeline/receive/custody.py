@@ -56,7 +56,9 @@ def take_custody(source: Source, folder: str, worklist: Worklist, context: Inges
             continue
         path = path[len(folder) :]
         work = _work_name(seen.files, path)
-        received = _take_one(entry, opener, path, work, worklist, context)
+        received = _take_one(
+            entry, opener, path, work, worklist, context, packed=source.packed_size is not None
+        )
         batch.append(received)
         if received.payload:
             context.identification.offer(work)
@@ -82,7 +84,14 @@ def _work_name(number: int, path: str) -> str:
 
 
 def _take_one(
-    entry: Entry, opener: Opener, path: str, work: str, worklist: Worklist, context: IngestContext
+    entry: Entry,
+    opener: Opener,
+    path: str,
+    work: str,
+    worklist: Worklist,
+    context: IngestContext,
+    *,
+    packed: bool,
 ) -> ReceivedFile:
     try:
         stream = opener()
@@ -96,6 +105,9 @@ def _take_one(
             copied = _copy(stream, descriptor, entry, worklist, context)
         finally:
             os.close(descriptor)
+    if copied.size != entry.size and packed:
+        shown = paths.printable(entry.path)
+        raise CorruptArchive(f"{shown} has {copied.size} bytes; the archive lists it with {entry.size}")
     if copied.size != entry.size:
         raise SubmissionUnreadable(
             f"{paths.printable(entry.path)} is still being written, or was cut short: "

@@ -15,7 +15,8 @@ from pipeline.receive.sources import Entry, EntryKind
 
 __all__ = ["Screening", "expansion"]
 
-_RATIO_FROM = 256 << 20  # less than that harms nobody, however well it is compressed
+_RATIO_FROM = 1 << 20  # small files may compress as well as they like
+_MAX_HARMLESS_BYTES = 256 << 20  # of whatever ratio: empty disk images and logs compress like bombs
 _BATCH = 2000
 # Systems take 4,096 bytes of path; the AIP's own folders, and those of an export, come before it.
 _LONGEST = 3000
@@ -94,7 +95,7 @@ class Screening:
 
     def _ratio(self, entry: Entry) -> Iterator[Problem]:
         ratio, limit = expansion(entry), self._limits.max_ratio
-        if ratio > limit:
+        if ratio > limit and entry.size >= _MAX_HARMLESS_BYTES:
             shown = paths.printable(entry.path)
             found = f"{shown} expands {ratio:.0f} to 1"
             yield problem("ARC-BOMB", shown, expected=f"{limit:g} to 1", found=found)
@@ -147,7 +148,7 @@ class Screening:
         )
 
     def _expands_too_far(self, packed: int) -> bool:
-        return self.bytes >= _RATIO_FROM and self.bytes > self._limits.max_ratio * packed
+        return self.bytes >= _MAX_HARMLESS_BYTES and self.bytes > self._limits.max_ratio * packed
 
     def _totals(self) -> Iterator[Problem]:
         limits, packed = self._limits, self._packed_size

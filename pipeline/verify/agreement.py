@@ -73,11 +73,15 @@ class _Profile:
         self._profile = profile
 
     def fields(self, info: BagInfo) -> Iterator[Problem]:
-        wanted = self._profile.get("BagIt-Profile-Info", {}).get("BagIt-Profile-Identifier", "")
-        named = info.all("BagIt-Profile-Identifier")
+        about = self._profile.get("BagIt-Profile-Info", {})
+        wanted, named = about.get("BagIt-Profile-Identifier", ""), info.all("BagIt-Profile-Identifier")
         if wanted and wanted not in named:
-            said = ", ".join(f"“{value}”" for value in named) or "it is missing"
-            yield _broken(f"BagIt-Profile-Identifier: {wanted} in bag-info.txt", said)
+            expected = f"BagIt-Profile-Identifier: {wanted} in bag-info.txt"
+            said = ", ".join(f"“{value}”" for value in named)
+            if said or about.get("BagIt-Profile-Version"):
+                yield _broken(expected, said or "it is missing")
+            else:  # profiles of before the version was stated were made with tools that did not write it
+                yield problem("BAG-PROFILE-UNNAMED", "bag-info.txt", expected=expected)
         for label, rule in self._profile.get("Bag-Info", {}).items():
             values = info.all(label)
             if rule.get("required") and not values:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,6 +18,9 @@ _STRONG = {
     DigestAlgorithm.SHA224, DigestAlgorithm.SHA256, DigestAlgorithm.SHA384, DigestAlgorithm.SHA512,
     DigestAlgorithm.SHA3_256, DigestAlgorithm.SHA3_512, DigestAlgorithm.BLAKE2B,
 }  # fmt: skip
+
+
+_BARE_PERCENT = re.compile("%(?!25|0[DdAa])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +84,7 @@ class _Reader:
         self._declared = declared
         self._report = report
         self._payload = name.startswith("manifest-")
+        self._starred = False
 
     def entries(self, tags: TagFiles) -> Iterator[tuple[str, str]]:
         for line in tags.lines(self._name, self._report):
@@ -90,6 +95,9 @@ class _Reader:
                 digest, _, path = line.partition("\t")
             path = path.lstrip(" \t")
             if path.startswith("*"):  # md5sum's binary mark, allowed by the drafts
+                if not self._starred:
+                    self._report(problem("BAG-MANIFEST-STAR", self._name, found=path))
+                self._starred = True
                 path = path[1:]
             if len(digest) != self._length or not path or not _is_hex(digest):
                 self._report(problem("BAG-MANIFEST-LINE", self._name, found=line[:160]))
@@ -120,6 +128,8 @@ class _Reader:
 
     def _decode(self, path: str) -> str:
         decoded = paths.bag_decode(path)
+        if self._declared.is_v1 and _BARE_PERCENT.search(path):
+            self._report(problem("BAG-MANIFEST-BARE-PERCENT", self._name, found=path))
         if decoded == path or (not self._declared.is_v1 and self._worklist.has(path)):
             return path
         if not self._worklist.has(decoded) and self._worklist.has(path):

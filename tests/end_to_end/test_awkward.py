@@ -157,7 +157,7 @@ def test_a_gzip_bomb(archive: Archive, agreement: Agreement, tmp_path: Path) -> 
     """A tar.gz that expands a thousand times is not unpacked."""
     plain, sip = io.BytesIO(), tmp_path / "bomb.tar.gz"
     with tarfile.open(fileobj=plain, mode="w") as target:
-        for name, data in (("bagit.txt", _DECLARATION), ("data/zero", bytes(40 << 20))):
+        for name, data in (("bagit.txt", _DECLARATION), ("data/zero", bytes(300 << 20))):
             info = tarfile.TarInfo(name)
             info.size = len(data)
             target.addfile(info, io.BytesIO(data))

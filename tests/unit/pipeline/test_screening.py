@@ -65,8 +65,9 @@ def test_limits(tmp_path: Path) -> None:
     assert _codes(tmp_path, _file("a"), _file("b"), limits=few) == ["ARC-BOMB"]
     assert _codes(tmp_path, _file("a", 11, 11), limits=few) == ["ARC-BOMB"]
     wide = Limits(max_ratio=10)
-    assert _codes(tmp_path, _file("a", 20 << 20, 1 << 20), limits=wide) == ["ARC-BOMB"]
-    assert _codes(tmp_path, _file("a", 20 << 20, 20 << 20), limits=wide, packed=1 << 20) == ["ARC-BOMB"]
+    assert _codes(tmp_path, _file("a", 300 << 20, 1 << 20), limits=wide) == ["ARC-BOMB"]
+    assert _codes(tmp_path, _file("a", 300 << 20, 300 << 20), limits=wide, packed=1 << 20) == ["ARC-BOMB"]
+    assert _codes(tmp_path, _file("a", 200 << 20, 1 << 10), limits=wide, packed=1 << 10) == []
 
 
 def test_other_kinds(tmp_path: Path) -> None:
