@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -18,13 +20,15 @@ class JarProgram:
     """A main class in a folder of jars (``scripts/tools`` makes the folder)."""
 
     def __init__(
-        self, name: str, home: Path | None, main: str, *, oldest: tuple[int, int], heap: str
+        self, name: str, home: Path | None, main: str, *, oldest: tuple[int, int], heap: str, core: str = ""
     ) -> None:
+        """``core``: the jar that judges, where the main class is of another release and names that."""
         self._name = name
         self._home = home
         self._main = main
         self._oldest = oldest
         self._heap = heap
+        self._core = core
         self._state: ToolState | None = None
 
     def state(self) -> ToolState:
@@ -42,7 +46,16 @@ class JarProgram:
             ran = self._ask_version()
         except ToolGaveUp as error:
             return ToolState(self._name, problem=f"it does not start: {error}")
-        return state_of_version(self._name, ran, _VERSION, self._oldest)
+        state = state_of_version(self._name, ran, _VERSION, self._oldest)
+        return replace(state, version=self._version_of_core() or state.version)
+
+    def _version_of_core(self) -> str:
+        """As the name of its jar says; empty if there is none."""
+        if not self._core or self._home is None:
+            return ""
+        jar = re.compile(rf"{self._core}-{_VERSION}\.jar")
+        found = (jar.fullmatch(path.name) for path in self._home.glob("*.jar"))
+        return next((match[1] for match in found if match), "")
 
     def _ask_version(self) -> Ran:
         return self.run(["--version"], seconds=60)

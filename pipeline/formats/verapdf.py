@@ -43,7 +43,7 @@ class VeraPdf:
     """veraPDF in a folder of jars. Batches are named by their flavour."""
 
     def __init__(self, home: Path | None, patience: float = _PATIENCE) -> None:
-        self._program = JarProgram("veraPDF", home, _MAIN, oldest=_OLDEST, heap="1g")
+        self._program = JarProgram("veraPDF", home, _MAIN, oldest=_OLDEST, heap="1g", core="core")
         self._patience = patience
 
     @property
