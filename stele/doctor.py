@@ -53,6 +53,10 @@ _LOST = {
 }
 
 
+_FIXED_PYTHON = {(3, 11): 14, (3, 12): 12, (3, 13): 6}
+"""The first release of a version in which archives of those kinds neither hang nor overlap."""
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """One thing looked at."""
@@ -79,7 +83,11 @@ def examine(home: Path | None) -> list[Finding]:
 
 def _software() -> Iterator[Finding]:
     python = ".".join(str(part) for part in sys.version_info[:3])
-    yield Finding("Python", "ok", python)
+    fixed = _FIXED_PYTHON.get(sys.version_info[:2])
+    old = fixed is not None and sys.version_info[2] < fixed
+    said = "known faults in tarfile and zipfile (CVE-2025-8194, CVE-2024-0450), which are guarded here; "
+    said += f"{sys.version_info[0]}.{sys.version_info[1]}.{fixed} has none of them"
+    yield Finding("Python", "ok", python, said if old else "")
     for name in _LIBRARIES:
         try:
             yield Finding(name, "ok", version(name))

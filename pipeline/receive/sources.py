@@ -10,7 +10,7 @@ import struct
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -19,6 +19,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol, Self, cast
 
+from packages.paths import printable
 from pipeline.agreement import Limits
 from pipeline.errors import SubmissionUnreadable
 from pipeline.receive.name_encoding import DecodedName, decode_names, unicode_path
@@ -64,6 +65,7 @@ _MAX_SPARSE_PIECES = 10_000
 _MAX_ZIP_DIRECTORY_SHARE = 0.5
 """Of the memory that a package may take: Python's reader keeps the whole directory."""
 _ZIP_ENTRY_BYTES = 700  # in memory, besides its bytes in the directory
+_LOCAL_HEADER_BYTES = 30  # APPNOTE 4.3.7, besides name, extra field and content
 _OF_MS_DOS = (0, 10, 14)  # FAT, NTFS, VFAT: APPNOTE 4.4.2.2
 _HINTS = 10_000  # certain names that help to guess the others
 
@@ -200,6 +202,7 @@ class ZipSource:
             if _first_header_encrypted(path):
                 raise EncryptedArchive("its directory is encrypted") from None
             raise
+        _refuse_overlaps(self._zip.infolist())
 
     def entries(self) -> Iterator[Entry]:
         yield from (entry for entry, _ in self._walk())
@@ -270,6 +273,17 @@ class ZipSource:
 
     def close(self) -> None:
         self._zip.close()
+
+
+def _refuse_overlaps(infos: Iterable[zipfile.ZipInfo]) -> None:
+    """Raises CorruptArchive when two entries share bytes: so a few kilobytes become terabytes
+    (CVE-2024-0450; Python's own reader looks for it only from 3.11.8 and 3.12.2 on)."""
+    end, before = 0, ""
+    for info in sorted(infos, key=lambda info: info.header_offset):
+        if info.header_offset < end:
+            raise CorruptArchive(f"“{printable(before)}” and “{printable(info.filename)}” share bytes")
+        least = _LOCAL_HEADER_BYTES + len(_raw_name(info)) + info.compress_size
+        end, before = info.header_offset + least, info.filename
 
 
 def _refuse_large_directory(path: Path, limits: Limits) -> None:

@@ -259,3 +259,34 @@ def test_a_tar_with_leftovers(
     result = ingest(tmp_path / "mac.tar.gz", agreement, archive)
     assert result.outcome == "stored", result.problems
     assert "._sip" in _said(result, "ARC-LEFTOVERS")
+
+
+def test_entries_that_share_bytes(archive: Archive, agreement: Agreement, tmp_path: Path) -> None:
+    """Two names for the same bytes of an archive: how a few kilobytes become terabytes."""
+    content = bytearray(_zipped_entries({"sip/bagit.txt": b"x" * 100, "sip/data/a": b"y" * 100}))
+    second = content.rfind(b"PK\1\2")
+    first = content.find(b"PK\1\2")
+    content[second + 42 : second + 46] = content[first + 42 : first + 46]
+    (tmp_path / "o.zip").write_bytes(content)
+    result = ingest(tmp_path / "o.zip", agreement, archive)
+    assert result.outcome == "rejected"
+    assert "“sip/bagit.txt” and “sip/data/a” share bytes" in _said(result, "ARC-CORRUPT")
+
+
+def test_a_size_stated_wrongly(archive: Archive, agreement: Agreement, tmp_path: Path) -> None:
+    """It is the archive's fault, and no reason to try again."""
+    content = bytearray(_zipped_entries({"sip/bagit.txt": b"x" * 100}))
+    at = content.find(b"PK\1\2")
+    content[at + 24 : at + 28] = (120).to_bytes(4, "little")
+    (tmp_path / "l.zip").write_bytes(content)
+    result = ingest(tmp_path / "l.zip", agreement, archive)
+    assert result.outcome == "rejected"
+    assert "100 bytes; the archive lists it with 120" in _said(result, "ARC-CORRUPT")
+
+
+def _zipped_entries(files: dict[str, bytes]) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as sink:
+        for name, data in files.items():
+            sink.writestr(name, data)
+    return out.getvalue()
