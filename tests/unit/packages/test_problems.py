@@ -44,3 +44,32 @@ def test_sorting_puts_errors_first() -> None:
     assert [p.severity for p in by_severity([warning, error, error])] == [Severity.ERROR, Severity.WARNING]
     assert has_errors([warning, error])
     assert not has_errors([warning])
+
+
+_RFC_8493 = {
+    "2": "Structure", "2.1": "Required Elements", "2.1.1": "Bag Declaration: bagit.txt",
+    "2.1.2": "Payload Directory: data/", "2.1.3": "Payload Manifest: manifest-algorithm.txt",
+    "2.2": "Optional Elements", "2.2.1": "Tag Manifest: tagmanifest-algorithm.txt",
+    "2.2.2": "Bag Metadata: bag-info.txt", "2.2.3": "Fetch File: fetch.txt", "2.2.4": "Other Tag Files",
+    "2.3": "Text Tag File Format", "2.4": "Bag Checksum Algorithms", "3": "Complete and Valid Bags",
+    "5.1": "Special Directory Characters", "5.2": "Control of URLs in fetch.txt", "5.3": "File Sizes in fetch.txt",
+    "5.4": "Attacks on Payload File Content", "6.1.1": "Filename Normalization",
+    "6.1.2": "Windows and Unix File Naming", "6.1.3": "Legacy Checksum Tools",
+}  # fmt: skip
+"""The sections of RFC 8493 that a finding can be about."""
+
+
+def test_clauses_of_the_bagit_specification() -> None:
+    """Each is a section that exists, and one that speaks of what the finding is about."""
+    about = {
+        "BAG-INFO": "2.2.2", "BAG-OXUM": "2.2.2", "BAG-FETCH": "2.2.3", "BAG-MANIFEST": "2.1.3",
+        "BAG-DECLARATION": "2.1.1", "BAG-ALGORITHM": "2.4", "BAG-WEAK": "2.4", "PATH-ESCAPE": "5.1",
+        "PATH-UNPORTABLE": "6.1.2", "PATH-COLLISION": "6.1.1", "BAG-DIGEST": "3", "BAG-FILE": "3",
+    }  # fmt: skip
+    for code, entry in catalogue().items():
+        if entry.clause.startswith("RFC 8493"):
+            section = entry.clause.removeprefix("RFC 8493 §")
+            assert section in _RFC_8493, (code, section)
+            for start, expected in about.items():
+                if code.startswith(start) and not code.endswith("-PATH"):
+                    assert section == expected, (code, section)
