@@ -11,7 +11,7 @@ from packages.package_file import FileFormat
 from packages.premis import Agent, AgentType, EventType
 from packages.problem_catalogue import problem
 from pipeline.context import IngestContext
-from pipeline.examine.containers import inspect_container
+from pipeline.examine.containers import inspect_container, is_locked_format
 from pipeline.examine.policy import apply_policy
 from pipeline.examine.soundness import SoundnessCheck
 from pipeline.examine.virus import VirusScan
@@ -67,7 +67,7 @@ def examine_files(worklist: Worklist, context: IngestContext) -> None:
             files.append(file)
             _judge(file, context)
             apply_policy(file, context)
-            if container:
+            if container or is_locked_format(known):
                 context.add(*inspect_container(file.place, path, known))
         virus.scan(files)
         worklist.set_soundness(soundness.check(files))

@@ -46,9 +46,14 @@ def inspect_container(path: Path, name: str, known: FileFormat) -> list[Problem]
         return [problem("FMT-NOT-CHECKED", name, found=f"not looked into: {error}")]
     except CorruptArchive:
         return []  # damaged archives are the format validators' finding
-    if known.puid and "encrypted" in known.name.lower():
-        return _locked(name, known.name)
-    return []
+    return _locked(name, known.name) if is_locked_format(known) else []
+
+
+def is_locked_format(known: FileFormat) -> bool:
+    """Whether PRONOM has the locked files of a format as a format of their own: Word's of 1997 to 2003
+    (fmt/754), Office's since 2007 (fmt/494)."""
+    name = known.name.lower()
+    return bool(known.puid) and ("encrypted" in name or "password protected" in name)
 
 
 def _locked(name: str, reason: str | None) -> list[Problem]:
@@ -60,6 +65,7 @@ def _zip(path: Path, name: str) -> list[Problem]:
     found: list[Problem] = []
     try:
         entries = list(source.entries())
+        found += _locked(name, _odf_lock(source))
     finally:
         source.close()
     locked = [entry.path for entry in entries if entry.encrypted]
@@ -81,6 +87,16 @@ def _zip(path: Path, name: str) -> list[Problem]:
             )
         )
     return found
+
+
+def _odf_lock(source: ZipSource) -> str | None:
+    """OpenDocument locks its parts one by one, and says so in its manifest (ODF 1.3 part 2 §3.4)."""
+    for entry, opener in source.contents():
+        if entry.path == "META-INF/manifest.xml" and not entry.encrypted:
+            with opener() as stream, corruption():
+                parts = stream.read(_HEADER_LIMIT).count(b"encryption-data ")
+            return f"OpenDocument, {parts} part(s) encrypted by its manifest" if parts else None
+    return None
 
 
 def _rar_lock(path: Path) -> str | None:

@@ -16,10 +16,12 @@ import pytest
 from bag_builder import BagBuilder
 
 from packages.identifiers import PackageId
+from packages.package_file import FileFormat
 from pipeline.agreement import Agreement, AgreementError, load_agreement
 from pipeline.archive import Archive
 from pipeline.context import Result
 from pipeline.disseminate import disseminate
+from pipeline.examine.containers import inspect_container
 from pipeline.formats.checks import xml_document
 from pipeline.ingest import ingest
 from pipeline.receipt import write_receipt
@@ -290,3 +292,25 @@ def _zipped_entries(files: dict[str, bytes]) -> bytes:
         for name, data in files.items():
             sink.writestr(name, data)
     return out.getvalue()
+
+
+def test_locked_office_files(tmp_path: Path) -> None:
+    """OpenDocument by its manifest, Word by PRONOM's name for it; an open one is not called locked."""
+    part = (
+        '<manifest:file-entry manifest:full-path="content.xml"><manifest:encryption-data manifest:x="1"/>'
+    )
+    for name, manifest, locked in (("locked", part, True), ("open", "<manifest/>", False)):
+        path = tmp_path / f"{name}.odt"
+        path.write_bytes(
+            _zipped_entries(
+                {"mimetype": b"x", "content.xml": b"x", "META-INF/manifest.xml": manifest.encode()}
+            )
+        )
+        found = inspect_container(
+            path, path.name, FileFormat("fmt/291", "OpenDocument Text", "1.2", "x", "", "")
+        )
+        assert ([problem.code for problem in found] == ["FMT-ENCRYPTED"]) is locked
+    word = tmp_path / "a.doc"
+    word.write_bytes(bytes.fromhex("d0cf11e0a1b11ae1"))
+    known = FileFormat("fmt/754", "Microsoft Word Document (Password Protected)", "97-2003", "x", "", "")
+    assert [problem.code for problem in inspect_container(word, "a.doc", known)] == ["FMT-ENCRYPTED"]
