@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 __all__ = ["SoundnessCheck"]
 
 _RISK = "risk: "
+_S_PER_FILE, _MIN_BYTES_PER_S = 0.5, 1 << 20
+"""What a slow tool needs; the agreement's ``max_cpu_seconds`` come on top."""
 _SHOWN = (Validity.VALID, Validity.WELL_FORMED)
 
 
@@ -30,6 +33,9 @@ class SoundnessCheck:
         self._validation = context.tools.validation
         self._absent: Counter[str] = Counter()
         self._tools: Counter[str] = Counter()
+        self._spent_s = 0.0
+        self._over_budget = False
+        self._allowed_s = context.agreement.limits.max_cpu_seconds
 
     def check(self, files: Sequence[ExaminedFile]) -> Iterator[tuple[int, Soundness]]:
         """What tools say of these files, by row; nothing for those that no tool looks at."""
@@ -37,7 +43,11 @@ class SoundnessCheck:
             return
         policy = self._context.tools.policy
         wanted = [f for f in files if f.size and policy.rule_for(f.known).validator != "off"]
+        if self._is_over_budget(wanted):
+            return
+        began = time.monotonic()
         verdicts = self._validation.check([(file.place, file.known) for file in wanted])
+        self._spent_s += time.monotonic() - began
         for file, verdict in zip(wanted, verdicts, strict=True):
             for state in self._validation.absent_for(file.known):
                 self._absent[f"{state.name} ({state.problem})"] += 1
@@ -47,6 +57,19 @@ class SoundnessCheck:
                 messages = tuple(message[:500] for message in verdict.messages[:20])
                 facts = tuple(sorted(verdict.facts.items()))
                 yield file.row, Soundness(verdict.validity, verdict.tool, messages, facts)
+
+    def _is_over_budget(self, wanted: Sequence[ExaminedFile]) -> bool:
+        """Whether the files so far took longer than tools need for what they can read; said once."""
+        if self._spent_s > self._allowed_s:
+            if not self._over_budget:
+                self._over_budget = True
+                allowed = f"{self._allowed_s:.0f} seconds in format tools"
+                self._context.add(
+                    problem("ARC-BUDGET", expected=allowed, found=f"{self._spent_s:.0f} seconds")
+                )
+            return True
+        self._allowed_s += len(wanted) * _S_PER_FILE + sum(file.size for file in wanted) / _MIN_BYTES_PER_S
+        return False
 
     def _report(self, file: ExaminedFile, verdict: Verdict) -> None:
         context = self._context
@@ -75,6 +98,7 @@ class SoundnessCheck:
     def close(self, worklist: Worklist) -> None:
         """Say once a package what was done, and what was not for want of a tool."""
         context = self._context
+        self._is_over_budget(())
         if self._validation is None:
             context.event(
                 EventType.VALIDATION, "format validation is switched off",

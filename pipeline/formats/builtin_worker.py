@@ -34,7 +34,8 @@ _CHECKS = {
     Kind.MEDIA: ("media", "check"),
     Kind.TEXT: ("plain_text", "check"),
 }
-_MAX_MEMORY_BYTES = 6 << 30  # of address space: a file that asks for more fails alone
+_MAX_ADDRESSES = 6 << 30
+_MAX_MEMORY_BYTES = 2 << 30  # for one batch: a file that asks for more has no verdict
 _MAX_FILE_BYTES = 1 << 30
 _MAX_OPEN_FILES = 1024
 _SYSTEM = (
@@ -53,6 +54,9 @@ def _check_of(kind: Kind) -> Callable[[str], Verdict]:
 def _judge(path: str, kind: str) -> Verdict:
     try:
         return _check_of(Kind(kind))(path)
+    except MemoryError:
+        said = f"it needs more than {_MAX_MEMORY_BYTES >> 20} MiB of memory to be checked"
+        return Verdict(Validity.UNKNOWN, f"Stele, {kind}", (said,))
     except Exception as error:  # a library that breaks on a file has no verdict on it
         said = f"the check failed: {type(error).__name__}: {error}"[:300]
         return Verdict(Validity.UNKNOWN, f"Stele, {kind}", (said,))
@@ -91,7 +95,15 @@ def _answer_confined(question: list[tuple[str, str]], out: TextIO, *, abi: int) 
 
 def _main() -> None:
     os.nice(10)
-    limit({"AS": _MAX_MEMORY_BYTES, "CORE": 0, "FSIZE": _MAX_FILE_BYTES, "NOFILE": _MAX_OPEN_FILES})
+    limit(
+        {
+            "AS": _MAX_ADDRESSES,
+            "DATA": _MAX_MEMORY_BYTES,
+            "CORE": 0,
+            "FSIZE": _MAX_FILE_BYTES,
+            "NOFILE": _MAX_OPEN_FILES,
+        }
+    )
     with suppress(OSError):  # the tools' state says so
         leave_network()
     abi = landlock_abi()

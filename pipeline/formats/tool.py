@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -42,6 +43,7 @@ PASSWORD = "risk: encrypted, a password is needed to open it"
 _MAX_OUTPUT_BYTES = 256 << 20
 _MAX_MEMORY_BYTES = 4 << 30
 _MAX_OPEN_FILES = 1024
+_MAX_LOST_S = 150.0
 _NOT_CONFINED = 126  # the launcher's exit code
 
 
@@ -184,14 +186,26 @@ def in_batches(
     ``ask`` raises ToolGaveUp, or answers for each path in order.
     """
     verdicts: list[Verdict] = []
+    lost = _Lost()
     for at in range(0, len(paths), size):
-        verdicts += _bisect(paths[at : at + size], ask, tool)
+        verdicts += _bisect(paths[at : at + size], ask, tool, lost)
     return verdicts
 
 
+@dataclass(slots=True)
+class _Lost:
+    """The time that went into runs without an answer. Files made for it could take hours."""
+
+    seconds: float = 0.0
+
+
 def _bisect(
-    paths: Sequence[Path], ask: Callable[[Sequence[Path]], list[Verdict]], tool: str
+    paths: Sequence[Path], ask: Callable[[Sequence[Path]], list[Verdict]], tool: str, lost: _Lost
 ) -> list[Verdict]:
+    if lost.seconds > _MAX_LOST_S:
+        said = f"not asked: files beside it cost {lost.seconds:.0f} seconds without an answer"
+        return [Verdict(Validity.UNKNOWN, tool, (said,))] * len(paths)
+    began = time.monotonic()
     try:
         answers = ask(paths)
         if len(answers) == len(paths):
@@ -199,10 +213,11 @@ def _bisect(
         reason = f"{len(answers)} answers for {len(paths)} files"
     except ToolGaveUp as error:
         reason = str(error)
+    lost.seconds += time.monotonic() - began
     if len(paths) == 1:
         return [Verdict(Validity.UNKNOWN, tool, (f"the tool gave up: {reason}",))]
     half = len(paths) // 2
-    return _bisect(paths[:half], ask, tool) + _bisect(paths[half:], ask, tool)
+    return _bisect(paths[:half], ask, tool, lost) + _bisect(paths[half:], ask, tool, lost)
 
 
 def program_state(

@@ -12,6 +12,7 @@ _MIXED_WORD = re.compile("[A-Za-z][Ѐ-ӿ]|[Ѐ-ӿ][A-Za-z]")
 _FULL_WIDTH_KANA = re.compile("[ぁ-ヿー]")
 _LATIN_ACCENTED = re.compile("[À-ɏ]")
 # In order of preference where two fit equally well.
+_MAX_WEIGHED = 20_000  # characters: they tell as much as millions
 _CANDIDATES = ("utf-8", "gb18030", "big5", "shift_jis", "koi8-r", "cp866", "cp437")
 
 
@@ -54,6 +55,8 @@ def _score(names: list[bytes], encoding: str, hints: str) -> float:
             text = name.decode(encoding)
         except UnicodeDecodeError:
             return -1.0
+        if len(weights) > _MAX_WEIGHED:
+            continue  # whether the others decode is all that is still asked
         weights += [_weight(c, encoding) for c in text if not c.isascii()]
         if re.search("[а-яё][А-ЯЁ]", text):  # KOI8-R read as CP1251 and friends swaps cases
             weights.append(0.0)

@@ -194,7 +194,7 @@ class ZipSource:
     def __init__(self, path: Path, limits: Limits) -> None:
         self._guesses: dict[int, tuple[bytes, DecodedName]] | None = None
         self.packed_size: int | None = path.stat().st_size
-        _refuse_large_directory(path, limits)
+        refuse_large_directory(path, limits)
         try:
             with corruption():
                 self._zip = zipfile.ZipFile(path)
@@ -286,7 +286,7 @@ def _refuse_overlaps(infos: Iterable[zipfile.ZipInfo]) -> None:
         end, before = info.header_offset + least, info.filename
 
 
-def _refuse_large_directory(path: Path, limits: Limits) -> None:
+def refuse_large_directory(path: Path, limits: Limits) -> None:
     """The end of a zip says how large its directory is; more than we can hold is not even opened.
 
     APPNOTE 4.3.14–4.3.16. Raises TooManyEntries. An end that lies is the reader's finding.

@@ -13,16 +13,20 @@ import sys
 import tarfile
 import time
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from threading import Timer
 from typing import Any
 
 import pytest
+from bag_builder import BagBuilder
 from serving import until
 
 from pipeline.agreement import Agreement, Limits
 from pipeline.archive import Archive
+from pipeline.formats import tool
+from pipeline.formats.checks import container
+from pipeline.formats.tool import Verdict
 from pipeline.ingest import ingest
 from pipeline.judging import apart
 from pipeline.night import FolderBox, Intake, NightLimits, run_night
@@ -272,3 +276,56 @@ def test_names_that_are_no_text(archive: Archive, agreement: Agreement, tmp_path
     result = ingest(place, agreement, archive)
     assert result.outcome == "rejected"
     assert any(one.code == "PATH-ENCODING-GUESSED" for one in result.problems)
+
+
+def test_format_tools_have_a_budget_too(
+    archive: Archive, agreement: Agreement, make_bag: BagBuilder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A package whose files keep the tools busy for too long is rejected with what it cost."""
+    from pipeline.formats import validation
+
+    def slow(self: object, files: Sequence[object]) -> list[Verdict]:
+        time.sleep(1.6)
+        return [validation.NOT_CHECKED] * len(files)
+
+    monkeypatch.setattr(validation.Validation, "check", slow)
+    short = agreement.model_copy(update={"limits": Limits(max_cpu_seconds=1)})
+    result = ingest(make_bag({"a.txt": b"a"}), short, archive)
+    assert result.outcome == "rejected"
+    assert "2 seconds in format tools" in str([problem.for_depositor for problem in result.problems])
+    assert ingest(make_bag({"b.txt": b"b"}, name="other"), agreement, archive).outcome == "stored"
+
+
+def test_files_that_hang_a_tool_cost_a_bounded_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once runs without an answer have cost that much, the others of the batch are not asked about."""
+    asked = []
+
+    def hangs(paths: Sequence[Path]) -> list[Verdict]:
+        asked.append(len(paths))
+        time.sleep(0.05)
+        raise tool.ToolGaveUp("no answer")
+
+    monkeypatch.setattr(tool, "_MAX_LOST_S", 0.2)
+    verdicts = tool.in_batches([tmp_path / str(n) for n in range(64)], hangs, size=64, tool="t")
+    assert len(verdicts) == 64
+    assert len(asked) < 10
+    assert "not asked" in verdicts[-1].messages[0]
+
+
+def test_a_zip_of_millions_among_the_files(tmp_path: Path) -> None:
+    """Its directory is not held in memory to be looked into; that is said, and nothing else."""
+    path = tmp_path / "many.zip"
+    with zipfile.ZipFile(path, "w") as sink:
+        sink.writestr("a", b"x")
+    content = bytearray(path.read_bytes())
+    at = content.rfind(b"PK\5\6")
+    content[at:at] = b"PK\1\2" + bytes(60_000_000)
+    end = content.rfind(b"PK\5\6")
+    content[end + 12 : end + 16] = (60_000_000).to_bytes(4, "little")
+    content[end + 8 : end + 12] = (1000).to_bytes(2, "little") * 2
+    path.write_bytes(content)
+    verdict = container.check_zip(str(path))
+    assert verdict.validity == "unknown"
+    assert "not looked into" in verdict.messages[0]

@@ -10,15 +10,20 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import IO
 
 from lxml import etree
 
+from pipeline.agreement import Limits
 from pipeline.formats.tool import Validity, Verdict
+from pipeline.receive.sources import TooManyEntries, refuse_large_directory
 from schemas.xml import safe_parser
 
 _CHUNK = 1 << 20
 _METADATA_LIMIT = 64 << 20
+_LIMITS = Limits(max_memory=1 << 30)
+"""A ZIP whose directory takes more than half of that is not looked into."""
 _BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, IndexError, NotImplementedError)
 
 
@@ -91,6 +96,10 @@ def check_tar(path: str) -> Verdict:
 
 
 def _zip(path: str, tool: str, more: Callable[[zipfile.ZipFile], dict[str, str]]) -> Verdict:
+    try:
+        refuse_large_directory(Path(path), _LIMITS)
+    except TooManyEntries as error:
+        return Verdict(Validity.UNKNOWN, tool, (f"not looked into: {error}",))
     try:
         with zipfile.ZipFile(path) as archive:
             problems = []
