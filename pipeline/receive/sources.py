@@ -202,7 +202,7 @@ class ZipSource:
             if _first_header_encrypted(path):
                 raise EncryptedArchive("its directory is encrypted") from None
             raise
-        _refuse_overlaps(self._zip.infolist())
+        refuse_overlaps(self._zip.infolist())
 
     def entries(self) -> Iterator[Entry]:
         yield from (entry for entry, _ in self._walk())
@@ -275,7 +275,7 @@ class ZipSource:
         self._zip.close()
 
 
-def _refuse_overlaps(infos: Iterable[zipfile.ZipInfo]) -> None:
+def refuse_overlaps(infos: Iterable[zipfile.ZipInfo]) -> None:
     """Raises CorruptArchive when two entries share bytes: so a few kilobytes become terabytes
     (CVE-2024-0450; Python's own reader looks for it only from 3.11.8 and 3.12.2 on)."""
     end, before = 0, ""

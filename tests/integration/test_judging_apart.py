@@ -329,3 +329,17 @@ def test_a_zip_of_millions_among_the_files(tmp_path: Path) -> None:
     verdict = container.check_zip(str(path))
     assert verdict.validity == "unknown"
     assert "not looked into" in verdict.messages[0]
+
+
+def test_a_zip_among_the_files_whose_entries_share_bytes(tmp_path: Path) -> None:
+    """It is not unpacked for a minute to find that out."""
+    path = tmp_path / "overlap.zip"
+    with zipfile.ZipFile(path, "w") as sink:
+        sink.writestr("a", b"x" * 100)
+        sink.writestr("b", b"y" * 100)
+    content = bytearray(path.read_bytes())
+    second = content.rfind(b"PK\1\2")
+    content[second + 42 : second + 46] = bytes(4)
+    path.write_bytes(content)
+    verdict = container.check_zip(str(path))
+    assert (verdict.validity, verdict.messages) == ("not-valid", ("“a” and “b” share bytes",))

@@ -17,7 +17,7 @@ from lxml import etree
 
 from pipeline.agreement import Limits
 from pipeline.formats.tool import Validity, Verdict
-from pipeline.receive.sources import TooManyEntries, refuse_large_directory
+from pipeline.receive.sources import CorruptArchive, TooManyEntries, refuse_large_directory, refuse_overlaps
 from schemas.xml import safe_parser
 
 _CHUNK = 1 << 20
@@ -102,6 +102,7 @@ def _zip(path: str, tool: str, more: Callable[[zipfile.ZipFile], dict[str, str]]
         return Verdict(Validity.UNKNOWN, tool, (f"not looked into: {error}",))
     try:
         with zipfile.ZipFile(path) as archive:
+            refuse_overlaps(archive.infolist())
             problems = []
             for member in archive.infolist():
                 if member.flag_bits & 1:
@@ -114,6 +115,8 @@ def _zip(path: str, tool: str, more: Callable[[zipfile.ZipFile], dict[str, str]]
             facts = {"members": str(len(archive.infolist()))}
             if not problems:
                 facts |= more(archive)
+    except CorruptArchive as error:
+        return Verdict(Validity.NOT_VALID, tool, (str(error)[:300],))
     except _Unsound as error:
         return Verdict(Validity.NOT_VALID, tool, (str(error)[:300],), facts)
     except (RuntimeError, *_BROKEN) as error:
