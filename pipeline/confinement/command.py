@@ -113,7 +113,6 @@ def confined(
     writes: Iterable[Path],
     limits: Mapping[str, int],
     sockets: Iterable[Path] = (),
-    state: ConfinementState | None = None,
 ) -> list[str]:
     """The command that runs ``command`` so that it can open only these, and what a system needs.
 
@@ -121,7 +120,7 @@ def confined(
     ``sockets`` are folders in which it may make sockets (a private one where that is possible).
     ``limits`` are resource limits by their names (``CPU`` in seconds, ``FSIZE`` and ``DATA`` in bytes).
     """
-    state = state or confinement()
+    state = confinement()
     readable = [*_SYSTEM, *_program_folders(command[0]), *(os.path.realpath(path) for path in reads)]
     writable = [*_DEVICES, *(os.path.realpath(path) for path in writes)]
     spec = {

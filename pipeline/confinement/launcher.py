@@ -2,7 +2,7 @@
 
 Standard library only, so that it starts in some 15 ms. It gives up what the program must not have
 (network, files, memory, time), then becomes the program. What this system cannot confine stays open:
-``pipeline.confinement.state`` says beforehand what that is. Exit code 126: the confinement failed, which
+``pipeline.confinement.confinement`` says beforehand what that is. Exit code 126: the confinement failed, which
 is never ignored.
 """
 
@@ -127,10 +127,8 @@ def main() -> None:
     """See the module."""
     spec, command = json.loads(sys.argv[1]), sys.argv[2:]
     end_with_parent()
-    for number in (
-        signal.SIGPIPE,
-        signal.SIGXFSZ,
-    ):  # Python ignores them, and the program would inherit that
+    # Python ignores these, and the program would inherit that.
+    for number in (signal.SIGPIPE, signal.SIGXFSZ):
         signal.signal(number, signal.SIG_DFL)
     try:
         os.nice(spec["nice"])

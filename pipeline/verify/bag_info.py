@@ -22,8 +22,8 @@ _MAX_BYTES, _MAX_LINES = 1 << 20, 20_000  # the reader's time grows with their s
 _LABEL_V1 = re.compile(r"[^\s:][^:]*(?<!\s): ?.*|[^\s:][^:]*(?<!\s):[ \t]+.*|[^\s:][^:]*(?<!\s):")
 _LABEL_DRAFT = re.compile(r"[^\s:][^:]*:.*")
 _ODD_LINE_END = re.compile("[\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
-# Reserved labels of which the RFC says that they SHOULD or MUST NOT be repeated.
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+# Reserved labels of which the RFC says that they SHOULD or MUST NOT be repeated.
 _SINGLE = ("Bagging-Date", "Payload-Oxum", "Bag-Size", "Bag-Count", "Bag-Group-Identifier")
 
 
