@@ -2,8 +2,8 @@
 
 Standard library only, so that it starts in some 15 ms. It gives up what the program must not have
 (network, files, memory, time), then becomes the program. What this system cannot confine stays open:
-``pipeline.confinement.confinement`` says beforehand what that is. Exit code 126: the confinement failed, which
-is never ignored.
+``pipeline.confinement.confinement`` says beforehand what that is. Exit code 126: the confinement failed,
+which is never ignored.
 """
 
 from __future__ import annotations
