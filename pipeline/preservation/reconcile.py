@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 from pipeline.archive import Archive
@@ -132,9 +132,10 @@ def sweep(archive: Archive, older_than: timedelta, *, remove: bool) -> Iterator[
     """What interrupted writes left; removed only when asked. A committed object is never touched.
 
     A write in progress is known by its lease. ``older_than`` only limits what is shown and removed;
-    it protects nothing. What no write of this archive can have left is shown and stays.
+    it protects nothing, and zero means everything, whatever the clocks of the stores say. What no
+    write of this archive can have left is shown and stays.
     """
-    limit = archive.clock() - older_than
+    limit = archive.clock() - older_than if older_than else datetime.max.replace(tzinfo=UTC)
     for store in archive.stores:
         for found in _scan(store):
             if found.committed or found.newest > limit:
