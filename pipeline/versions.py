@@ -159,6 +159,7 @@ def _bring_forward(
     holders = [first, *(one for one in archive.stores if one is not first and one.name not in failed)]
     record = read_stored_record([one.repository for one in holders], row.id, archive.work)
     if record.aip.inventory_sha512 != facts.inventory_sha512:
+        archive.catalogue.confirm_lease()  # whoever has it now may have made the next version
         reason = f"{facts.version} of {row.id} cannot be read back"
         raise StoreUnavailable(first.name, reason)
     archive.catalogue.register(

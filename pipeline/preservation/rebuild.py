@@ -14,7 +14,7 @@ from pipeline.errors import PipelineError
 from pipeline.format_changes import apply_changes
 from pipeline.leases import leased_aip
 from pipeline.preservation.journal import JournalRecord, read_journal
-from pipeline.preservation.removal import restore_tombstone
+from pipeline.preservation.removal import restore_removal, restore_tombstone
 from pipeline.preservation.removal_history import (
     RemovalHistory,
     begun_removal,
@@ -178,6 +178,8 @@ class _History:
                 action(record)
             except _NOT_UNDERSTOOD as error:
                 problem = f"a record cannot be understood: {error!r}"
+            except (Busy, LeaseLost) as error:
+                problem = f"left for another run: {error}"
         if problem:
             yield Rebuilt(store, record.place, problem)
 
@@ -192,10 +194,20 @@ class _History:
         return row.type == EventType.DELETION.label and row.outcome == "success"
 
     def restore_tombstone(self, record: JournalRecord) -> None:
-        """An AIP that is not in storage any more comes back as what was removed."""
+        """An AIP that is not in storage any more comes back as what was removed.
+
+        One that the catalogue keeps, an old backup of it perhaps, was removed since when no store has
+        it and the catalogue has never heard of the removal. Otherwise it was taken in again, and if it
+        is missing now, it is missing. Raises Busy, LeaseLost.
+        """
         assert record.event is not None
-        if self._archive.catalogue.aip(record.aip) is None:
+        catalogue, row = self._archive.catalogue, self._archive.catalogue.aip(record.aip)
+        if row is None:
             restore_tombstone(self._archive, record.event)
+        elif row.state != "removed" and not catalogue.known_events([record.event.id]):
+            with leased_aip(self._archive, record.aip, "rebuild") as leased:
+                if not any(one.repository.holds(record.aip) for one in leased.archive.stores):
+                    restore_removal(leased.archive, record.event)
 
     def note_begun_removal(self, record: JournalRecord) -> None:
         """Remember an approval. One that cannot be understood is told when its record is taken."""

@@ -37,6 +37,7 @@ __all__ = [
     "place_hold",
     "refuse_removal",
     "request_removal",
+    "restore_removal",
     "restore_tombstone",
     "resume_removals",
     "tell_stores_of_holds",
@@ -330,6 +331,11 @@ def restore_tombstone(archive: Archive, row: EventRow) -> None:
     record = json.loads(row.note)
     archive.catalogue.add_tombstone(AipRow(**record["aip"]))
     archive.catalogue.restore_removal(RemovalRow(**record["removal"]))
+
+
+def restore_removal(archive: Archive, row: EventRow) -> None:
+    """As ``restore_tombstone``, for a catalogue that has an older state of the AIP; under its lease."""
+    archive.catalogue.complete_removal(RemovalRow(**json.loads(row.note)["removal"]), row)
 
 
 def _require_kept(row: AipRow | None, aip: str) -> AipRow:

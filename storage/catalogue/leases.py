@@ -98,6 +98,11 @@ class Leases(Heartbeats):
         if found is None:
             raise LeaseLost(lease.resource)
 
+    def confirm_lease(self) -> None:
+        """Raises LeaseLost when this catalogue writes under a lease, and that is lost."""
+        if self._lease is not None:
+            self.require_lease(self._lease)
+
     def leases(self) -> tuple[LeaseRow, ...]:
         """Every lease there is, the oldest first; ``live`` says whether its holder may be at work."""
         query = select(LEASE, PROCESS.c.host).outerjoin(PROCESS, PROCESS.c.owner == LEASE.c.owner)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -367,6 +368,46 @@ def test_catalogue_from_storage(kept, build: Builder, make_bag, agreement) -> No
     del before["versions"][str(doomed.aip)], after["versions"][str(doomed.aip)]  # type: ignore[attr-defined]
     assert after == before
     assert list(reconcile(again)) == []
+
+
+def test_an_old_backup_of_the_catalogue_learns_what_happened_since(
+    kept, build: Builder, make_bag, agreement
+) -> None:
+    """What was removed since is removed, not missing; what was taken in and updated since is kept."""
+    archive, aip = kept
+    doomed = ingest(make_bag({"y.csv": b"3,4\n"}, name="third"), agreement, archive)
+    place = archive.work.parent / "catalogue.sqlite"
+    with sqlite3.connect(place) as source, sqlite3.connect(place.with_name("backup")) as backup:
+        source.backup(backup)
+    request_removal(archive, str(doomed.aip), reason="disposal list 4", person="A. Clerk")
+    approve_removal(archive, str(doomed.aip), person="B. Archivist")
+    since = ingest(make_bag({"x.csv": b"1,2\n"}, name="second"), agreement, archive)
+    place_hold(archive, aip, reason="court", person="C")
+    archive.catalogue.close()
+    for file in archive.work.parent.glob("catalogue.sqlite*"):
+        file.unlink()
+    place.with_name("backup").rename(place)
+    again = build()
+    _later(again)
+    list(audit(again, _budget(again)))  # a night, before anybody has noticed
+    assert {copy.state for copy in again.catalogue.copy_rows(str(doomed.aip))} == {"missing"}
+    assert not [done for done in rebuild(again) if done.problem]
+    assert {row.id for row in again.catalogue.aips()} == {aip, str(since.aip)}
+    assert again.catalogue.aip(str(doomed.aip)).state == "removed"  # type: ignore[union-attr]
+    assert again.catalogue.copy_rows(str(doomed.aip)) == ()
+    assert again.catalogue.hold(aip).person == "C"  # type: ignore[union-attr]
+    assert list(reconcile(again)) == []
+
+
+def test_what_is_lost_after_a_removal_was_undone_is_missing(kept, make_bag, agreement) -> None:
+    """An AIP that was removed, sent again and then lost is not called removed by a rebuild."""
+    archive, aip = kept
+    request_removal(archive, aip, reason="disposal list 4", person="A. Clerk")
+    approve_removal(archive, aip, person="B. Archivist")
+    row = archive.catalogue.aip(aip)
+    archive.catalogue.add_tombstone(replace(row, state="kept"))  # as when its ingest was released
+    assert not [done for done in rebuild(archive) if done.problem]
+    assert archive.catalogue.aip(aip).state == "kept"
 
 
 def test_reconcile_both_ways(kept, make_bag, agreement) -> None:

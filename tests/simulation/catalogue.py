@@ -75,6 +75,7 @@ class SimCatalogue(Catalogue):
         self._disk = disk
         self._world = world
         self._process = process
+        self._writes = False
         self._engine = disk.engine
         self._runtime = ProcessRuntime(
             owner=lambda: process.owner,
@@ -115,7 +116,7 @@ class SimCatalogue(Catalogue):
             with super()._transaction() as connection:
                 yield connection
             return
-        self._world.step("catalogue")
+        self._world.step("catalogue write" if self._writes else "catalogue")
         if self._world.now < self._world.catalogue_down_until and not self._world.quiet:
             raise StoreUnavailable(self.name, "simulated: it is down")
         self._disk.busy = True
@@ -127,8 +128,13 @@ class SimCatalogue(Catalogue):
 
     @contextmanager
     def _write(self, *, durable: bool = False, fenced: bool = True) -> Iterator[Connection]:
-        with super()._write(durable=durable, fenced=fenced) as connection:
-            yield connection
+        self._writes = True
+        try:
+            with super()._write(durable=durable, fenced=fenced) as connection:
+                self._writes = False
+                yield connection
+        finally:
+            self._writes = False
         self._world.changed = True
         if durable:
             self._disk.save()

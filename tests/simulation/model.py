@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import unquote
 
@@ -91,24 +92,35 @@ class Model:
         return version > (self.head(store, aip) or known)
 
     def unseen(self, process: Process, copy: CopyRow) -> str:
-        """What a process that calls a copy verified has not read of it, nor, an ingest, written."""
-        medium, root = self.world.stores[copy.store], self.root(copy.aip)
-        for key in (key for key in medium.objects if key.startswith(f"{root}/")):
-            if "/content/" not in key and not key.endswith("inventory.json"):
-                continue
-            number = int(key.removeprefix(f"{root}/v").partition("/")[0]) if f"{root}/v" in key else 0
-            if number > int(copy.version[1:]):
-                continue
-            if (copy.store, key, medium.objects[key]) not in process.seen and key not in medium.rotten:
+        """What a process that calls a copy verified has not read of it, as it was committed, nor, an
+        ingest, written."""
+        for key, digest in self._committed(copy):
+            if (copy.store, key, digest) not in process.seen:
                 return key
         return ""
+
+    def _committed(self, copy: CopyRow) -> Iterator[tuple[str, str]]:
+        """(key, SHA-512) of everything that a copy consists of, as the catalogue or the store knows it."""
+        root, medium = self.root(copy.aip), self.world.stores[copy.store]
+        query = "SELECT version, inventory_sha512 FROM version WHERE aip = ?"
+        known = {version: sha512 for version, sha512 in self.disk.rows(query, copy.aip) if sha512}
+        known.setdefault(copy.version, medium.digests.get(f"{root}/inventory.json", ""))
+        for number in range(1, int(copy.version[1:]) + 1):
+            if f"v{number}" in known:
+                yield f"{root}/v{number}/inventory.json", known[f"v{number}"]
+        newest = known[copy.version]
+        for store in self.world.stores if newest not in self._parsed else ():
+            self.inventory(store, f"{root}/inventory.json")
+        yield f"{root}/inventory.json", newest
+        for digest, paths in self._parsed.get(newest, {}).get("manifest", {}).items():
+            yield from ((f"{root}/{path}", digest) for path in paths)
 
     # -- after every step ----------------------------------------------------------------------------
 
     def after_step(self) -> None:
         """The catalogue claims nothing that a store does not hold, and nothing committed goes."""
-        if not self.world.changed:
-            return
+        if not self.world.changed or self.world.catalogue_old:
+            return  # what an old backup says is not so, until a rebuild has read the stores
         self.world.changed = False
         copies = self.disk.rows(
             "SELECT c.aip, c.store, c.version, c.state, v.inventory_sha512 FROM copy c "

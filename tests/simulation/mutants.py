@@ -21,12 +21,16 @@ _FOLDERS = ("schemas", "packages", "storage", "pipeline", "stele", "flows", "das
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """One fault: in ``file`` the text ``old`` becomes ``new``."""
+    """One fault: in ``file`` the text ``old`` becomes ``new``.
+
+    ``also`` are further changes, (file, old, new), where one promise is kept at two places.
+    """
 
     name: str
     file: str
     old: str
     new: str
+    also: tuple[tuple[str, str, str], ...] = ()
 
 
 MUTANTS = (
@@ -122,8 +126,9 @@ MUTANTS = (
         "        return digest\n    if seen.state is CopyState.UNREADABLE:",
     ),
     Mutant(
-        "a replicated copy is called verified unread", "pipeline/preservation/replicate.py",
-        "    intact = seen.state is CopyState.VERIFIED\n", "    intact = True\n",
+        "a replicated copy is called verified, and its source was read", "pipeline/preservation/replicate.py",
+        "        seen = audit_copy(target.repository, aip, trusted, versions)\n",
+        "        seen = audit_copy(source.repository, aip, trusted, versions)\n",
     ),
     Mutant(
         "a rebuild calls what it finds verified", "pipeline/preservation/rebuild.py",
@@ -161,6 +166,7 @@ MUTANTS = (
     Mutant(
         "a removal does not look for holds", "storage/catalogue/removals.py",
         "            if hold is not None:\n                return HoldRow(**hold._mapping)\n", "",
+        also=(("pipeline/preservation/removal.py", "    if hold:\n        raise", "    if False:\n        raise"),),
     ),
     Mutant(
         "a hold does not look whether the AIP is on its way out", "storage/catalogue/removals.py",
@@ -221,13 +227,12 @@ def killed_after(mutant: Mutant, seeds: int) -> tuple[int | None, str]:
         for name in _FOLDERS:
             shutil.copytree(_ROOT / name, Path(folder, name))
         shutil.copytree(_ROOT / "tests/simulation", Path(folder, "tests/simulation"))
-        place = Path(folder, mutant.file)
-        text = place.read_text("utf-8")
-        if text.count(mutant.old) != 1:
-            raise SystemExit(
-                f"{mutant.name}: its text occurs {text.count(mutant.old)} times in {mutant.file}"
-            )
-        place.write_text(_imports(mutant, text.replace(mutant.old, mutant.new)), "utf-8")
+        for file, old, new in ((mutant.file, mutant.old, mutant.new), *mutant.also):
+            place = Path(folder, file)
+            text = place.read_text("utf-8")
+            if text.count(old) != 1:
+                raise SystemExit(f"{mutant.name}: its text occurs {text.count(old)} times in {file}")
+            place.write_text(_imports(mutant, text.replace(old, new)), "utf-8")
         code = "from simulation.mutants import first_failure; import sys; first_failure(int(sys.argv[1]))"
         done = subprocess.run(
             [sys.executable, "-c", code, str(seeds)], cwd=Path(folder, "tests"), capture_output=True, text=True,

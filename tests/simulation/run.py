@@ -38,6 +38,11 @@ _STEPS = {
     "sweep": 10, "reconcile": 8, "rebuild": 105, "nightly": 165, "repair": 40,
 }  # fmt: skip
 """The calls that an operation makes: a fault after the last one would strike nobody."""
+_WRITES = {
+    "ingest": 26, "update": 17, "audit": 24, "replicate": 14, "remove": 38, "hold": 5, "release": 13,
+    "sweep": 4, "reconcile": 2, "rebuild": 30, "nightly": 28, "repair": 8,
+}  # fmt: skip
+"""Of these calls, those that write."""
 _disk: Disk | None = None
 
 
@@ -84,18 +89,33 @@ _STOPPED = [
     "replicate",
 ]
 _STOPS = ("kill", "power cut", "stall", "stall", "pause", "pause", "pause")
-_ENDS = ("power cut", "catalogue lost", "power cut, catalogue lost")
+_ENDS = ("power cut", "catalogue lost", "power cut, catalogue lost", "old backup")
+_CONVERSATIONS = (
+    ("remove", "hold"), ("hold", "remove"), ("remove", "release"), ("remove", "ingest"), ("remove", "nightly"),
+    ("remove", "update"), ("update", "update"), ("update", "update"), ("update", "audit"), ("update", "repair"),
+    ("update", "replicate"), ("update", "rebuild"), ("update", "sweep"), ("update", "remove"),
+    ("replicate", "update"), ("audit", "update"), ("nightly", "update"), ("rebuild", "update"),
+    ("rebuild", "remove"), ("ingest", "ingest"), ("ingest", "sweep"), ("ingest", "rebuild"), ("hold", "rebuild"),
+)  # fmt: skip
+"""Two that want the same AIP and could undo each other."""
 
 
 def _in_turn(seed: int, chance: random.Random) -> Scenario:
     """Every step of every operation is a place to stop at, with every other operation after it."""
     second = chance.choice(["required", "required", "secondary", "behind"])
     roles = (("one", "required"), ("two", second))
-    names = [chance.choice(_STOPPED) for _ in range(chance.choice([1, 2, 2, 3]))]
-    same = chance.choice([2, 3])
+    if chance.random() < 0.35:
+        names, same = list(chance.choice(_CONVERSATIONS)), chance.choice([2, 3])
+        numbers = [same, chance.choice([same, same + 2])]
+    else:
+        names, same = (
+            [chance.choice(_STOPPED) for _ in range(chance.choice([1, 2, 2, 3]))],
+            chance.choice([2, 3]),
+        )
+        numbers = [chance.choice([same, same, same + 2, 5]) for _ in names]
     operations = tuple(
-        (name, chance.choice([same, same, same + 2, 5]), "A" if index == 0 else chance.choice("AB"))
-        for index, name in enumerate(names)
+        (name, number, "A" if index == 0 else chance.choice("AB"))
+        for index, (name, number) in enumerate(zip(names, numbers, strict=True))
     )
     faults = []
     for index, name in enumerate(names):
@@ -104,8 +124,10 @@ def _in_turn(seed: int, chance: random.Random) -> Scenario:
         if chance.random() < 0.25:
             faults.append(Fault(0, chance.choice(_ENDS), "", 0, index, at_end=True))
         else:
-            step = chance.randrange(1, _STEPS[name])
-            faults.append(Fault(step, chance.choice(_STOPS), "", chance.choice([140, 160, 400]), index))
+            at_write = chance.random() < 0.6
+            step = chance.randrange(1, 1 + (_WRITES if at_write else _STEPS)[name])
+            lasts = chance.choice([140, 160, 400])
+            faults.append(Fault(step, chance.choice(_STOPS), "", lasts, index, at_write=at_write))
     if chance.random() < 0.15:
         kind, victim = chance.choice(["flipped read", "short read", "failed read"]), 0
         step = chance.randrange(1, _STEPS[names[victim]])
@@ -173,6 +195,7 @@ def run(scenario: Scenario) -> Failure | None:
     world.stores = {name: SimStore(name, world) for name in setting.roles}
     world.on_power_cut = lambda: _power_cut(world, disk)
     world.on_catalogue_lost = disk.reset
+    world.on_old_backup = lambda: disk.restore(_begun[scenario.roles][1])
     model = Model(setting)
     try:
         with simulated(setting):
@@ -273,10 +296,15 @@ def _recover(scenario: Scenario, setting: Setting, started: list[Process], model
     for store in world.stores.values():
         store.armed.clear()
     world.now += 600
+    if world.catalogue_old:  # before anybody has noticed, a night goes by
+        night = _finish(setting, "nightly", 0, "A")
+        if night.error is not None:
+            raise Violation(f"the nightly run with an old catalogue failed: {night.error!r}")
     if world.catalogue_lost:
         rebuilt = _finish(setting, "rebuild", 0, "A")
         if rebuilt.error is not None:
             raise Violation(f"rebuild failed: {rebuilt.error!r}")
+        world.catalogue_old = False
     again = [
         one for one, process in zip(scenario.operations, started, strict=True)
         if (scenario.redone or one[0] == "ingest") and (process.dead or process.error is not None)
@@ -297,7 +325,7 @@ def _recover(scenario: Scenario, setting: Setting, started: list[Process], model
 
 _INTERRUPTIONS = (
     "kill", "kill machine", "power cut", "stall", "stall at the catalogue", "pause", "clock jump",
-    "catalogue lost", "power cut, catalogue lost",
+    "catalogue lost", "power cut, catalogue lost", "old backup",
 )  # fmt: skip
 
 

@@ -171,7 +171,7 @@ class StoreView:
 
     def _saw_arrive(self, key: str, content: bytes) -> None:
         if self._process.name.startswith("ingest"):
-            self._process.seen.add((self.name, key, content))
+            self._process.seen.add((self.name, key, self._store.digests[key]))
 
     def _guard(self, key: str, content: bytes | None) -> None:
         """Content is replaced or deleted by a repair only, and only what is kept in quarantine."""
@@ -197,7 +197,8 @@ class StoreView:
             content = bytes([content[0] ^ 1]) + content[1:]
         if fault == "short read":
             content = content[: len(content) // 2]
-        yield _Watched(content, lambda: self._process.seen.add((self.name, key, content)))
+        digest = sha512_hex(content) if fault else self._store.digests[key]
+        yield _Watched(content, lambda: self._process.seen.add((self.name, key, digest)))
 
     def size(self, key: str) -> int | None:
         self._call("size")

@@ -7,8 +7,10 @@ from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 
+import pytest
 from simulation.mutants import MUTANTS
-from simulation.run import collect_garbage_seldom, run, scenario_of, shrunk
+from simulation.run import Scenario, collect_garbage_seldom, run, scenario_of, shrunk
+from simulation.world import Fault
 
 _SEEDS = int(os.environ.get("STELE_SEEDS", "2000"))
 _CHUNK = 50
@@ -31,6 +33,25 @@ def test_no_promise_breaks() -> None:
     with ProcessPoolExecutor(os.cpu_count() or 1, mp_context=get_context("spawn")) as pool:
         for said in pool.map(_first_failure, range(0, _SEEDS, _CHUNK)):
             assert not said, said
+
+
+_TWO = (("one", "required"), ("two", "required"))
+_FOUND_BEFORE = {
+    "a removal is learned by a catalogue older than it": Scenario(
+        753, _TWO, (("remove", 4, "A"),), (Fault(0, "old backup", victim=0, at_end=True),),
+        in_turn=True, redone=False,
+    ),
+    "an update that was silent for too long says that another took over": Scenario(
+        689, _TWO, (("update", 3, "A"), ("update", 5, "B")),
+        (Fault(12, "stall", number=400, victim=0, at_write=True),), in_turn=True, redone=False,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("scenario", _FOUND_BEFORE.values(), ids=_FOUND_BEFORE.keys())
+def test_what_was_found_before(scenario: Scenario) -> None:
+    """Scenarios that failed once, shrunk."""
+    assert run(scenario) is None
 
 
 def test_a_seed_replays_exactly() -> None:
@@ -63,4 +84,5 @@ def test_every_mutant_still_is_one() -> None:
     """The text that a mutant changes is there, once: otherwise it would test nothing any more."""
     root = Path(__file__).parent.parent.parent
     for mutant in MUTANTS:
-        assert (root / mutant.file).read_text("utf-8").count(mutant.old) == 1, mutant.name
+        for file, old, _ in ((mutant.file, mutant.old, mutant.new), *mutant.also):
+            assert (root / file).read_text("utf-8").count(old) == 1, mutant.name

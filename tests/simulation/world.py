@@ -10,11 +10,12 @@ from typing import Any
 
 from greenlet import getcurrent, greenlet
 
-__all__ = ["Fault", "Killed", "Process", "Violation", "World"]
+__all__ = ["WRITES", "Fault", "Killed", "Process", "Violation", "World"]
 
 _START = datetime(2026, 11, 27, 3, 0, tzinfo=UTC)
 _SWITCH_ONE_IN = 4
 _MAX_STEPS = 60_000
+WRITES = frozenset({"put", "replace", "delete", "sync", "catalogue write", "quarantine"})
 
 
 class Killed(BaseException):
@@ -37,6 +38,8 @@ class Fault:
     """The operation that it strikes, at a step of its own; -1: whoever is at work at that step of all."""
     at_end: bool = False
     """Strikes when the victim has told its user that it is done, at no step."""
+    at_write: bool = False
+    """``step`` counts the victim's writes alone: what is between two of them is where order matters."""
 
 
 @dataclass(eq=False)
@@ -55,10 +58,11 @@ class Process:
     last_beat: float = 0.0
     result: Any = None
     error: BaseException | None = None
-    seen: set[tuple[str, str, bytes]] = field(default_factory=set)
-    """(store, key, bytes) that this process has read whole; or, an ingest, written and proved on arrival."""
+    seen: set[tuple[str, str, str]] = field(default_factory=set)
+    """(store, key, SHA-512) that this process has read whole; or, an ingest, written and proved on arrival."""
     beat: Callable[[], None] | None = None
     steps: int = 0
+    writes: int = 0
     fates: list[Fault] = field(default_factory=list)
     """What strikes it at steps of its own."""
 
@@ -87,12 +91,15 @@ class World:
         self.catalogue_down_until = 0.0
         self.quarantine_full = False
         self.catalogue_lost = False
+        self.catalogue_old = False
+        """It was lost, and a backup from before the run is in its place."""
         self.changed = True
         """Whether a store or the catalogue has changed since the model last looked."""
         self.on_step: Callable[[], None] = lambda: None
         self.on_difference: Callable[[str, str, str], None] = lambda kind, store, subject: None
         self.on_power_cut: Callable[[], None] = lambda: None
         self.on_catalogue_lost: Callable[[], None] = lambda: None
+        self.on_old_backup: Callable[[], None] = lambda: None
         self.log: list[str] = []
         self.current: Process | None = None
         self._hub = getcurrent()
@@ -176,10 +183,16 @@ class World:
         self._advance()
         self.on_step()
         process.steps += 1
+        writes = kind in WRITES
+        process.writes += writes
         if not self.quiet:
             self._strike(process, kind)
             for fault in process.fates:
-                if fault.step == process.steps and not fault.at_end:
+                if fault.at_end:
+                    continue
+                if fault.step == (process.writes if fault.at_write else process.steps) and (
+                    writes or not fault.at_write
+                ):
                     self._apply(fault, process, kind)
         if process.dead:
             self._hub.switch()
@@ -231,7 +244,9 @@ class World:
             self.note(f"{fault.kind} on {fault.store}")
             return True
         if fault.kind.startswith("stall"):
-            if fault.kind == "stall at the catalogue" and (kind != "catalogue" or process.beat is None):
+            if fault.kind == "stall at the catalogue" and (
+                not kind.startswith("catalogue") or process.beat is None
+            ):
                 return False  # just before it writes what it has done
             process.stalled_until = self.now + fault.number
             self.note(f"stalled for {fault.number} s before a call to {kind}")
@@ -250,7 +265,7 @@ class World:
                         self.kill(one)
             case "pause":
                 process.paused = 1 + max(one.paused for one in self.processes)
-            case "power cut" | "catalogue lost" | "power cut, catalogue lost":
+            case "power cut" | "catalogue lost" | "power cut, catalogue lost" | "old backup":
                 self._disaster(fault.kind)
             case "clock jump":
                 self.wall_offset += fault.number
@@ -269,3 +284,6 @@ class World:
         if kind.endswith("catalogue lost"):
             self.catalogue_lost = True
             self.on_catalogue_lost()
+        if kind == "old backup":
+            self.catalogue_lost = self.catalogue_old = True
+            self.on_old_backup()
