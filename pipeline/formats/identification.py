@@ -108,7 +108,10 @@ class Identifier:
         return [(puids, how) for puids, how in answer["files"]]
 
 
-_CRASHED = FileFormat(None, "unknown", "", "", "", "the identification tool crashed on this file")
+_CRASHED = FileFormat(
+    None, "unknown", "", "", "",
+    "the identification tool crashed on this file, needed more than 1 GiB of memory, or gave no answer",
+)  # fmt: skip
 DISAGREES = "fido says"
 """What a warning holds where the second opinion is another one."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 _CYRILLIC = re.compile("[Ѐ-ӿ]")
@@ -97,17 +97,36 @@ def unicode_path(raw_name: bytes, extra: bytes) -> str | None:
 
     The field carries the CRC-32 of the plain name; a stale one is ignored (APPNOTE.TXT 4.6.9).
     """
-    position = 0
-    while position + 4 <= len(extra):
-        kind = int.from_bytes(extra[position : position + 2], "little")
-        length = int.from_bytes(extra[position + 2 : position + 4], "little")
-        body = extra[position + 4 : position + 4 + length]
-        position += 4 + length
-        if kind != 0x7075 or len(body) < 6 or body[0] != 1:
-            continue
+    for body in _unicode_path_fields(extra):
         if int.from_bytes(body[1:5], "little") == zlib.crc32(raw_name):
             try:
                 return body[5:].decode("utf-8")
             except UnicodeDecodeError:
                 return None
     return None
+
+
+def without_unicode_path(raw_name: bytes, extra: bytes) -> DecodedName | None:
+    """The plain name of an entry whose Unicode Path field is stale; None where it has no such field.
+
+    It was renamed by a program that knows nothing of the field. Then the name is in the encoding that
+    zip archives began with (APPNOTE.TXT 4.6.9, D.2), unless it can only be UTF-8.
+    """
+    if not any(True for _ in _unicode_path_fields(extra)):
+        return None
+    try:
+        return DecodedName(raw_name.decode("utf-8"), "utf-8")
+    except UnicodeDecodeError:
+        return DecodedName(raw_name.decode("cp437"), "cp437")
+
+
+def _unicode_path_fields(extra: bytes) -> Iterator[bytes]:
+    """The contents of fields 0x7075, version 1 (APPNOTE.TXT 4.5.1, 4.6.9)."""
+    position = 0
+    while position + 4 <= len(extra):
+        kind = int.from_bytes(extra[position : position + 2], "little")
+        length = int.from_bytes(extra[position + 2 : position + 4], "little")
+        body = extra[position + 4 : position + 4 + length]
+        position += 4 + length
+        if kind == 0x7075 and len(body) >= 6 and body[0] == 1:
+            yield body

@@ -22,7 +22,12 @@ from typing import Any, BinaryIO, Protocol, Self, cast
 from packages.paths import printable
 from pipeline.agreement import Limits
 from pipeline.errors import SubmissionUnreadable
-from pipeline.receive.name_encoding import DecodedName, decode_names, unicode_path
+from pipeline.receive.name_encoding import (
+    DecodedName,
+    decode_names,
+    unicode_path,
+    without_unicode_path,
+)
 
 
 class EntryKind(StrEnum):
@@ -192,7 +197,8 @@ class ZipSource:
     form = "zip"
 
     def __init__(self, path: Path, limits: Limits) -> None:
-        self._guesses: dict[int, tuple[bytes, DecodedName]] | None = None
+        self._path = path
+        self._decoded: dict[int, tuple[bytes, DecodedName]] | None = None
         self.packed_size: int | None = path.stat().st_size
         refuse_large_directory(path, limits)
         try:
@@ -214,10 +220,10 @@ class ZipSource:
 
     def _walk(self) -> Iterator[tuple[Entry, zipfile.ZipInfo]]:
         infos = self._zip.infolist()
-        if self._guesses is None:
-            self._guesses = self._guess(infos)
+        if self._decoded is None:
+            self._decoded = self._decode(infos)
         for number, info in enumerate(infos):
-            raw, name = self._guesses.get(number, (b"", None))
+            raw, name = self._decoded.get(number, (b"", None))
             if name is None:
                 yield self._entry(info, self._certain(info) or info.orig_filename, None, ""), info
             else:
@@ -231,18 +237,29 @@ class ZipSource:
             return info.orig_filename
         return unicode_path(_raw_name(info), info.extra) if info.extra else None
 
-    def _guess(self, infos: list[zipfile.ZipInfo]) -> dict[int, tuple[bytes, DecodedName]]:
-        """The names the archive leaves open, and not plain ASCII, by number."""
-        open_names = [
-            (number, _raw_name(info))
-            for number, info in enumerate(infos)
-            if not info.orig_filename.isascii() and self._certain(info) is None
-        ]
-        if not open_names:
-            return {}
-        hints = (name for info in infos if (name := self._certain(info)))
-        names = decode_names((raw for _, raw in open_names), hints=hints)
-        return {n: (raw, name) for (n, raw), name in zip(open_names, names, strict=True)}
+    def _decode(self, infos: list[zipfile.ZipInfo]) -> dict[int, tuple[bytes, DecodedName]]:
+        """The names the directory leaves open, and not plain ASCII, by number.
+
+        Some programs say what a name is in the header before the file alone, so that is looked at too;
+        the rest is guessed.
+        """
+        decoded: dict[int, tuple[bytes, DecodedName]] = {}
+        open_names: list[tuple[int, bytes]] = []
+        with self._path.open("rb") as archive:
+            for number, info in enumerate(infos):
+                if info.orig_filename.isascii() or self._certain(info) is not None:
+                    continue
+                raw = _raw_name(info)
+                name = _name_in_local_header(archive, info, raw) or without_unicode_path(raw, info.extra)
+                if name is not None:
+                    decoded[number] = (raw, name)
+                else:
+                    open_names.append((number, raw))
+        if open_names:
+            hints = (name for info in infos if (name := self._certain(info)))
+            names = decode_names((raw for _, raw in open_names), hints=hints)
+            decoded |= {n: (raw, name) for (n, raw), name in zip(open_names, names, strict=True)}
+        return decoded
 
     @staticmethod
     def _entry(info: zipfile.ZipInfo, path: str, guessed: str | None, raw: str) -> Entry:
@@ -314,6 +331,26 @@ def refuse_large_directory(path: Path, limits: Limits) -> None:
 
 _MIN_ZIP_ENTRY_BYTES, _MAX_PLAUSIBLE_ENTRY_BYTES = 46, 1024
 _ZIP_END_BYTES = (1 << 16) + 22 + 20  # the longest comment, the end and the locator before it
+
+
+def _name_in_local_header(archive: BinaryIO, info: zipfile.ZipInfo, raw: bytes) -> DecodedName | None:
+    """The name where the header before a file says what it is (APPNOTE 4.3.7); None where it does not.
+
+    A header that is not there or has another name is the finding of whoever reads the file.
+    """
+    archive.seek(info.header_offset)
+    header = archive.read(_LOCAL_HEADER_BYTES)
+    if len(header) < _LOCAL_HEADER_BYTES or header[:4] != b"PK\3\4":
+        return None
+    flags, name_bytes, extra_bytes = *struct.unpack("<H", header[6:8]), *struct.unpack("<HH", header[26:30])
+    name, extra = archive.read(name_bytes), archive.read(extra_bytes)
+    if name != raw:
+        return None
+    if flags & 0x800:
+        with suppress(UnicodeDecodeError):
+            return DecodedName(name.decode("utf-8"), None)
+    found = unicode_path(name, extra)
+    return None if found is None else DecodedName(found, None)
 
 
 def _raw_name(info: zipfile.ZipInfo) -> bytes:

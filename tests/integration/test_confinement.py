@@ -24,6 +24,7 @@ from pipeline.formats import tool as tool_module
 from pipeline.formats.builtin import Builtin
 from pipeline.formats.exiftool import ExifTool
 from pipeline.formats.ffmpeg import FfmpegDecode
+from pipeline.formats.identification import Identifier
 from pipeline.formats.jhove import Jhove
 from pipeline.formats.kinds import Kind
 from pipeline.formats.mediaconch import MediaConch
@@ -165,6 +166,30 @@ def test_limits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     hungry = run_tool([sys.executable, "-I", "-c", "x = bytearray(1 << 30)"], seconds=30)
     assert hungry.code == 1
     assert "MemoryError" in hungry.stderr
+
+
+def test_siegfried_keeps_to_its_memory(tmp_path: Path) -> None:
+    """An archive whose directory alone takes gigabytes is unknown, and costs its neighbours nothing."""
+    entries = 6_000_000
+    local = struct.pack("<4sHHHHHIIIHH", b"PK\3\4", 20, 0, 0, 0, 33, 0, 0, 0, 1, 0) + b"a"
+    entry = struct.pack("<4sHHHHHHIIIHHHHHII", b"PK\1\2", 20, 20, 0, 0, 0, 33, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0)
+    directory = (entry + b"a") * entries
+    end = struct.pack(
+        "<4sQHHIIQQQQ", b"PK\6\6", 44, 45, 45, 0, 0, entries, entries, len(directory), len(local)
+    )
+    end += struct.pack("<4sIQI", b"PK\6\7", 0, len(local) + len(directory), 1)
+    end += struct.pack("<4sHHHHIIH", b"PK\5\6", 0, 0, 0xFFFF, 0xFFFF, 0xFFFFFFFF, 0xFFFFFFFF, 0)
+    (tmp_path / "large.zip").write_bytes(local + directory + end)
+    del directory
+    (tmp_path / "small.txt").write_text("a few words")
+    identifier = Identifier(workers=1)
+    try:
+        names = [str(tmp_path / name) for name in ("small.txt", "large.zip", "small.txt")]
+        before, large, after = identifier.identify(names)
+    finally:
+        identifier.close()
+    assert (before.puid, after.puid) == ("x-fmt/111", "x-fmt/111")
+    assert large.puid is None and "more than 1 GiB of memory" in large.warning
 
 
 def test_what_cannot_be_confined_does_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
