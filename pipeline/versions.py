@@ -146,12 +146,15 @@ def _bring_forward(
     """Copy a committed version to the stores that held the one before, and register it."""
     protection = protection_of(archive.catalogue, row)
     failed: dict[str, str] = {}
+    committed = {copy.store for copy in archive.catalogue.copy_rows(row.id) if copy.version}
     for one in archive.stores:
         if one is first:
             continue
         try:
             require_present(one, archive.catalogue)
-            one.repository.copy_from(first.repository, row.id, protection=protection)
+            one.repository.copy_from(
+                first.repository, row.id, was_committed=one.name in committed, protection=protection
+            )
         except LeaseLost:  # concerns all that is done here, not one copy
             raise
         except StorageError as error:

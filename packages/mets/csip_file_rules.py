@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from lxml import etree
@@ -66,15 +66,17 @@ class FileFindings:
     def __init__(self) -> None:
         self._found: dict[tuple[str, str, Severity], tuple[str, int]] = {}
 
-    def file(self, element: etree._Element, locator: etree._Element | None) -> None:
-        """A ``mets:file`` with its ``FLocat``."""
+    def file(self, element: etree._Element, locators: Sequence[etree._Element]) -> None:
+        """A ``mets:file`` with its ``FLocat``, of which there has to be one."""
         name = element.get("ID", "")
         if not name:
             self._add("CSIP67", "a file has no ID", name)
-        if locator is None:
+        if not locators:
             self._add("CSIP76", "a file has no FLocat", name)
+        elif len(locators) > 1:
+            self._add("CSIP76", "a file has more than one FLocat", name)
         self._described(element, FILE_CODES, name)
-        if locator is not None:
+        for locator in locators:
             self._located(locator, FILE_CODES, name)
         for code, attribute in _FORMAT_ATTRIBUTES:
             if element.get(_SIP + attribute, "?").strip() == "":

@@ -38,7 +38,8 @@ class Rule:
 class Surroundings:
     """What is around a METS document: whose METS it is, and which folders of the package hold files.
 
-    ``today`` as a number (20261231); zero where nobody wants to know.
+    ``today`` as a number (20261231); zero where nobody wants to know. ``folder`` is the name of a
+    representation's folder.
     """
 
     representation: bool = False
@@ -47,6 +48,7 @@ class Surroundings:
     documentation: bool = False
     schemas: bool = False
     today: int = 0
+    folder: str = ""
 
     def variables(self) -> dict[str, Any]:
         """As XPath variables."""

@@ -58,7 +58,11 @@ _ROOT = (
     Rule("CSIP2", ".", "string(@TYPE)", "mets has no TYPE"),
     Rule("CSIP2", ".[string(@TYPE)]", _CATEGORY, "TYPE is not a content category of the vocabulary"),
     Rule(
-        "CSIP2", ".[@TYPE='Other' or @TYPE='OTHER']", "string(@csip:OTHERTYPE)",
+        "CSIP1", ".[string(@OBJID)]", "not($folder) or @OBJID=$folder",
+        "the OBJID of a representation is not the name of its folder", _WARNING,
+    ),
+    Rule(
+        "CSIP3", ".[@TYPE='Other' or @TYPE='OTHER']", "string(@csip:OTHERTYPE)",
         "TYPE is Other, but csip:OTHERTYPE does not say what",
     ),
     Rule(
@@ -77,6 +81,14 @@ _ROOT = (
         "csip:CONTENTINFORMATIONTYPE is OTHER, but csip:OTHERCONTENTINFORMATIONTYPE does not say what",
     ),
     Rule("CSIP6", ".", "string(@PROFILE)", "mets has no PROFILE"),
+    Rule(
+        "CSIP6", ".[string(@PROFILE)]", "contains(@PROFILE, ':')",
+        "PROFILE is not the address of a METS profile",
+    ),
+    Rule(
+        "CSIP6", ".[contains(@PROFILE, ':')]", "contains(@PROFILE, 'E-ARK-')",
+        "PROFILE is not the address of an E-ARK profile", _WARNING,
+    ),
 )  # fmt: skip
 _HEADER = (
     Rule("CSIP117", ".", "mets:metsHdr", "there is no metsHdr"),
@@ -143,6 +155,7 @@ _METADATA = (
         "there are files in metadata/preservation, but no amdSec",
     ),
     Rule("CSIP31", ".", "mets:amdSec or $preservation or $representation", "there is no amdSec", _WARNING),
+    Rule("CSIP31", ".", "count(mets:amdSec)<2", "there is more than one amdSec", _WARNING),
     Rule("CSIP32", "mets:amdSec", "mets:digiprovMD", "amdSec has no digiprovMD", _WARNING),
     Rule("CSIP33", "mets:amdSec/mets:digiprovMD", "@ID", "digiprovMD has no ID"),
     Rule("CSIP34", "mets:amdSec/mets:digiprovMD", "@STATUS", "digiprovMD has no STATUS", _WARNING),
@@ -221,20 +234,28 @@ def _division(use: str, *, warn: str, ident: str, pointers: str, file_id: str) -
     lacking = f"the division {use} does not point at its file group"
     astray = f"the division {use} points at something that is not its file group"
     rules = [
+        Rule(warn, _MAIN, f"count(mets:div[@LABEL='{use}'])<2", f"there is more than one division {use}",
+             _WARNING),
         Rule(warn, f"{_MAIN}[{groups}]", f"mets:div[starts-with(@LABEL,'{use}')]", f"no division {use}",
              _WARNING),
         Rule(ident, division, "@ID", f"the division {use} has no ID"),
         Rule(file_id, f"{division}/mets:fptr", "@FILEID", f"a pointer of the division {use} has no FILEID"),
     ]  # fmt: skip
-    # MUST until 2.1, SHOULD in 2.2.
+    # That there are pointers is a MUST until 2.1 and a SHOULD in 2.2; what they point at is a MUST ever.
     for severity, since, before in ((Severity.ERROR, (2, 0), (2, 2)), (_WARNING, (2, 2), EVER)):
         points = f"mets:fptr or not({groups})"
         rules.append(Rule(pointers, division, points, lacking, severity, since, before))
-        at_group = f"@FILEID = {groups}/@ID"
-        rules.append(
-            Rule(pointers, f"{division}/mets:fptr[@FILEID]", at_group, astray, severity, since, before)
-        )
+    rules.append(Rule(pointers, f"{division}/mets:fptr[@FILEID]", f"@FILEID = {groups}/@ID", astray))
     return tuple(rules)
+
+
+def _all_current(code: str, sections: str, attribute: str, what: str) -> Rule:
+    """Of every current section the division Metadata has the ID, or that of the section around it."""
+    listed = f"/mets:mets/{_MAIN}/mets:div[@LABEL='Metadata']/@{attribute}"
+    each = f"{sections}[@ID][not(@STATUS) or @STATUS='CURRENT'][{listed}]"
+    padded = f"concat(' ', normalize-space({listed}), ' ')"
+    own, around = (f"contains({padded}, concat(' ', {ident}, ' '))" for ident in ("@ID", "../@ID"))
+    return Rule(code, each, f"{own} or (../@ID and {around})", what, _WARNING)
 
 
 _STRUCTURE = (
@@ -257,6 +278,13 @@ _STRUCTURE = (
         "CSIP92", f"{_MAIN}/mets:div[@LABEL='Metadata']", "@DMDID or not(/mets:mets/mets:dmdSec)",
         "the division Metadata refers to no descriptive metadata", _WARNING,
     ),
+    _all_current(
+        "CSIP91", "mets:amdSec/*", "ADMID",
+        "the division Metadata does not refer to all administrative metadata",
+    ),
+    _all_current(
+        "CSIP92", "mets:dmdSec", "DMDID", "the division Metadata does not refer to all descriptive metadata"
+    ),
     *_division("Documentation", warn="CSIP93", ident="CSIP94", pointers="CSIP96", file_id="CSIP116"),
     *_division("Schemas", warn="CSIP97", ident="CSIP98", pointers="CSIP100", file_id="CSIP118"),
     *_division("Representations", warn="CSIP101", ident="CSIP102", pointers="CSIP104", file_id="CSIP119"),
@@ -265,6 +293,17 @@ _STRUCTURE = (
     Rule(
         "CSIP109", f"{_MAIN}//mets:div[starts-with(@LABEL,'Representations/')]", "mets:mptr",
         "the division of a representation does not point at its METS",
+    ),
+    Rule(
+        "CSIP109", f"{_MAP}//mets:div[mets:mptr]", "count(mets:mptr)=1",
+        "the division of a representation points at more than one METS",
+    ),
+    Rule(
+        "CSIP105",
+        f"{_GROUPS}[starts-with(@USE, 'Representations/')]"
+        "[.//mets:FLocat[contains(@xlink:href, 'METS.xml')]]",
+        f"@USE = /mets:mets/{_MAP}//mets:div/@LABEL",
+        "a representation that has a METS has no division of its own", _WARNING,
     ),
     Rule("CSIP108", f"{_MAP}//mets:mptr", "@xlink:title", "mptr does not name its group in its title"),
     Rule("CSIP110", f"{_MAP}//mets:mptr", "string(@xlink:href)", "mptr has no href"),
@@ -279,8 +318,27 @@ def _package_type(code: str, name: str) -> Rule:
     return Rule(code, each, f"@csip:OAISPACKAGETYPE='{name}'", f"the profile is {name}'s, the type is not")
 
 
+def _agents(role: str, kinds: tuple[str, ...], numbers: tuple[int, int, int], who: str) -> tuple[Rule, ...]:
+    """What E-ARK SIP fixes of an agent that may be there: its type, its name, what its note is."""
+    kind, name, note = (f"SIP{number}" for number in numbers)
+    agent = f"mets:metsHdr/mets:agent[@ROLE='{role}'][not(@OTHERTYPE='SOFTWARE')]"
+    allowed = " or ".join(f"@TYPE='{one}'" for one in kinds)
+    return (
+        Rule(kind, agent, allowed, f"the {who} is not of TYPE {' or '.join(kinds)}"),
+        Rule(name, agent, "normalize-space(mets:name)", f"the {who} has no name"),
+        Rule(
+            note, f"{agent}/mets:note[@csip:NOTETYPE]", "@csip:NOTETYPE='IDENTIFICATIONCODE'",
+            f"a note of the {who} is not marked IDENTIFICATIONCODE",
+        ),
+    )  # fmt: skip
+
+
 PROFILE_RULES: Final = {
-    "E-ARK-SIP": (_package_type("SIP4", "SIP"),),
+    "E-ARK-SIP": (
+        _package_type("SIP4", "SIP"),
+        *_agents("ARCHIVIST", ("ORGANIZATION", "INDIVIDUAL"), (11, 12, 14), "archival creator"),
+        *_agents("PRESERVATION", ("ORGANIZATION",), (28, 29, 31), "preservation agent"),
+    ),
     "E-ARK-AIP": (
         _package_type("AIPM3", "AIP"),
         Rule("AIPM5", ".", "mets:amdSec/mets:digiprovMD/mets:mdRef", "no PREMIS file is referred to"),

@@ -170,10 +170,10 @@ def _collect(stream: BinaryIO, document: MetsDocument, findings: FileFindings) -
     )  # fmt: skip
     for _, element in events:
         if element.tag == f"{_METS}file":
-            locator = element.find(f"{_METS}FLocat")
-            findings.file(element, locator)
-            located = locator if locator is not None else element
-            document.files.append(_reference(element, located, FILE_CODES))
+            locators = element.findall(f"{_METS}FLocat")
+            findings.file(element, locators)
+            for located in locators or [element]:
+                document.files.append(_reference(element, located, FILE_CODES))
             parent = element.getparent()
             # The first of a group stays: rules ask whether there is one.
             if parent is not None and parent.find(f"{_METS}file") is not element:

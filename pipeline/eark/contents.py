@@ -92,6 +92,7 @@ class _Checker:
         fills = self._layout.fills
         return Surroundings(
             representation=bool(folder),
+            folder=folder.rstrip("/").rpartition("/")[2],
             descriptive=fills(f"{folder}metadata/descriptive"),
             preservation=fills(f"{folder}metadata/preservation"),
             documentation=fills(f"{folder}documentation"),

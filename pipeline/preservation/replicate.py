@@ -98,6 +98,7 @@ def replicate_leased(archive: Archive, row: AipRow, target: ArchivalStore) -> Re
     """
     catalogue = archive.catalogue
     good = set(catalogue.copies(row.id))
+    known = catalogue.copy(row.id, target.name)
     sources = sorted(archive.stores, key=lambda one: one.name not in good)
     reason = "no other store holds it"
     for source in sources:
@@ -105,15 +106,17 @@ def replicate_leased(archive: Archive, row: AipRow, target: ArchivalStore) -> Re
             continue
         try:
             require_present(target, catalogue)
-            target.repository.copy_from(source.repository, row.id, protection=protection_of(catalogue, row))
+            target.repository.copy_from(
+                source.repository, row.id, was_committed=bool(known and known.version),
+                protection=protection_of(catalogue, row),
+            )  # fmt: skip
             return _confirmed(archive, row, target, source)
         except LeaseLost:
             raise
         except (StorageError, OSError) as error:  # another source may do; the last reason is recorded
             reason = f"{source.name}: {error}"
-    if not _is_readable(target, row.id):  # what it holds already is in the way: repair's business
+    if not _is_readable(target, row.id, known):  # what it holds already is in the way: repair's business
         now = timestamp(archive.clock())
-        known = catalogue.copy(row.id, target.name)
         version = known.version if known and known.version else row.version
         catalogue.set_copy(CopyRow(row.id, target.name, version, "", str(CopyState.DAMAGED), reason, now))
     else:
@@ -121,17 +124,26 @@ def replicate_leased(archive: Archive, row: AipRow, target: ArchivalStore) -> Re
     return Replicated(row.id, target.name, "", False, reason)
 
 
-def _is_readable(target: ArchivalStore, aip: str) -> bool:
+def _is_readable(target: ArchivalStore, aip: str, known: CopyRow | None) -> bool:
     """Whether a copy can be brought up to date: there is none yet, or its inventory can be read."""
     try:
         target.repository.inventory(aip).close()
     except InventoryUnreadable:
         return False
-    except ObjectMissing:
-        return not _holds(target, aip)  # the inventory is there, what confirms it is lost
+    except ObjectMissing:  # the inventory or what confirms it is lost, unless there never was one
+        if known is not None and known.version:
+            return not _has_remains(target, aip)
+        return not _holds(target, aip)
     except StorageError:
         return True  # it cannot be asked now
     return True
+
+
+def _has_remains(target: ArchivalStore, aip: str) -> bool:
+    try:
+        return target.repository.has_remains(aip)
+    except StorageError:
+        return False
 
 
 def _holds(target: ArchivalStore, aip: str) -> bool:

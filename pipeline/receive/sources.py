@@ -250,9 +250,9 @@ class ZipSource:
                 if info.orig_filename.isascii() or self._certain(info) is not None:
                     continue
                 raw = _raw_name(info)
-                name = _name_in_local_header(archive, info, raw) or without_unicode_path(raw, info.extra)
-                if name is not None:
-                    decoded[number] = (raw, name)
+                found = _name_in_local_header(archive, info, raw) or without_unicode_path(raw, info.extra)
+                if found is not None:
+                    decoded[number] = (raw, found)
                 else:
                     open_names.append((number, raw))
         if open_names:

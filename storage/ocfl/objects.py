@@ -532,18 +532,23 @@ class OcflRepository:
         object_id: str,
         *,
         first_attempt: bool = False,
+        was_committed: bool = False,
         protection: Protection = UNPROTECTED,
     ) -> bool:
         """Make this copy of an object equal, to the byte, to another repository's.
 
         A new object is copied whole, an older version is brought up to date. Returns whether every
-        byte was written by this call: what was here before is not read. Raises ObjectMissing,
-        InventoryUnreadable, and WriteMismatch when the source's bytes are not what its inventory
-        says; then nothing is committed.
+        byte was written by this call: what was here before is not read. ``was_committed``: a copy was
+        here once, so what is left of it is damaged and no garbage, and may be good where the source's
+        is not. Raises ObjectMissing, InventoryUnreadable, and WriteMismatch when the source's bytes are
+        not what its inventory says; then nothing is committed.
         """
         self.initialise()
         root, origin = self.layout.object_root(object_id), source.layout.object_root(object_id)
-        held = self._already_committed(object_id, protection, first_attempt=first_attempt)
+        if was_committed:
+            held = self._recovered(object_id, protection)
+        else:
+            held = self._already_committed(object_id, protection, first_attempt=first_attempt)
         with source.inventory(object_id) as inventory:
             wanted = inventory.contents()
             if held:
@@ -626,6 +631,25 @@ class OcflRepository:
             self._heal(object_id, protection)
             return True
         return False
+
+    def _recovered(self, object_id: str, protection: Protection) -> bool:
+        """Whether a copy is committed here; nothing that is left of one is removed.
+
+        Raises InventoryUnreadable when there are remains and no version vouches for itself.
+        """
+        if self.holds(object_id) or self.finish_commit(object_id, protection):
+            self._heal(object_id, protection)
+            return True
+        if self.has_remains(object_id):
+            raise InventoryUnreadable(
+                object_id, code="E063", reason="its inventory is lost, other objects of it are there; run "
+                "“stele store repair”"
+            )  # fmt: skip
+        return False
+
+    def has_remains(self, object_id: str) -> bool:
+        """Whether anything at all lies where an object would."""
+        return any(True for _ in self.store.list(f"{self.layout.object_root(object_id)}/"))
 
     def _heal(self, object_id: str, protection: Protection) -> None:
         """Bring back a root inventory that rotted, where a version vouches for it."""

@@ -107,7 +107,8 @@ MUTANTS = (
     ),
     Mutant(
         "the version is registered before the other stores have it", "pipeline/versions.py",
-        "            one.repository.copy_from(first.repository, row.id, protection=protection)\n", "            pass\n",
+        "            one.repository.copy_from(\n                first.repository, row.id, was_committed=one.name in committed, "
+        "protection=protection\n            )\n", "            pass\n",
     ),
     # -- what is said
     Mutant(

@@ -8,6 +8,7 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
+
 from simulation.mutants import MUTANTS
 from simulation.run import Scenario, collect_garbage_seldom, run, scenario_of, shrunk
 from simulation.world import Fault
@@ -40,6 +41,10 @@ _FOUND_BEFORE = {
     "a removal is learned by a catalogue older than it": Scenario(
         753, _TWO, (("remove", 4, "A"),), (Fault(0, "old backup", victim=0, at_end=True),),
         in_turn=True, redone=False,
+    ),
+    "what is left of a damaged copy is not removed by an update": Scenario(
+        709, (("one", "required"), ("two", "secondary")), (("update", 2, "A"),),
+        (Fault(1, "lost object", "two", 21), Fault(1, "lost object", "two", 46)), in_turn=True, redone=False,
     ),
     "an update that was silent for too long says that another took over": Scenario(
         689, _TWO, (("update", 3, "A"), ("update", 5, "B")),
