@@ -62,7 +62,7 @@ def check_mets_file(path: Path) -> list[Problem]:
     with path.open("rb") as stream:
         around = Surroundings(today=int(f"{utc_now():%Y%m%d}"))
         document = read_mets(stream, path.name, around=around)
-        if document.archivematica:
+        if document.dialect:
             document.problems.append(report_dialect(document, stream, path.name))
     return document.problems
 

@@ -325,7 +325,8 @@ def _agents(role: str, kinds: tuple[str, ...], numbers: tuple[int, int, int], wh
     allowed = " or ".join(f"@TYPE='{one}'" for one in kinds)
     return (
         Rule(kind, agent, allowed, f"the {who} is not of TYPE {' or '.join(kinds)}"),
-        Rule(name, agent, "normalize-space(mets:name)", f"the {who} has no name"),
+        # SHOULD until 2.1, MUST in 2.2.
+        Rule(name, agent, "normalize-space(mets:name)", f"the {who} has no name", since=(2, 2)),
         Rule(
             note, f"{agent}/mets:note[@csip:NOTETYPE]", "@csip:NOTETYPE='IDENTIFICATIONCODE'",
             f"a note of the {who} is not marked IDENTIFICATIONCODE",

@@ -42,6 +42,22 @@ class ListedFile:
     codes: ReferenceCodes | None = None
 
 
+_OF_EARK = (
+    "boolean(@*[namespace-uri()=$csip] | mets:metsHdr/@*[namespace-uri()=$csip])"
+    " or boolean(mets:structMap[@LABEL='CSIP'])"
+    " or contains(translate(@PROFILE, 'EARK-', 'eark'), 'eark')"
+).replace("$csip", f"'{NAMESPACES['csip']}'")
+_OF_ARCHIVEMATICA = "boolean(mets:structMap[@TYPE='physical'][.//mets:div[@TYPE='Directory']])"
+ARCHIVEMATICA = "Archivematica"
+_DIALECTS = (
+    ("DSpace", "dspace"), ("Islandora", "islandora"), ("Fedora", "info:fedora"),
+    ("Rosetta", "exlibrisgroup"),
+    ("Goobi or Kitodo", "goobi"), ("Goobi or Kitodo", "kitodo"), ("DFG Viewer", "dfg-viewer"),
+    ("DAITSS", "daitss"), ("MediaHaven", "mediahaven"),
+)  # fmt: skip
+"""Words of profiles, namespaces and agents that tell which program a METS is from."""
+
+
 @dataclass(slots=True)
 class MetsDocument:
     """What was read: the skeleton, the files, the findings."""
@@ -56,12 +72,21 @@ class MetsDocument:
         return self.root.get("OBJID", "") if self.root is not None else ""
 
     @property
-    def archivematica(self) -> bool:
-        """Whether this is METS of the Archivematica dialect, and does not claim to be E-ARK."""
-        if self.root is None or "eark" in self.root.get("PROFILE", "").lower().replace("-", ""):
-            return False
-        query = "mets:structMap[@TYPE='physical'] and not(mets:metsHdr/@csip:OAISPACKAGETYPE)"
-        return bool(self.root.xpath(f"boolean({query})", namespaces=NAMESPACES))
+    def dialect(self) -> str:
+        """Whose METS this is; empty for E-ARK's, which says so in its profile, its structMap or by the
+        attributes that E-ARK added to METS."""
+        if (
+            self.root is None
+            or self.root.tag != f"{_METS}mets"
+            or self.root.xpath(_OF_EARK, namespaces=NAMESPACES)
+        ):
+            return ""
+        if self.root.xpath(_OF_ARCHIVEMATICA, namespaces=NAMESPACES):
+            return ARCHIVEMATICA
+        names = [self.root.get("PROFILE", ""), self.root.get("TYPE", ""), *self.root.nsmap.values()]
+        names += [part.text or "" for part in self.root.iterfind("mets:metsHdr/mets:agent/*", NAMESPACES)]
+        said = " ".join(names).lower()
+        return next((name for name, mark in _DIALECTS if mark in said), "a dialect of its own")
 
     @property
     def pointers(self) -> list[str]:
@@ -89,7 +114,7 @@ def read_mets(
     except etree.XMLSyntaxError as error:
         document.problems.append(problem("XML-NOT-WELL-FORMED", path, found=str(error)))
         return document
-    if csip_rules and not document.archivematica:
+    if csip_rules and not document.dialect:
         stream.seek(0)
         # METS with PREMIS embedded cannot be judged without the PREMIS schema; it is read all the same.
         document.problems += _schema_findings(stream, path)

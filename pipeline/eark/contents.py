@@ -50,7 +50,7 @@ def check_contents(files: Mapping[str, Content], layout: Layout, context: Ingest
     root = checker.read("METS.xml", "")
     if root is None:
         return
-    if not root.archivematica:
+    if not root.dialect:
         name = layout.root.rstrip("/") or context.subject.name
         context.add(*check_folders(layout, root.objid, name))
         context.add(*_groups_without_folder(root, layout))
@@ -76,7 +76,7 @@ class _Checker:
             return None
         with closing(content.open()) as stream:
             document = read_mets(stream, path, around=self._around(folder))
-            if document.archivematica:
+            if document.dialect:
                 self._context.add(report_dialect(document, stream, path))
         self._context.add(*document.problems)
         for listed in document.files:

@@ -1,4 +1,4 @@
-"""METS files of the Archivematica dialect: read by metsrw, and reported as what they are."""
+"""METS files of other dialects than E-ARK's, reported as what they are; Archivematica's read by metsrw."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections import Counter
 from typing import BinaryIO
 
 from packages.mets.archivematica import UnreadableMets, read
-from packages.mets.reading import MetsDocument
+from packages.mets.reading import ARCHIVEMATICA, MetsDocument
 from packages.problem import Problem
 from packages.problem_catalogue import problem
 
@@ -17,11 +17,14 @@ _READ_UP_TO = 5_000
 
 
 def report_dialect(document: MetsDocument, stream: BinaryIO, path: str) -> Problem:
-    """What metsrw read of a METS whose dialect is known, or that it could not."""
+    """Whose METS it is; of Archivematica's what metsrw read, or that it could not."""
     number = len(document.files)
+    if document.dialect != ARCHIVEMATICA:
+        found = f"{number:,} files are listed"
+        return problem("METS-DIALECT", path, expected=document.dialect, found=found)
     if number > _READ_UP_TO:
         found = f"{number:,} files are listed; metsrw was not asked to read so many"
-        return problem("METS-DIALECT", path, found=found)
+        return problem("METS-DIALECT", path, expected=ARCHIVEMATICA, found=found)
     stream.seek(0)
     try:
         files = read(stream.read())
@@ -29,4 +32,5 @@ def report_dialect(document: MetsDocument, stream: BinaryIO, path: str) -> Probl
         return problem("METS-UNREADABLE", path, found=str(error))
     uses = Counter(file.use or "no use" for file in files)
     listed = ", ".join(f"{count} {use}" for use, count in sorted(uses.items())) or "none"
-    return problem("METS-DIALECT", path, found=f"metsrw read {len(files)} files ({listed})")
+    found = f"metsrw read {len(files)} files ({listed})"
+    return problem("METS-DIALECT", path, expected=ARCHIVEMATICA, found=found)

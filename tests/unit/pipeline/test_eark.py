@@ -262,6 +262,57 @@ def test_the_archivematica_dialect_is_read(tmp_path: Path) -> None:
     assert "3 original" in problem.found
 
 
+_FOREIGN_MARKS = {
+    "DSpace": 'PROFILE="DSpace METS SIP Profile 1.0" TYPE="DSpace ITEM"',
+    "Rosetta": 'xmlns:dc="http://www.exlibrisgroup.com/xsd/dps/rosettaMets"',
+    "Islandora": 'PROFILE="https://example.org/islandora-newspaper"',
+    "a dialect of its own": 'PROFILE="Scientific Dataset Profile 1.0"',
+}
+
+
+@pytest.mark.parametrize("dialect", _FOREIGN_MARKS)
+def test_another_dialect_is_named_and_not_judged(dialect: str, tmp_path: Path) -> None:
+    """No rule of E-ARK is applied to a METS that does not claim to be E-ARK's."""
+    path = tmp_path / "mets.xml"
+    path.write_text(
+        f'<mets xmlns="http://www.loc.gov/METS/" {_FOREIGN_MARKS[dialect]}><structMap TYPE="LOGICAL"><div/>'
+        "</structMap></mets>"
+    )
+    (problem,) = check_mets_file(path)
+    assert (problem.code, problem.severity, problem.expected) == ("METS-DIALECT", Severity.INFO, dialect)
+
+
+def test_a_poor_claim_is_judged(package: Path, run: Check) -> None:
+    """Who writes a CSIP structMap is judged by E-ARK's rules, whatever the profile says."""
+    _edit(package / "METS.xml", "https://earkdip.dilcis.eu/profile/E-ARK-AIP-v2-2-0.xml", "Our Profile 3")
+    assert {p.severity for p in run(package).problems if p.code == "CSIP6"} == {Severity.ERROR}
+
+
+_ONE_LOCATION = '<mets:FLocat LOCTYPE="URL" xlink:type="simple" xlink:href="documentation/read.me"/>'
+_BROKEN_RULES = [
+    ("CSIP76", Severity.ERROR, _ONE_LOCATION, _ONE_LOCATION * 2),
+    ("CSIP93", Severity.WARNING, '<mets:div ID="d-g-sch" LABEL="Schemas">', '<mets:div ID="x" LABEL="Documentation"/><mets:div ID="d-g-sch" LABEL="Schemas">'),
+    ("CSIP91", Severity.WARNING, 'ADMID="dp"', 'ADMID="g-doc"'),
+    ("CSIP92", Severity.WARNING, 'DMDID="dmd"', 'DMDID="g-doc"'),
+    ("CSIP6", Severity.WARNING, "https://earkdip.dilcis.eu/profile/E-ARK-AIP-v2-2-0.xml", "https://example.org/p"),
+    ("CSIP96", Severity.ERROR, 'FILEID="g-doc"', 'FILEID="g-sch"'),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("code", "severity", "old", "new"), _BROKEN_RULES)
+def test_broken_rules(code: str, severity: Severity, old: str, new: str, package: Path, run: Check) -> None:
+    """What occurs once too often, is not listed, or points astray, in any version where that is a MUST."""
+    _edit(package / "METS.xml", old, new)
+    assert {p.severity for p in run(package).problems if p.code == code} == {severity}
+
+
+def test_the_identifier_of_a_representation_is_its_folder(package: Path, run: Check) -> None:
+    """CSIP1 with CSIPSTR10: a warning where the two differ."""
+    _edit(package / "representations/rep1/METS.xml", 'OBJID="rep1"', 'OBJID="other"')
+    found = [p for p in run(package).problems if p.code == "CSIP1"]
+    assert [(p.severity, p.path) for p in found] == [(Severity.WARNING, "representations/rep1/METS.xml")]
+
+
 def test_metsrw_is_not_asked_too_much(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Above a number of files it is only said how many there are."""
     monkeypatch.setattr(dialect, "_READ_UP_TO", 2)
