@@ -1,4 +1,4 @@
-"""Sound and moving images: what MediaInfo reads from them. It judges nothing."""
+"""Sound and moving images: what MediaInfo reads from them, which judges nothing; the structure of sound."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from importlib.metadata import version
 
 from pymediainfo import MediaInfo
 
+from pipeline.formats.checks.sound import structure_of
 from pipeline.formats.tool import Validity, Verdict
 
 _TOOL = f"MediaInfo (pymediainfo {version('pymediainfo')})"
@@ -16,7 +17,10 @@ _KEPT = {
 
 
 def check(path: str) -> Verdict:
-    """NOT_CHECKED, with facts; NOT_VALID when it is cut short; UNKNOWN when it holds no stream."""
+    """NOT_CHECKED, with facts; NOT_VALID when it is cut short; UNKNOWN when it holds no stream.
+
+    WAVE and AIFF are WELL_FORMED at best: their chunks are looked at, not their samples.
+    """
     found = MediaInfo.parse(path)
     facts: dict[str, str] = {}
     for track in found.tracks:
@@ -26,9 +30,18 @@ def check(path: str) -> Verdict:
             value = getattr(track, name, None)
             if value not in (None, ""):
                 facts.setdefault(f"{track.track_type.lower()} {name.replace('_', ' ')}", str(value))
-    if any(str(getattr(track, "istruncated", "")) == "Yes" for track in found.tracks):
+    structure = structure_of(path)
+    if structure is not None and structure.problems:
+        return Verdict(
+            Validity.NOT_VALID, f"Stele, {structure.form}", tuple(structure.problems[:20]), facts
+        )
+    # Of sound whose structure is known MediaInfo says so too when there are bytes after its end.
+    if structure is None and any(str(getattr(track, "istruncated", "")) == "Yes" for track in found.tracks):
         return Verdict(Validity.NOT_VALID, _TOOL, ("it is cut short",), facts)
     streams = sum(track.track_type in _KEPT for track in found.tracks)
     if not streams:
         return Verdict(Validity.UNKNOWN, _TOOL, ("no sound or picture is found in it",), facts)
+    if structure is not None and structure.complete:
+        facts["streams"] = str(streams)
+        return Verdict(Validity.WELL_FORMED, f"Stele, {structure.form}", (), facts)
     return Verdict(Validity.NOT_CHECKED, _TOOL, (), {**facts, "streams": str(streams)})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from importlib.metadata import version
 from typing import Any
 
@@ -25,8 +26,12 @@ _HARMLESS = (
     "first page object offset",
     "shared identifier",
     "linearization",
+    "resources is missing or invalid; repairing",
 )
 """Words of complaints with which nothing is lost; most are about hints for display over a network."""
+_NO_STREAM = re.compile(r"page object (\d+) (\d+).*ignoring non-stream in an array of streams")
+_MEDIA = {"/Screen", "/Movie", "/Sound", "/RichMedia", "/3D"}  # annotations: ISO 32000-2 12.5.6, 13
+_MEDIA_ACTIONS = {"/Rendition", "/Movie", "/Sound", "/RichMediaExecute"}
 
 
 def check(path: str) -> Verdict:
@@ -37,7 +42,7 @@ def check(path: str) -> Verdict:
     try:
         with pikepdf.open(path, suppress_warnings=True) as document:
             said = [str(problem) for problem in document.check_pdf_syntax()]
-            problems = [one for one in said if not any(words in one for words in _HARMLESS)]
+            problems = [one for one in said if not _is_harmless(one, document)]
             facts = {"pages": str(len(document.pages)), "version": document.pdf_version}
             claim = _claim(document)
             if claim:
@@ -52,6 +57,23 @@ def check(path: str) -> Verdict:
     messages = tuple(problem.replace(path, "file") for problem in problems[:20])
     validity = Validity.NOT_VALID if problems else Validity.WELL_FORMED
     return Verdict(validity, _TOOL, messages + risks, facts)
+
+
+def _is_harmless(complaint: str, document: pikepdf.Pdf) -> bool:
+    """Nothing is lost by what it complains of.
+
+    A reference to an object that is not there is a reference to null, and no error (ISO 32000-1 7.3.10).
+    """
+    if any(words in complaint.lower() for words in _HARMLESS):
+        return True
+    about_page = _NO_STREAM.search(complaint)
+    if about_page is None:
+        return False
+    page = document.get_object(int(about_page[1]), int(about_page[2]))
+    parts = page.get("/Contents")
+    return isinstance(parts, pikepdf.Array) and all(
+        part is None or isinstance(part, pikepdf.Stream) for part in parts
+    )
 
 
 def _plain(error: Exception, path: str) -> str:
@@ -90,8 +112,12 @@ def _features(document: pikepdf.Pdf) -> list[str]:
                 found.add("embedded JavaScript")
             if action == "/Launch":
                 found.add("starts other programs (Launch action)")
-            if kind == "/EmbeddedFile":
+            if kind == "/EmbeddedFile" or "/EF" in thing or "/EmbeddedFiles" in thing:
                 found.add("embedded files")
+            if thing.get("/Subtype") in _MEDIA or action in _MEDIA_ACTIONS:
+                found.add("sound, film or 3D")
+            if isinstance(thing, pikepdf.Stream) and "/F" in thing:
+                found.add("content in other files")
             if kind == "/Font" and len(missing) < _FONTS_LOOKED_AT and not _embedded(thing):
                 missing.add(str(thing.get("/BaseFont", "a font without a name")).lstrip("/"))
         except Exception:  # a broken object is the syntax check's finding

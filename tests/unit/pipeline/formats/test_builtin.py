@@ -185,6 +185,65 @@ def test_facts(builtin: Builtin, tmp_path: Path) -> None:
     assert _judge(builtin, tmp_path, _siard(), Kind.SIARD).facts["rows"] == "1"
 
 
+def _written_pdf(page: bytes, catalog: bytes = b"", *more: bytes) -> bytes:
+    """A PDF by hand, of one page whose dictionary ends in ``page``; objects from 5 on are ``more``."""
+    objects = [
+        b"<</Type/Catalog/Pages 2 0 R%s>>" % catalog, b"<</Type/Pages/Count 1/Kids[3 0 R]>>",
+        b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 9 9]%s>>" % page, b"<</Length 0>>stream\n\nendstream", *more,
+    ]  # fmt: skip
+    out, places = b"%PDF-1.7\n", []
+    for number, content in enumerate(objects, 1):
+        places.append(len(out))
+        out += b"%d 0 obj\n%s\nendobj\n" % (number, content)
+    table = b"".join(b"%010d 00000 n \n" % place for place in places)
+    head = b"xref\n0 %d\n0000000000 65535 f \n" % (len(objects) + 1)
+    end = b"trailer<</Size %d/Root 1 0 R>>\nstartxref\n%d\n%%%%EOF" % (len(objects) + 1, len(out))
+    return out + head + table + end
+
+
+@pytest.mark.parametrize(
+    ("page", "catalog"),
+    [
+        (
+            b"/Resources<</Font<</F 77 0 R>>>>/Contents 4 0 R/Annots[78 0 R]",
+            b"/Outlines 79 0 R/Names 80 0 R",
+        ),
+        (b"/Resources<<>>/Contents[4 0 R 81 0 R]", b""),
+        (b"/Resources 82 0 R/Contents 83 0 R", b"/AcroForm 84 0 R"),
+    ],
+)
+def test_a_reference_to_nothing_is_null(
+    page: bytes, catalog: bytes, builtin: Builtin, tmp_path: Path
+) -> None:
+    """ISO 32000-1 7.3.10: it shall not be considered an error."""
+    verdict = _judge(builtin, tmp_path, _written_pdf(page, catalog), Kind.PDF)
+    assert (verdict.validity, verdict.messages) == (Validity.WELL_FORMED, ())
+
+
+def test_what_is_no_stream_among_contents_is_an_error(builtin: Builtin, tmp_path: Path) -> None:
+    """Null may stand there, a number may not."""
+    verdict = _judge(builtin, tmp_path, _written_pdf(b"/Resources<<>>/Contents[4 0 R 7]"), Kind.PDF)
+    assert verdict.validity is Validity.NOT_VALID
+
+
+_FILE_IN_IT = b"<</Type/Filespec/F(a.xml)/EF<</F 6 0 R>>>>", b"<</Length 1>>stream\na\nendstream"
+
+
+@pytest.mark.parametrize(
+    ("content", "risk"),
+    [
+        (_written_pdf(b"/Resources<<>>", b"/AF[5 0 R]", *_FILE_IN_IT), "embedded files"),
+        (_written_pdf(b"/Resources<<>>/Annots[<</Subtype/FileAttachment/FS 5 0 R/Rect[0 0 1 1]>>]", b"", *_FILE_IN_IT), "embedded files"),
+        (_written_pdf(b"/Resources<<>>/Annots[5 0 R]", b"", b"<</Type/Annot/Subtype/RichMedia/Rect[0 0 1 1]>>"), "sound, film or 3D"),
+        (_written_pdf(b"/Resources<<>>/Annots[5 0 R]", b"", b"<</Type/Annot/Subtype/Screen/Rect[0 0 1 1]>>"), "sound, film or 3D"),
+        (_written_pdf(b"/Resources<<>>/Contents 5 0 R", b"", b"<</Length 0/F(else.bin)>>stream\n\nendstream"), "content in other files"),
+    ],
+)  # fmt: skip
+def test_what_a_pdf_carries_is_told(content: bytes, risk: str, builtin: Builtin, tmp_path: Path) -> None:
+    """Files inside it, with or without a type, media, and content that is not in it at all."""
+    assert f"risk: {risk}" in _judge(builtin, tmp_path, content, Kind.PDF).messages
+
+
 def test_a_bomb_of_pixels(builtin: Builtin, tmp_path: Path) -> None:
     """An image that claims 60,000 by 60,000 is not decoded."""
     content = bytearray(_image("PNG"))
