@@ -10,7 +10,7 @@ from packages.paths import bag_encode
 from packages.premis import EventOutcome, EventType
 from pipeline.context import IngestContext, Submission
 from pipeline.receive import ReceivedSip
-from pipeline.verify import agreement, bag_info, declaration, fetch, manifests, payload
+from pipeline.verify import agreement, bag_info, checksum_lists, declaration, fetch, manifests, payload
 from pipeline.verify.tag_files import TagFiles
 
 __all__ = ["VerifiedSip", "verify"]
@@ -33,6 +33,7 @@ def verify(received: ReceivedSip, context: IngestContext) -> VerifiedSip:
     listing = manifests.load(tags, received.worklist, declared, context.add)
     fetch.check(tags, received.worklist, context.add)
     payload.check(received.worklist, listing, declared, info, context.add)
+    checksum_lists.check(received.worklist, context.work / "content", context.add)
     agreement.check(received, tags, info, listing, declared, context)
     submission = _identify(received, info, context)
     rejected = context.rejected

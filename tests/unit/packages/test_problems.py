@@ -27,7 +27,7 @@ def test_every_code_used_is_in_the_catalogue() -> None:
     used: set[str] = set()
     for folder in ("packages", "pipeline", "storage", "schemas"):
         for source in (_ROOT / folder).rglob("*.py"):
-            used |= set(re.findall(r'"((?:BAG|PATH|ARC|FMT|AGREE|XML|METS|PREMIS|STORE|VIRUS)-[A-Z-]+)"',
+            used |= set(re.findall(r'"((?:BAG|PATH|ARC|FMT|AGREE|XML|METS|PREMIS|STORE|VIRUS|LIST)-[A-Z-]+)"',
                                    source.read_text("utf-8")))  # fmt: skip
     assert used - set(catalogue()) <= {"PATH-", "ARC-"}
     assert not {code for code in catalogue() if code not in used}
