@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from packages.package_file import timestamp
 from pipeline.archive import Archive
+from pipeline.errors import PipelineError
 from pipeline.versions import finish_planned_version
 from storage.catalogue import AipRow
+from storage.errors import LeaseLost, StorageError, StoreUnavailable
 
 __all__ = ["WAIT_FOR_PERSON_S", "LeasedAip", "leased_aip"]
 
@@ -32,8 +34,9 @@ class LeasedAip:
 def leased_aip(archive: Archive, aip: str, purpose: str, *, wait_s: float = 0.0) -> Iterator[LeasedAip]:
     """Hold an AIP's lease while the context lasts; what a killed update left is finished first.
 
-    Raises Busy when another process holds it after ``wait_s`` seconds; StoreUnavailable where an
-    update that was cut off cannot be finished now.
+    What goes wrong after the lease was lost is told as LeaseLost. Raises Busy when another process
+    holds it after ``wait_s`` seconds; StoreUnavailable where an update that was cut off cannot be
+    finished now.
     """
     since = timestamp(archive.clock())
     with archive.catalogue.leased(aip, purpose, since=since, wait_s=wait_s) as lease:
@@ -41,4 +44,12 @@ def leased_aip(archive: Archive, aip: str, purpose: str, *, wait_s: float = 0.0)
         row = leased.catalogue.aip(aip)
         if row is not None and finish_planned_version(leased, row):
             row = leased.catalogue.aip(aip)
-        yield LeasedAip(leased, row)
+        try:
+            yield LeasedAip(leased, row)
+        except LeaseLost:
+            raise
+        except (StorageError, PipelineError):
+            # Whoever stood still until others took over finds an AIP that he does not understand.
+            with suppress(StoreUnavailable):  # nobody can say: then the error is what there is to tell
+                leased.catalogue.confirm_lease()
+            raise

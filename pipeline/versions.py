@@ -19,7 +19,7 @@ from pipeline.protection import protection_of
 from pipeline.stored_record import ForeignObject, read_stored_record
 from storage.catalogue import AipRow, CopyRow, PlannedVersionRow
 from storage.copies import ArchivalStore, CopyState, Role
-from storage.errors import LeaseLost, ObjectMissing, StorageError, StoreUnavailable
+from storage.errors import InventoryUnreadable, LeaseLost, ObjectMissing, StorageError, StoreUnavailable
 from storage.ocfl.inventory import StoredVersion, VersionInfo
 from storage.ocfl.objects import StoredFile
 
@@ -79,24 +79,26 @@ def finish_planned_version(archive: Archive, row: AipRow) -> bool:
     Raises StoreUnavailable when the store that may have committed the version cannot be asked.
     """
     plan = archive.catalogue.planned_version(row.id)
-    if plan is None:
-        return False
+    return plan is not None and _finish(archive, row, plan)
+
+
+def _finish(archive: Archive, row: AipRow, plan: PlannedVersionRow) -> bool:
     if row.state != "kept":
         archive.catalogue.drop_plan(row.id)  # a removal takes every version
         return True
-    holder = _holder(archive, row, plan) if plan.inventory_sha512 else None
-    if holder is None:
-        for one in archive.stores:
-            if one.name == plan.store and _root_digest(one, row.id) == row.inventory_sha512:
-                one.repository.discard(row.id, plan.version)
-        archive.catalogue.drop_plan(row.id)
-        return True
-    facts = StoredVersion(plan.version, plan.created, plan.message, plan.inventory_sha512)
     try:
+        holder = _holder(archive, row, plan) if plan.inventory_sha512 else None
+        if holder is None:
+            for one in archive.stores:
+                if one.name == plan.store and _root_digest(one, row.id) == row.inventory_sha512:
+                    one.repository.discard(row.id, plan.version)
+            archive.catalogue.drop_plan(row.id)
+            return True
+        facts = StoredVersion(plan.version, plan.created, plan.message, plan.inventory_sha512)
         _bring_forward(archive, row, holder, facts, plan.request)
-    except (DamagedArchive, ForeignObject) as error:
-        # Its own description is damaged in every store, so it cannot be registered. The audit tells of
-        # the damage and leaves the version alone; the plan stays for when it has been repaired.
+    except (DamagedArchive, ForeignObject, InventoryUnreadable, ObjectMissing) as error:
+        # Its description is damaged in every store, so it cannot be registered, or what is there cannot
+        # be read. The audit tells of the damage; the plan stays for when it has been repaired.
         _LOG.warning("%s of %s cannot be registered: %s", plan.version, row.id, for_log(error))
         return False
     return True
@@ -118,7 +120,10 @@ def _holder(archive: Archive, row: AipRow, plan: PlannedVersionRow) -> ArchivalS
             first.repository.is_written(row.id, plan.version, plan.inventory_sha512)
             or digest != row.inventory_sha512  # its last write arrived damaged, or rotted since
         ):
-            first.repository.finish_commit(row.id, protection_of(archive.catalogue, row))
+            protection = protection_of(archive.catalogue, row)
+            written = (plan.version, plan.inventory_sha512)
+            known = written if first.repository.is_written(row.id, *written) else None
+            first.repository.finish_commit(row.id, protection, known)
             digest = _root_digest(first, row.id)
         if digest == plan.inventory_sha512:
             return first

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -54,6 +55,11 @@ class ReceivedFile:
     container: bool
 
 
+def _other_form(path: str) -> str | None:
+    """A name's normal form C; None for a plain one, which has no other."""
+    return None if path.isascii() else unicodedata.normalize("NFC", path)
+
+
 class Worklist:
     """The list. Every method that yields does so in a fixed order."""
 
@@ -66,6 +72,7 @@ class Worklist:
         )
         for pragma in ("journal_mode=OFF", "synchronous=OFF", "cache_size=-65536"):
             self._db.execute(f"PRAGMA {pragma}")
+        self._db.create_function("nfc", 1, _other_form, deterministic=True)
         extra = "".join(f", {a.value} TEXT" for a in self._extra)
         if new:
             self._db.executescript(_SCHEMA.format(extra=extra))
@@ -142,12 +149,27 @@ class Worklist:
                    WHERE l.manifest = ? AND f.id IS NULL ORDER BY l.path"""
         yield from (row[0] for row in self._db.execute(query, (manifest,)))
 
-    def relist(self, manifest: str, old: str, new: str) -> None:
-        """The entry ``old`` of a manifest means the file ``new``."""
-        self._db.execute(
-            "UPDATE OR IGNORE listed SET path = ? WHERE manifest = ? AND path = ?",
-            (new, manifest, old),
-        )
+    def match_normalisation(self, manifest: str) -> None:
+        """Let an entry that is not there mean the one file whose name is the same but for its Unicode
+        normalisation. On disk, as there may be millions of either."""
+        for statement in (
+            "DROP TABLE IF EXISTS temp.form",
+            "CREATE TEMP TABLE form (nfc TEXT, path TEXT, listed INTEGER)",
+        ):
+            self._db.execute(statement)
+        absent = """INSERT INTO form SELECT nfc(l.path), l.path, 1 FROM listed l LEFT JOIN file f
+                    ON f.path = l.path WHERE l.manifest = ? AND f.id IS NULL AND nfc(l.path) IS NOT NULL"""
+        if self._db.execute(absent, (manifest,)).rowcount:
+            self._db.execute(
+                "INSERT INTO form SELECT nfc(path), path, 0 FROM file WHERE nfc(path) IS NOT NULL"
+            )
+            self._db.execute("CREATE INDEX temp.by_nfc ON form (nfc, listed)")
+            pairs = """SELECT min(f.path), ?, min(l.path) FROM form l JOIN form f ON f.nfc = l.nfc
+                       WHERE l.listed = 1 AND f.listed = 0 GROUP BY l.nfc
+                       HAVING count(DISTINCT f.path) = 1"""
+            relisted = "UPDATE OR IGNORE listed SET path = ? WHERE manifest = ? AND path = ?"
+            self._db.executemany(relisted, self._db.execute(pairs, (manifest,)))
+        self._db.execute("DROP TABLE temp.form")
 
     def unlisted(self, manifest: str) -> Iterator[tuple[str, bool]]:
         """Payload paths this manifest lacks, each with whether some other manifest has it."""

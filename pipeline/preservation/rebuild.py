@@ -22,7 +22,7 @@ from pipeline.preservation.removal_history import (
     is_about_removal,
 )
 from pipeline.stored_record import StoredRecord, read_stored_record
-from storage.catalogue import AipRow, CopyRow, EventRow, RemovalRow, VersionRow
+from storage.catalogue import AipRow, Catalogue, CopyRow, EventRow, RemovalRow, VersionRow
 from storage.copies import ArchivalStore, CopyState
 from storage.errors import Busy, LeaseLost, StorageError
 from storage.ocfl.scan import scan_objects
@@ -65,7 +65,9 @@ def _register(archive: Archive, store: ArchivalStore, root: str) -> Rebuilt:
     try:
         object_id = repository.object_id(root)
         with leased_aip(archive, object_id, "rebuild") as leased:
-            record = read_stored_record([repository], object_id, archive.work)
+            # What is damaged here is read from another copy; what the version is, from this one.
+            others = [one.repository for one in archive.stores if one is not store]
+            record = read_stored_record([repository, *others], object_id, archive.work)
             versions = [
                 VersionRow(v.version, v.created, v.message, v.inventory_sha512)
                 for v in repository.versions(object_id)
@@ -155,7 +157,7 @@ def _restore_history(archive: Archive) -> Iterator[Rebuilt]:
             history.learn_known(batch)
             for record in batch:
                 yield from history.guarded(store.name, record, history.take)
-    history.apply()
+    yield from history.apply()
 
 
 class _History:
@@ -246,17 +248,21 @@ class _History:
         if hold_of(row)[0] or is_about_removal(row):
             self._held_or_removed.add(aip)
 
-    def apply(self) -> None:
+    def apply(self) -> Iterator[Rebuilt]:
         """Holds and removals as they were last, and of each copy what the last one who read it found."""
         for aip in self._held_or_removed:
-            self._apply_hold_and_removal(aip)
+            try:
+                with leased_aip(self._archive, aip, "rebuild") as leased:
+                    self._apply_hold_and_removal(leased.archive.catalogue, aip)
+            except (Busy, LeaseLost) as error:
+                yield Rebuilt("", aip, f"holds and removals are left for another run: {error}")
         for (aip, store), read in self._last_read.items():
             self._apply_reading(aip, store, read)
 
-    def _apply_hold_and_removal(self, aip: str) -> None:
+    @staticmethod
+    def _apply_hold_and_removal(catalogue: Catalogue, aip: str) -> None:
         """The catalogue's events say how they are: those of the journals are among them by now, and so is
         what was placed, released or refused while the journals were read."""
-        catalogue = self._archive.catalogue
         history = RemovalHistory()
         for event in catalogue.events(aip):
             with suppress(*_NOT_UNDERSTOOD):  # told when its record was read

@@ -30,7 +30,8 @@ def verify(received: ReceivedSip, context: IngestContext) -> VerifiedSip:
     declared = declaration.read(tags, context.add)
     tags.encoding = declared.encoding
     info = bag_info.read(tags, declared, context.add)
-    listing = manifests.load(tags, received.worklist, declared, context.add)
+    most = context.agreement.limits.max_files
+    listing = manifests.load(tags, received.worklist, declared, context.add, most=most)
     fetch.check(tags, received.worklist, context.add)
     payload.check(received.worklist, listing, declared, info, context.add)
     checksum_lists.check(received.worklist, context.work / "content", context.add)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -37,8 +36,13 @@ class Listing:
         return {name for name, algorithm in both.items() if algorithm}
 
 
-def load(tags: TagFiles, worklist: Worklist, declared: Declaration, report: Report) -> Listing:
-    """Read every manifest into the worklist and report what its lines do wrong."""
+def load(
+    tags: TagFiles, worklist: Worklist, declared: Declaration, report: Report, *, most: int
+) -> Listing:
+    """Read every manifest into the worklist and report what its lines do wrong.
+
+    Of a manifest with more than ``most`` lines the rest is not read: no package has so many files.
+    """
     listing = Listing(_named(tags, "manifest-"), _named(tags, "tagmanifest-"))
     known = {algorithm for algorithm in listing.payload.values() if algorithm}
     if not known:
@@ -52,10 +56,12 @@ def load(tags: TagFiles, worklist: Worklist, declared: Declaration, report: Repo
             if known:
                 report(problem("BAG-ALGORITHM", name))
             continue
-        reader = _Reader(name, algorithm, worklist, declared, report)
+        reader = _Reader(name, algorithm, worklist, declared, report, most)
         for path, old, new in worklist.list_entries(name, reader.entries(tags)):
             _report_repetition(name, path, old, new, declared, report)
-        _match_normalisation(name, worklist)
+        # A manifest written on a system that changes NFC to NFD (or back) means the same file, which
+        # keeps the name it has.
+        worklist.match_normalisation(name)
     return listing
 
 
@@ -77,8 +83,10 @@ class _Reader:
         worklist: Worklist,
         declared: Declaration,
         report: Report,
+        most: int,
     ) -> None:
         self._name = name
+        self._most = most
         self._length = algorithm.hex_length
         self._worklist = worklist
         self._declared = declared
@@ -87,7 +95,10 @@ class _Reader:
         self._starred = False
 
     def entries(self, tags: TagFiles) -> Iterator[tuple[str, str]]:
-        for line in tags.lines(self._name, self._report):
+        for number, line in enumerate(tags.lines(self._name, self._report)):
+            if number >= self._most:
+                self._report(problem("BAG-MANIFEST-LONG", self._name, expected=f"{self._most:,}"))
+                return
             if not line.strip():
                 continue
             digest, _, path = line.strip("\r").partition(" ")
@@ -148,25 +159,3 @@ def _report_repetition(
     tolerated = old == new and not declared.is_v1
     code = "BAG-MANIFEST-REPEATED" if tolerated else "BAG-MANIFEST-DUPLICATE"
     report(problem(code, name, found=path))
-
-
-def _match_normalisation(name: str, worklist: Worklist) -> None:
-    """A manifest written on a system that changes NFC to NFD (or back) means the same file.
-
-    Only where the normalised name is unambiguous; the file keeps the name it has.
-    """
-    absent = list(worklist.absent(name))
-    if not absent or all(path.isascii() for path in absent):
-        return
-    wanted = {unicodedata.normalize("NFC", path): path for path in absent}
-    candidates: dict[str, list[str]] = {}
-    for payload in (True, False):
-        for path in worklist.paths(payload=payload):
-            if path.isascii():
-                continue
-            key = unicodedata.normalize("NFC", path)
-            if key in wanted:
-                candidates.setdefault(key, []).append(path)
-    for key, found in candidates.items():
-        if len(found) == 1:
-            worklist.relist(name, wanted[key], found[0])

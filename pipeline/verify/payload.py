@@ -31,15 +31,12 @@ def check(
 
 
 def _unlisted(worklist: Worklist, listing: Listing, declared: Declaration, report: Report) -> None:
-    reported: set[str] = set()
-    for name, algorithm in listing.payload.items():
-        if algorithm is None:
-            continue
+    checked = [name for name, algorithm in listing.payload.items() if algorithm]
+    for name in checked:
         for path, elsewhere in worklist.unlisted(name):
             shown = paths.printable(path)
             if not elsewhere:
-                if path not in reported:
-                    reported.add(path)
+                if name == checked[0]:  # what no manifest lists is lacking in each
                     report(problem("BAG-FILE-UNLISTED", shown))
             else:
                 # Since 1.0 every manifest lists every file; 0.97 demanded only that one does.

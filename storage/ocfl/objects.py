@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import logging
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
@@ -11,8 +12,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
+from packages.escaping import for_log
 from storage.copying import write_hashed
-from storage.errors import InventoryUnreadable, ObjectExists, ObjectMissing, WriteMismatch
+from storage.errors import (
+    InventoryUnreadable,
+    LeaseLost,
+    ObjectExists,
+    ObjectMissing,
+    StorageError,
+    WriteMismatch,
+)
 from storage.fence import UNFENCED, Fence
 from storage.ocfl.copier import Copier
 from storage.ocfl.inventory import (
@@ -41,6 +50,8 @@ from storage.protocol import (
     read_all,
 )
 from storage.scratch import scratch_folder
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,15 +221,22 @@ class OcflRepository:
                 hasher.update(chunk)
         return hasher.hexdigest()
 
-    def finish_commit(self, object_id: str, protection: Protection = UNPROTECTED) -> bool:
+    def finish_commit(
+        self,
+        object_id: str,
+        protection: Protection = UNPROTECTED,
+        known: tuple[str, str] | None = None,
+    ) -> bool:
         """Bring an unreadable root inventory back from the newest version that vouches for itself.
+
+        ``known`` is a version and its inventory's digest where somebody else vouches for them.
 
         It is what a commit needs to be finished whose last write arrived damaged, and what heals a
         root inventory that rotted: everything a version's inventory names was stored and proved
         before it was written. False when no version can vouch.
         """
         root = self.layout.object_root(object_id)
-        good = self._intact_version(root)
+        good = known or self._intact_version(root)
         if good is None:
             return False
         version, digest = good
@@ -316,7 +334,7 @@ class OcflRepository:
 
         try:
             self._put(uploads(), protection, progress)
-            return self._commit(root, inventory.parts(), protection)
+            return self._commit(object_id, inventory.parts(), protection)
         finally:
             inventory.close()
 
@@ -394,11 +412,37 @@ class OcflRepository:
         version, digest = staged.facts.version, staged.facts.inventory_sha512
         sidecar = sidecar_bytes(digest)
         inventory = Upload(f"{root}/{version}/{INVENTORY}", staged.size, digest, path=staged.path)
-        # Replaced, not put: that makes all content durable first, of which this inventory is the proof.
-        self._replace(inventory, protection)
-        self._replace(Upload.of(f"{root}/{version}/{SIDECAR}", sidecar), protection)
-        self._replace(Upload.of(f"{root}/{SIDECAR}", sidecar), protection)
-        self._replace(replace(inventory, key=f"{root}/{INVENTORY}"), protection, commit=True)
+        self.store.sync()  # all content is durable before this inventory, which is the proof of it
+        # Put, not replaced: a writer that stood still until others took over must not write over theirs.
+        self._put([inventory, Upload.of(f"{root}/{version}/{SIDECAR}", sidecar)], protection)
+        with self._undone_if_overtaken(staged.object_id, protection):
+            self._replace(Upload.of(f"{root}/{SIDECAR}", sidecar), protection)
+            self._replace(replace(inventory, key=f"{root}/{INVENTORY}"), protection, commit=True)
+
+    @contextmanager
+    def _undone_if_overtaken(self, object_id: str, protection: Protection) -> Iterator[None]:
+        """Around the writes of an object's root. A process that stands still between its question for the
+        lease and its write writes what may be out of date when it goes on. It learns so from its next
+        question, and puts the root back to the newest version that is there; that is no work on the AIP.
+
+        Should it die before, the audit finds the root inventory to be damaged, and repairs it.
+        """
+        try:
+            yield
+            self._fence.confirm()
+        except LeaseLost:
+            root, unfenced = self.layout.object_root(object_id), self.fenced(UNFENCED)
+            try:
+                # Without any version it was removed meanwhile.
+                if not unfenced.finish_commit(object_id, protection) and not unfenced.has_versions(root):
+                    unfenced._delete_below(f"{root}/")
+            except StorageError as error:
+                _LOG.warning("the root of %s was not put right: %s", object_id, for_log(error))
+            raise
+
+    def has_versions(self, root: str) -> bool:
+        """Whether there is anything of any version below an object root."""
+        return any(True for _ in self.store.list(f"{root}/v"))
 
     def is_written(self, object_id: str, version: str, sha512: str) -> bool:
         """Whether a version lacks nothing but its commit: its own inventory is there, and confirmed.
@@ -508,8 +552,9 @@ class OcflRepository:
                 done.result()
         return bool(keys)
 
-    def _commit(self, root: str, inventory: Iterable[bytes], protection: Protection) -> str:
+    def _commit(self, object_id: str, inventory: Iterable[bytes], protection: Protection) -> str:
         """Write inventories and declaration; the root inventory last, which is the commit."""
+        root = self.layout.object_root(object_id)
         with scratch_folder(self._scratch) as folder:
             path = folder / INVENTORY
             with path.open("wb") as sink:
@@ -523,7 +568,8 @@ class OcflRepository:
             }
             parts = [first, *(Upload.of(key, content) for key, content in small.items())]
             self._put(parts, protection)
-            self._replace(replace(first, key=f"{root}/{INVENTORY}"), protection, commit=True)
+            with self._undone_if_overtaken(object_id, protection):
+                self._replace(replace(first, key=f"{root}/{INVENTORY}"), protection, commit=True)
         return digest
 
     def copy_from(
@@ -563,7 +609,8 @@ class OcflRepository:
             confirmed = digest if version == head else source._sidecar(f"{origin}/{version}/{SIDECAR}")
             self._copy_inventory(source, f"{origin}/{version}", f"{root}/{version}", confirmed, protection)
         self._replace(Upload.of(f"{root}/{NAMASTE_OBJECT[0]}", NAMASTE_OBJECT[1]), protection)
-        self._copy_inventory(source, origin, root, digest, protection, commit=True)
+        with self._undone_if_overtaken(object_id, protection):
+            self._copy_inventory(source, origin, root, digest, protection, commit=True)
         return not held
 
     def _copy_inventory(

@@ -343,7 +343,9 @@ def _nobody_is_surprised(scenario: Scenario, started: list[Process]) -> None:
 
 def _is_told_of_others(error: BaseException) -> bool:
     """Somebody else is at work on the AIP, or took over from a process that was silent for too long."""
-    return type(error).__name__ in ("Busy", "LeaseLost") or "is in use by" in str(error)
+    return type(error).__name__ in ("Busy", "LeaseLost") or any(
+        words in str(error) for words in ("is in use by", "was lost (no heartbeat")
+    )
 
 
 def _redo(setting: Setting, again: list[tuple[str, int, str]], machine_of_night: str) -> None:

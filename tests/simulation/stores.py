@@ -111,13 +111,17 @@ class StoreView:
         self._store = store
         self._world = store.world
         self._process = process
+        self._stood_still = False
+        """Whether the process stood still between its question for the lease and this very write."""
 
     @property
     def name(self) -> str:
         return self._store.name
 
     def _call(self, kind: str) -> None:
+        began = self._world.now
         self._world.step(kind)
+        self._stood_still = self._process.stalled_until > began
         if self._world.now < self._store.down_until and not self._world.quiet:
             raise StoreUnavailable(self.name, "simulated: it is down")
 
@@ -166,7 +170,10 @@ class StoreView:
     def replace(self, upload: Upload) -> None:
         content = self._write_call("replace", upload)
         self._guard(upload.key, content)
+        late = self._stood_still and self._store.objects.get(upload.key) not in (None, content)
         self._store.write(upload.key, content, durable=True)
+        if late:  # as if the medium had done it; its writer or the audit has to put it right
+            self._store.rotten.add(upload.key)
         self._saw_arrive(upload.key, content)
 
     def _saw_arrive(self, key: str, content: bytes) -> None:

@@ -46,6 +46,29 @@ _FOUND_BEFORE = {
         709, (("one", "required"), ("two", "secondary")), (("update", 2, "A"),),
         (Fault(1, "lost object", "two", 21), Fault(1, "lost object", "two", 46)), in_turn=True, redone=False,
     ),
+    "a late write of the root does not take the head back": Scenario(
+        979, (("one", "required"), ("two", "secondary")),
+        (("update", 5, "A"), ("release", 5, "A"), ("update", 3, "B")),
+        (Fault(2, "pause", victim=0), Fault(10, "stall", number=160, victim=2, at_write=True)),
+        in_turn=True, redone=False,
+    ),
+    "a late inventory is not written over another's": Scenario(
+        819, _TWO, (("update", 5, "A"), ("update", 5, "B")),
+        (Fault(7, "stall", number=400, victim=0, at_write=True),), in_turn=True, redone=True,
+    ),
+    "who finds another version after losing the lease says so": Scenario(
+        83, _TWO, (("update", 3, "A"), ("update", 5, "B")), (Fault(5, "stall", number=160, victim=0),),
+        in_turn=True, redone=True,
+    ),
+    "a planned version whose predecessor lost its sidecar is finished": Scenario(
+        827, _TWO, (("rebuild", 5, "A"), ("update", 3, "A")),
+        (Fault(10, "kill", victim=1, at_write=True), Fault(1, "lost object", "one", 59)),
+        in_turn=True, redone=True,
+    ),
+    "a rebuild does not forget an approval given meanwhile": Scenario(
+        403216, (("one", "required"),), (("remove", 4, "A"), ("audit", 4, "B"), ("rebuild", 2, "B")),
+        (Fault(26, "kill", victim=0), Fault(12, "short read", "one", 200)), in_turn=False, redone=True,
+    ),
     "an update that was silent for too long says that another took over": Scenario(
         689, _TWO, (("update", 3, "A"), ("update", 5, "B")),
         (Fault(12, "stall", number=400, victim=0, at_write=True),), in_turn=True, redone=False,
