@@ -255,7 +255,7 @@ class _History:
                 with leased_aip(self._archive, aip, "rebuild") as leased:
                     self._apply_hold_and_removal(leased.archive.catalogue, aip)
             except (Busy, LeaseLost) as error:
-                yield Rebuilt("", aip, f"holds and removals are left for another run: {error}")
+                yield Rebuilt("", aip, f"left for another run: {error}")
         for (aip, store), read in self._last_read.items():
             self._apply_reading(aip, store, read)
 

@@ -335,7 +335,9 @@ def restore_tombstone(archive: Archive, row: EventRow) -> None:
 
 def restore_removal(archive: Archive, row: EventRow) -> None:
     """As ``restore_tombstone``, for a catalogue that has an older state of the AIP; under its lease."""
-    archive.catalogue.complete_removal(RemovalRow(**json.loads(row.note)["removal"]), row)
+    removal = RemovalRow(**json.loads(row.note)["removal"])
+    restore_tombstone(archive, row)  # its last version, which the catalogue may never have heard of
+    archive.catalogue.complete_removal(removal, row)
 
 
 def _require_kept(row: AipRow | None, aip: str) -> AipRow:
