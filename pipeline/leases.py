@@ -41,15 +41,15 @@ def leased_aip(archive: Archive, aip: str, purpose: str, *, wait_s: float = 0.0)
     since = timestamp(archive.clock())
     with archive.catalogue.leased(aip, purpose, since=since, wait_s=wait_s) as lease:
         leased = archive.under(lease)
-        row = leased.catalogue.aip(aip)
-        if row is not None and finish_planned_version(leased, row):
-            row = leased.catalogue.aip(aip)
         try:
+            row = leased.catalogue.aip(aip)
+            if row is not None and finish_planned_version(leased, row):
+                row = leased.catalogue.aip(aip)
             yield LeasedAip(leased, row)
         except LeaseLost:
             raise
         except (StorageError, PipelineError):
             # Whoever stood still until others took over finds an AIP that he does not understand.
-            with suppress(StoreUnavailable):  # nobody can say: then the error is what there is to tell
+            with suppress(StoreUnavailable):  # it cannot be asked: then the error is what there is to tell
                 leased.catalogue.confirm_lease()
             raise

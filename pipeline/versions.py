@@ -116,15 +116,12 @@ def _holder(archive: Archive, row: AipRow, plan: PlannedVersionRow) -> ArchivalS
     if first is not None:
         require_present(first, archive.catalogue)
         digest = _root_digest(first, row.id)
-        if digest != plan.inventory_sha512 and (
-            first.repository.is_written(row.id, plan.version, plan.inventory_sha512)
-            or digest != row.inventory_sha512  # its last write arrived damaged, or rotted since
-        ):
-            protection = protection_of(archive.catalogue, row)
-            written = (plan.version, plan.inventory_sha512)
-            known = written if first.repository.is_written(row.id, *written) else None
-            first.repository.finish_commit(row.id, protection, known)
-            digest = _root_digest(first, row.id)
+        if digest != plan.inventory_sha512:
+            planned = (plan.version, plan.inventory_sha512)
+            written = planned if first.repository.is_written(row.id, *planned) else None
+            if written or digest != row.inventory_sha512:  # its last write arrived damaged, or rotted since
+                first.repository.finish_commit(row.id, protection_of(archive.catalogue, row), written)
+                digest = _root_digest(first, row.id)
         if digest == plan.inventory_sha512:
             return first
         if digest == row.inventory_sha512:
@@ -167,7 +164,6 @@ def _bring_forward(
     holders = [first, *(one for one in archive.stores if one is not first and one.name not in failed)]
     record = read_stored_record([one.repository for one in holders], row.id, archive.work)
     if record.aip.inventory_sha512 != facts.inventory_sha512:
-        archive.catalogue.confirm_lease()  # whoever has it now may have made the next version
         reason = f"{facts.version} of {row.id} cannot be read back"
         raise StoreUnavailable(first.name, reason)
     archive.catalogue.register(

@@ -103,11 +103,13 @@ def end_with_parent() -> None:
     _LIBC.prctl(_PARENT_DEATH_SIGNAL, signal.SIGKILL, 0, 0, 0)
 
 
-def read_only() -> None:
-    """For a reader of our own that opens only what it is named: it writes nothing and reaches nobody.
+def read_only(memory_bytes: int) -> None:
+    """For a reader of our own that opens only what it is named: it writes nothing, has no network and at
+    most this much memory, so that a file for which it needs more crashes it alone.
 
     To be called before there are threads. What the system does not offer stays open.
     """
+    limit({"DATA": memory_bytes, "CORE": 0})
     with suppress(OSError):
         leave_network()
     with suppress(OSError):

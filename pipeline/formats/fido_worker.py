@@ -13,7 +13,8 @@ from typing import Any
 
 from fido.fido import Fido
 
-from pipeline.confinement import limit, read_only
+from pipeline.confinement import read_only
+from pipeline.formats.worker import MAX_MEMORY_BYTES
 
 # Without names fido 1.6.1 looks for files of signatures that it does not ship.
 _FORMATS = ["formats-v109.xml", "format_extensions.xml"]
@@ -60,6 +61,5 @@ def _main() -> None:
 
 
 if __name__ == "__main__":
-    read_only()
-    limit({"DATA": 1 << 30, "CORE": 0})  # a file for which it needs more crashes it alone
+    read_only(MAX_MEMORY_BYTES)
     _main()

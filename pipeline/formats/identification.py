@@ -12,7 +12,7 @@ from typing import Any
 from packages.package_file import UNKNOWN_FORMAT, FileFormat
 from pipeline.errors import ToolFailed
 from pipeline.formats.tool import ToolGaveUp
-from pipeline.formats.worker import Worker, WorkerPool
+from pipeline.formats.worker import MAX_MEMORY_BYTES, Worker, WorkerPool
 
 __all__ = ["Identification", "Identifier"]
 
@@ -110,7 +110,8 @@ class Identifier:
 
 _CRASHED = FileFormat(
     None, "unknown", "", "", "",
-    "the identification tool crashed on this file, needed more than 1 GiB of memory, or gave no answer",
+    "the identification tool crashed on this file, needed more than "
+    f"{MAX_MEMORY_BYTES >> 30} GiB of memory, or gave no answer",
 )  # fmt: skip
 DISAGREES = "fido says"
 """What a warning holds where the second opinion is another one."""

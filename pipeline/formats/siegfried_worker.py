@@ -10,13 +10,11 @@ import os
 import sys
 from pathlib import Path
 
-from pipeline.confinement import limit, read_only
+from pipeline.confinement import read_only
+from pipeline.formats.worker import MAX_MEMORY_BYTES
 
-if __name__ == "__main__":  # before pygfried starts its threads
-    read_only()
-    # A file for which it needs more crashes it alone, and is unknown. Siegfried takes some 100 MiB,
-    # and the directories of archives: 700 bytes an entry.
-    limit({"DATA": 1 << 30, "CORE": 0})
+if __name__ == "__main__":
+    read_only(MAX_MEMORY_BYTES)  # before pygfried starts its threads
 import pygfried
 
 from pipeline.formats.local_signatures import LocalFormat, load_signatures, match_local

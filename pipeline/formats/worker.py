@@ -13,7 +13,11 @@ from typing import Any
 from pipeline.confinement import environment
 from pipeline.formats.tool import ToolGaveUp
 
-__all__ = ["Worker", "WorkerPool"]
+__all__ = ["MAX_MEMORY_BYTES", "Worker", "WorkerPool"]
+
+MAX_MEMORY_BYTES = 1 << 30
+"""Of an identifying worker. Siegfried takes some 100 MiB, and the directories of archives: 300 bytes an
+entry."""
 
 
 class Worker:

@@ -335,9 +335,9 @@ def restore_tombstone(archive: Archive, row: EventRow) -> None:
 
 def restore_removal(archive: Archive, row: EventRow) -> None:
     """As ``restore_tombstone``, for a catalogue that has an older state of the AIP; under its lease."""
-    removal = RemovalRow(**json.loads(row.note)["removal"])
-    restore_tombstone(archive, row)  # its last version, which the catalogue may never have heard of
-    archive.catalogue.complete_removal(removal, row)
+    record = json.loads(row.note)
+    archive.catalogue.add_tombstone(AipRow(**record["aip"]))  # with its last version, perhaps a later one
+    archive.catalogue.complete_removal(RemovalRow(**record["removal"]), row)
 
 
 def _require_kept(row: AipRow | None, aip: str) -> AipRow:

@@ -131,24 +131,18 @@ def _is_readable(target: ArchivalStore, aip: str, known: CopyRow | None) -> bool
     except InventoryUnreadable:
         return False
     except ObjectMissing:  # the inventory or what confirms it is lost, unless there never was one
-        if known is not None and known.version:
-            return not _has_remains(target, aip)
-        return not _holds(target, aip)
+        return not _is_in_the_way(target, aip, known)
     except StorageError:
         return True  # it cannot be asked now
     return True
 
 
-def _has_remains(target: ArchivalStore, aip: str) -> bool:
+def _is_in_the_way(target: ArchivalStore, aip: str, known: CopyRow | None) -> bool:
+    """Whether a copy lies there that is damaged: of one that was committed once whatever is left of it."""
+    repository = target.repository
+    is_there = repository.has_remains if known is not None and known.version else repository.holds
     try:
-        return target.repository.has_remains(aip)
-    except StorageError:
-        return False
-
-
-def _holds(target: ArchivalStore, aip: str) -> bool:
-    try:
-        return target.repository.holds(aip)
+        return is_there(aip)
     except StorageError:
         return False
 

@@ -42,16 +42,12 @@ _BY_LENGTH = {
 def check(worklist: Worklist, content: Path, report: Report) -> None:
     """Find the lists among the payload and say what became of each; ``content`` is where the files are."""
     places = [
-        (path, work) for _, path, work, size in _payload(worklist)
+        (path, work) for _, path, work, size, _ in worklist.work_files()
         if size <= _MAX_BYTES and _NAME.fullmatch(posixpath.basename(path))
     ]  # fmt: skip
     for path, work in places:
         for found in _judged(path, content / work, worklist):
             report(found)
-
-
-def _payload(worklist: Worklist) -> Iterator[tuple[int, str, str, int]]:
-    yield from ((row, path, work, size) for row, path, work, size, _ in worklist.work_files())
 
 
 def _judged(path: str, place: Path, worklist: Worklist) -> Iterator[Problem]:

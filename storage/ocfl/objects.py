@@ -433,16 +433,12 @@ class OcflRepository:
         except LeaseLost:
             root, unfenced = self.layout.object_root(object_id), self.fenced(UNFENCED)
             try:
-                # Without any version it was removed meanwhile.
-                if not unfenced.finish_commit(object_id, protection) and not unfenced.has_versions(root):
-                    unfenced._delete_below(f"{root}/")
+                if not unfenced.finish_commit(object_id, protection) and not self._has_any(f"{root}/v"):
+                    for name in (INVENTORY, SIDECAR):  # it was removed meanwhile
+                        self.store.delete(f"{root}/{name}")
             except StorageError as error:
                 _LOG.warning("the root of %s was not put right: %s", object_id, for_log(error))
             raise
-
-    def has_versions(self, root: str) -> bool:
-        """Whether there is anything of any version below an object root."""
-        return any(True for _ in self.store.list(f"{root}/v"))
 
     def is_written(self, object_id: str, version: str, sha512: str) -> bool:
         """Whether a version lacks nothing but its commit: its own inventory is there, and confirmed.
@@ -696,7 +692,10 @@ class OcflRepository:
 
     def has_remains(self, object_id: str) -> bool:
         """Whether anything at all lies where an object would."""
-        return any(True for _ in self.store.list(f"{self.layout.object_root(object_id)}/"))
+        return self._has_any(f"{self.layout.object_root(object_id)}/")
+
+    def _has_any(self, prefix: str) -> bool:
+        return any(True for _ in self.store.list(prefix))
 
     def _heal(self, object_id: str, protection: Protection) -> None:
         """Bring back a root inventory that rotted, where a version vouches for it."""

@@ -60,8 +60,8 @@ MUTANTS = (
     ),
     Mutant(
         "the row is not read again under the lease", "pipeline/leases.py",
-        "        leased = archive.under(lease)\n        row = leased.catalogue.aip(aip)\n",
-        "        leased = archive.under(lease)\n        row = before\n",
+        "        try:\n            row = leased.catalogue.aip(aip)\n",
+        "        try:\n            row = before\n",
     ),
     Mutant(
         "a lost lease is not noticed when the heartbeat was interrupted", "storage/catalogue/leases.py",
@@ -88,7 +88,7 @@ MUTANTS = (
     ),
     Mutant(
         "a version that was written but for its commit is undone", "pipeline/versions.py",
-        "first.repository.is_written(row.id, plan.version, plan.inventory_sha512)", "False",
+        "first.repository.is_written(row.id, *planned)", "False",
     ),
     Mutant(
         "what was written for a version that is not committed stays", "pipeline/versions.py",

@@ -108,10 +108,8 @@ def _in_turn(seed: int, chance: random.Random) -> Scenario:
         names, same = list(chance.choice(_CONVERSATIONS)), chance.choice([2, 3])
         numbers = [same, chance.choice([same, same + 2])]
     else:
-        names, same = (
-            [chance.choice(_STOPPED) for _ in range(chance.choice([1, 2, 2, 3]))],
-            chance.choice([2, 3]),
-        )
+        names = [chance.choice(_STOPPED) for _ in range(chance.choice([1, 2, 2, 3]))]
+        same = chance.choice([2, 3])
         numbers = [chance.choice([same, same, same + 2, 5]) for _ in names]
     operations = tuple(
         (name, number, "A" if index == 0 else chance.choice("AB"))

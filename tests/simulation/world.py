@@ -188,11 +188,8 @@ class World:
         if not self.quiet:
             self._strike(process, kind)
             for fault in process.fates:
-                if fault.at_end:
-                    continue
-                if fault.step == (process.writes if fault.at_write else process.steps) and (
-                    writes or not fault.at_write
-                ):
+                at = process.writes if fault.at_write else process.steps
+                if not fault.at_end and fault.step == at and (writes or not fault.at_write):
                     self._apply(fault, process, kind)
         if process.dead:
             self._hub.switch()

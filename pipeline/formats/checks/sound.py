@@ -9,7 +9,7 @@ import os
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import BinaryIO, Final
+from typing import BinaryIO
 
 from packages.paths import printable
 
@@ -20,7 +20,6 @@ _MAX_CHUNKS = 10_000
 _HEADER_BYTES = 8
 _FORM_BYTES = 12
 _DS64_BYTES = 28
-_LEAST_FORMAT_BYTES: Final = {"fmt ": 14, "COMM": 18}
 _PCM = 1
 
 
@@ -71,8 +70,7 @@ class _Iff:
 
     def read(self) -> Structure:
         """Walk through the chunks, then judge them together."""
-        end = self._end()
-        for chunk in self._chunks(end):
+        for chunk in self._chunks(self._end_there()):
             self.found.chunks.append(chunk.id)
             if chunk.id not in self.first:
                 self.first[chunk.id] = chunk
@@ -107,7 +105,18 @@ class _Iff:
             self.fault(f"there is no chunk {shown}" if not number else f"there are {number} chunks {shown}")
         return self.first.get(name)
 
-    def _end(self) -> int:
+    def described(self, name: str, least: int) -> bytes | None:
+        """The first ``least`` bytes of the chunk that says what the samples are; None without so many."""
+        chunk = self.once(name)
+        if chunk is None:
+            return None
+        content = self.content(chunk, least)
+        if len(content) < least:
+            self.fault(f"the chunk {name.strip()} has {len(content)} bytes")
+            return None
+        return content
+
+    def _end_there(self) -> int:
         end = self.end()
         if end > self._file_size:
             self.fault(f"it says that it has {end} bytes, and has {self._file_size}: it is cut short")
@@ -177,20 +186,16 @@ class _Wave(_Iff):
         return self._sizes.get(name, size) if size == _UNSAID else size
 
     def judge(self) -> None:
-        form = self.once("fmt ")
+        content = self.described("fmt ", 14)
         data = self.once("data") if "LIST" not in self.first or "data" in self.first else None
-        if form is None:
+        if content is None:
             return
-        content = self.content(form, 16)
-        if len(content) < _LEAST_FORMAT_BYTES["fmt "]:
-            self.fault(f"the chunk fmt has {len(content)} bytes")
-            return
-        kind, channels, _, _, block = struct.unpack("<HHIIH", content[:14])
+        kind, channels, _, _, block = struct.unpack("<HHIIH", content)
         if not channels or not block:
             self.fault("the chunk fmt says that there are no channels, or samples without bytes")
         if data is None:
             return
-        if data.at < form.at:
+        if data.at < self.first["fmt "].at:
             self.fault("the samples come before the chunk fmt that says what they are")
         if kind == _PCM and block and data.size % block:
             self.fault(f"{data.size} bytes of samples are no whole number of {block} bytes each")
@@ -200,14 +205,10 @@ class _Aiff(_Iff):
     order = ">"
 
     def judge(self) -> None:
-        common = self.once("COMM")
+        content = self.described("COMM", 18)
         if self.found.form == "AIFC":
             self.once("FVER")
-        if common is None:
-            return
-        content = self.content(common, 18)
-        if len(content) < _LEAST_FORMAT_BYTES["COMM"]:
-            self.fault(f"the chunk COMM has {len(content)} bytes")
+        if content is None:
             return
         channels, frames, bits = struct.unpack(">hIh", content[:8])
         if channels < 1 or bits < 1:
