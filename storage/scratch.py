@@ -14,6 +14,7 @@ from pathlib import Path
 __all__ = ["scratch_folder", "sweep_scratch"]
 
 _AREA = "work-"
+_LOCK = "lock"
 
 
 @contextmanager
@@ -28,7 +29,7 @@ def scratch_folder(parent: Path | None) -> Iterator[Path]:
     try:
         yield area
     finally:
-        shutil.rmtree(area, ignore_errors=True)
+        _remove(area)
         os.close(lock)
 
 
@@ -40,7 +41,7 @@ def _locked_area(parent: Path | None) -> tuple[Path, int]:
     while True:
         area = Path(tempfile.mkdtemp(prefix=_AREA, dir=parent))
         try:
-            lock = os.open(area / "lock", os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+            lock = os.open(area / _LOCK, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
         except FileNotFoundError:
             continue
         try:
@@ -53,21 +54,44 @@ def _locked_area(parent: Path | None) -> tuple[Path, int]:
         os.close(lock)
 
 
+def _remove(area: Path) -> None:
+    """The lock goes last: a removal that is killed leaves a folder that the next sweep knows to be dead."""
+    with suppress(OSError), os.scandir(area) as found:
+        for child in found:
+            if child.is_dir(follow_symlinks=False):
+                shutil.rmtree(child.path, ignore_errors=True)
+            elif child.name != _LOCK:
+                Path(child.path).unlink()
+    shutil.rmtree(area, ignore_errors=True)
+
+
 def sweep_scratch(parent: Path) -> int:
     """Remove what killed runs left behind; how many folders were removed."""
     removed = 0
     for area in parent.glob(f"{_AREA}*"):
         try:
-            with (area / "lock").open("r+") as lock:
+            with (area / _LOCK).open("r+") as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(area, ignore_errors=True)
+                _remove(area)
                 removed += 1
         except FileNotFoundError:
-            # No lock yet: either this moment's start or a death in its first instant.
-            with suppress(FileNotFoundError):  # another process may be sweeping too
-                if time.time() - area.stat().st_mtime > 3600:
-                    shutil.rmtree(area, ignore_errors=True)
-                    removed += 1
+            removed += _remove_without_lock(area)
         except OSError:
             continue  # in use
     return removed
+
+
+def _remove_without_lock(area: Path) -> bool:
+    """Of an empty folder nothing is lost, even if it was made this moment: then another is made. With
+    content and without a lock it is left of a version that removed the lock first, or somebody else's."""
+    try:
+        area.rmdir()
+    except FileNotFoundError:  # another process is sweeping too
+        return False
+    except OSError:
+        with suppress(FileNotFoundError):
+            if time.time() - area.stat().st_mtime > 3600:
+                shutil.rmtree(area, ignore_errors=True)
+                return True
+        return False
+    return True
