@@ -189,7 +189,7 @@ def _audit_leased(archive: Archive, row: AipRow, store: ArchivalStore, budget: A
         else:
             seen = audit_copy(store.repository, row.id, trusted, versions)
         if any(finding.key == INVENTORY for finding in seen.findings):
-            seen = replace(seen, reason=_newer_version(store, row))
+            seen = replace(seen, reason=_newer_version(archive, store, row))
         _record(archive, seen, row.version)
         if seen.state not in _WRONG or not budget.repair or seen.reason:
             return AuditResult(seen)
@@ -202,21 +202,22 @@ def _audit_leased(archive: Archive, row: AipRow, store: ArchivalStore, budget: A
         return AuditResult(seen, repaired)
 
 
-def _newer_version(store: ArchivalStore, row: AipRow) -> str:
+def _newer_version(archive: Archive, store: ArchivalStore, row: AipRow) -> str:
     """Why a copy may not be repaired: it grew out of just our version, and is newer.
 
     Its catalogue was lost, or restored from an older backup. No program may decide that the newer
-    version is the wrong one; ``rebuild`` adopts it.
+    version is the wrong one; ``rebuild`` adopts it. Where the root inventory cannot be read either, the
+    versions below it tell.
     """
+    if archive.catalogue.planned_version(row.id) is not None:
+        return ""  # the version after ours is one that was begun, and that the catalogue knows
     try:
-        with store.repository.inventory(row.id) as inventory:
-            newer = len(inventory.versions) > int(row.version.removeprefix("v"))
-            head = inventory.head
-        if newer and store.repository.version_digest(row.id, row.version) == row.inventory_sha512:
-            return f"it holds {head}, which the catalogue does not know; run “stele store rebuild”"
+        newer = store.repository.grew_from(row.id, row.version, row.inventory_sha512)
     except StorageError:
         return ""  # then it is damage like any other
-    return ""
+    if newer is None:
+        return ""
+    return f"it holds {newer}, which the catalogue does not know; run “stele store rebuild”"
 
 
 def _missing_reason(archive: Archive, store: ArchivalStore) -> str:

@@ -12,7 +12,7 @@ from packages.premis import EventType
 from pipeline.archive import Archive
 from pipeline.errors import PipelineError
 from pipeline.format_changes import apply_changes
-from pipeline.leases import leased_aip
+from pipeline.leases import LeasedAip, leased_aip
 from pipeline.preservation.journal import JournalRecord, read_journal
 from pipeline.preservation.removal import restore_removal, restore_tombstone
 from pipeline.preservation.removal_history import (
@@ -21,11 +21,14 @@ from pipeline.preservation.removal_history import (
     hold_of,
     is_about_removal,
 )
+from pipeline.protection import protection_of
 from pipeline.stored_record import StoredRecord, read_stored_record
 from storage.catalogue import AipRow, Catalogue, CopyRow, EventRow, RemovalRow, VersionRow
 from storage.copies import ArchivalStore, CopyState
-from storage.errors import Busy, LeaseLost, StorageError
+from storage.errors import Busy, InventoryUnreadable, LeaseLost, ObjectMissing, StorageError
+from storage.ocfl.objects import OcflRepository
 from storage.ocfl.scan import scan_objects
+from storage.protocol import UNPROTECTED
 
 __all__ = ["Rebuilt", "rebuild"]
 
@@ -55,7 +58,7 @@ def rebuild(archive: Archive) -> Iterator[Rebuilt]:
     """
     for store in archive.stores:
         for found in scan_objects(store.repository.store):
-            if found.committed:
+            if found.committed or store.repository.lost_root(found.root):
                 yield _register(archive, store, found.root)
     yield from _restore_history(archive)
 
@@ -63,8 +66,9 @@ def rebuild(archive: Archive) -> Iterator[Rebuilt]:
 def _register(archive: Archive, store: ArchivalStore, root: str) -> Rebuilt:
     repository = store.repository
     try:
-        object_id = repository.object_id(root)
+        object_id = _object_id(repository, root)
         with leased_aip(archive, object_id, "rebuild") as leased:
+            _heal(leased, store.name, object_id)
             # What is damaged here is read from another copy; what the version is, from this one.
             others = [one.repository for one in archive.stores if one is not store]
             record = read_stored_record([repository, *others], object_id, archive.work)
@@ -80,6 +84,28 @@ def _register(archive: Archive, store: ArchivalStore, root: str) -> Rebuilt:
             raise
         return Rebuilt(store.name, root, str(error))
     return Rebuilt(store.name, object_id, "")
+
+
+def _object_id(repository: OcflRepository, root: str) -> str:
+    """By the root inventory; where it cannot be read, by the place. Raises InventoryUnreadable."""
+    try:
+        return repository.object_id(root)
+    except (ObjectMissing, InventoryUnreadable):
+        object_id = repository.layout.object_id(root)
+        if object_id is None or not repository.has_intact_version(root):
+            raise
+        return object_id
+
+
+def _heal(leased: LeasedAip, store: str, aip: str) -> None:
+    """Put a lost root inventory back; what cannot be put back is told when the object is read."""
+    row, catalogue = leased.row, leased.archive.catalogue
+    if row is not None and row.state != "kept":
+        return  # what is being removed must not come back
+    protection = protection_of(catalogue, row) if row else UNPROTECTED
+    own = next(one for one in leased.archive.stores if one.name == store)
+    with suppress(ObjectMissing, InventoryUnreadable):  # another copy may have what is lost in this one
+        own.repository.heal(aip, protection)
 
 
 def _update_catalogue(

@@ -671,7 +671,7 @@ class OcflRepository:
         try:
             self.remove_garbage(object_id, protection)
         except ObjectExists:
-            self._heal(object_id, protection)
+            self.heal(object_id, protection)
             return True
         return False
 
@@ -681,7 +681,7 @@ class OcflRepository:
         Raises InventoryUnreadable when there are remains and no version vouches for itself.
         """
         if self.holds(object_id) or self.finish_commit(object_id, protection):
-            self._heal(object_id, protection)
+            self.heal(object_id, protection)
             return True
         if self.has_remains(object_id):
             raise InventoryUnreadable(
@@ -697,8 +697,11 @@ class OcflRepository:
     def _has_any(self, prefix: str) -> bool:
         return any(True for _ in self.store.list(prefix))
 
-    def _heal(self, object_id: str, protection: Protection) -> None:
-        """Bring back a root inventory that rotted, where a version vouches for it."""
+    def heal(self, object_id: str, protection: Protection) -> None:
+        """Bring back a root inventory that is lost or has rotted, where a version vouches for it.
+
+        Raises ObjectMissing, InventoryUnreadable where none does.
+        """
         try:
             self.inventory(object_id).close()
         except (InventoryUnreadable, ObjectMissing):
@@ -730,6 +733,26 @@ class OcflRepository:
             return self._sidecar(f"{self.layout.object_root(object_id)}/{version}/{SIDECAR}")
         except ObjectMissing:
             return None
+
+    def grew_from(self, object_id: str, version: str, sha512: str) -> str | None:
+        """The version after one that has this digest, if it was written here whole; its name.
+
+        The root inventory is not asked: it may have rotted. Where the earlier version's own inventory
+        has, nothing says that the newer one did not grow out of it.
+        """
+        newer = f"v{int(version.removeprefix('v')) + 1}"
+        root = self.layout.object_root(object_id)
+        if self._confirmed_digest(f"{root}/{version}") not in (None, sha512):
+            return None
+        return newer if self._confirmed_digest(f"{root}/{newer}") else None
+
+    def lost_root(self, root: str) -> bool:
+        """Whether only the root inventory of a committed object is lost: its versions are there, whole.
+
+        A first version alone may be one that was never committed.
+        """
+        found = None if self.holds_root(root) else self._intact_version(root)
+        return found is not None and found[0] != "v1"
 
     def has_version(self, object_id: str, version: str) -> bool:
         """Whether there is anything of a version, committed or not."""

@@ -69,6 +69,11 @@ _FOUND_BEFORE = {
         403216, (("one", "required"),), (("remove", 4, "A"), ("audit", 4, "B"), ("rebuild", 2, "B")),
         (Fault(26, "kill", victim=0), Fault(12, "short read", "one", 200)), in_turn=False, redone=True,
     ),
+    "a version that an old catalogue does not know stays, though its predecessor's inventory is lost": Scenario(
+        507391, (("one", "required"), ("two", "behind")), (("update", 3, "A"),),
+        (Fault(0, "old backup", victim=0, at_end=True), Fault(1, "lost object", "one", 28),
+         Fault(1, "rot", "one", 53), Fault(1, "lost object", "one", 59)), in_turn=True, redone=False,
+    ),
     "an update that was silent for too long says that another took over": Scenario(
         689, _TWO, (("update", 3, "A"), ("update", 5, "B")),
         (Fault(12, "stall", number=400, victim=0, at_write=True),), in_turn=True, redone=False,
