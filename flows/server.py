@@ -14,6 +14,8 @@ from urllib.parse import urlsplit
 import uvicorn
 from prefect.server.api.server import create_app
 from prefect.settings import get_current_settings
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from dashboard.middleware import OwnPagesOnly, SafeHeaders
 from stele.serve import ui_address
@@ -27,12 +29,14 @@ _POLICY = (
     "frame-ancestors 'none'; base-uri 'self'; form-action 'self'"
 )
 
+_OPEN_PAGES = {"/openapi.json", "/docs", "/docs/oauth2-redirect", "/redoc"}
+
 
 def main() -> None:
     """Serve until SIGINT or SIGTERM."""
     wanted, api = load_settings(find_home(None)).prefect, get_current_settings().server.api
     app = OwnPagesOnly(
-        SafeHeaders(create_app(final=True), policy=_POLICY, no_store=False),
+        SafeHeaders(_without_open_pages(create_app(final=True)), policy=_POLICY, no_store=False),
         names=names_of(wanted), origins=[ui_address(wanted)],
     )  # fmt: skip
     uvicorn.run(
@@ -41,6 +45,17 @@ def main() -> None:
         log_level=get_current_settings().server.logging_level.lower(), server_header=False,
         proxy_headers=False,
     )  # fmt: skip
+
+
+def _without_open_pages(app: ASGIApp) -> ASGIApp:
+    """Prefect asks for the password below ``/api`` only: the descriptions of its API that lie outside
+    are not answered. The one below ``/api`` stays."""
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        hidden = scope["type"] == "http" and scope["path"].rstrip("/") in _OPEN_PAGES
+        await (Response(status_code=404) if hidden else app)(scope, receive, send)
+
+    return answer
 
 
 def names_of(wanted: PrefectSettings) -> list[str]:

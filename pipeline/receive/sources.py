@@ -133,7 +133,14 @@ def corruption() -> Iterator[None]:
     except _READ_ERRORS as error:
         if isinstance(error, OSError) and error.errno in _MEDIUM:
             raise SubmissionUnreadable(f"reading the submission failed: {error.strerror}") from error
-        raise CorruptArchive(f"{type(error).__name__}: {error}".strip(": ")) from error
+        raise CorruptArchive(_reason(error)) from error
+
+
+def _reason(error: Exception) -> str:
+    """What the reader says, in words that mean something to who sent it; no Python type."""
+    if isinstance(error, RecursionError):
+        return "its headers describe one another without end"
+    return str(error) or f"it cannot be read ({type(error).__name__})"
 
 
 class FolderSource:

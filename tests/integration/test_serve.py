@@ -301,6 +301,11 @@ def test_behind_a_password(tmp_path: Path, serving: Callable[..., Served]) -> No
             urllib.request.urlopen(f"{served.prefect}/api/{path}")
         assert refused.value.code == 401
         refused.value.close()
+    for path in ("openapi.json", "docs", "redoc"):  # Prefect would answer these without the password
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(f"{served.prefect}/{path}")
+        assert refused.value.code == 404
+        refused.value.close()
     assert "a-secret-word" not in served.said
     for pid in Path("/proc").glob("[0-9]*/cmdline"):
         try:
