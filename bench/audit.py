@@ -24,7 +24,7 @@ from sqlalchemy import insert
 
 from packages.package_file import timestamp
 from pipeline.archive import Archive
-from pipeline.ingest import ingest
+from pipeline.ingest.run import ingest
 from pipeline.preservation.audit import AuditBudget, audit, plan
 from stele.settings import load_settings
 from stele.wiring import build_archive, choose_agreement

@@ -31,7 +31,7 @@ from bench_bags import make_bag, parse_size
 
 def run_ours(bags: list[Path], home: Path) -> dict[str, float]:
     """Ingest every bag into a fresh workspace; seconds per stage."""
-    from pipeline.ingest import ingest
+    from pipeline.ingest.run import ingest
     from stele.settings import load_settings
     from stele.wiring import build_archive, choose_agreement
     from stele.workspace import make_workspace

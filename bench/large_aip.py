@@ -39,27 +39,27 @@ from bench_bags import make_bag
 from packages.digest import DigestAlgorithm
 from packages.identifiers import IngestId, PackageId
 from packages.package_file import FileFormat, Soundness
-from pipeline.archive import Archive
+from packages.worklist import ReceivedFile, Worklist
+from pipeline.archive import Archive, run_context
 from pipeline.context import Submission
-from pipeline.describe import describe
-from pipeline.examine import ExaminedSip
-from pipeline.export import export_aip
-from pipeline.ingest import ingest, run_context
+from pipeline.holdings.aip_reader import export_aip
+from pipeline.ingest.describe import describe
+from pipeline.ingest.examine import ExaminedSip
+from pipeline.ingest.receive import ReceivedSip
+from pipeline.ingest.register import register
+from pipeline.ingest.run import ingest
+from pipeline.ingest.store import store
+from pipeline.ingest.verify import VerifiedSip
 from pipeline.preservation.audit import AuditBudget, audit_one
 from pipeline.preservation.normalise import normalise
 from pipeline.preservation.rebuild import rebuild
 from pipeline.preservation.reconcile import reconcile, sweep
 from pipeline.preservation.replicate import replicate
 from pipeline.preservation.update import Change, update_aip
-from pipeline.receive import ReceivedSip
-from pipeline.register import register
-from pipeline.store import store
-from pipeline.verify import VerifiedSip
-from pipeline.worklist import ReceivedFile, Worklist
 from stele.settings import FilesStoreSettings, Settings, load_settings
 from stele.wiring import build_archive, choose_agreement
 from stele.workspace import make_workspace
-from storage.copies import CopyState
+from storage.replicas.store import CopyState
 
 _FILE_BYTES = 12
 _SAMPLE_SECONDS = 0.5

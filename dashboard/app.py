@@ -45,7 +45,7 @@ from dashboard.pages.submissions import removals_page, submission_page, submissi
 from dashboard.rendering import Look, render
 from dashboard.sources import Sources
 from packages.identifiers import PackageId
-from pipeline.release import downloaded
+from pipeline.access.release import downloaded
 from storage.catalogue import Search
 from storage.errors import StorageError
 

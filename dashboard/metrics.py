@@ -8,7 +8,7 @@ from datetime import datetime
 from dashboard.pages.morning import night_of
 from dashboard.pages.stores import StoreLine, store_lines
 from dashboard.sources import Sources
-from pipeline.night import NightState
+from pipeline.intake import NightState
 
 __all__ = ["metrics_text"]
 

@@ -12,10 +12,10 @@ from prefect.states import Failed
 from flows.reports import dashboard_link, plain, results_markdown
 from flows.requests import DecisionRequest
 from flows.workspace import opened, shown_progress
-from pipeline.decisions import DecisionRefused
 from pipeline.errors import UnknownPackage
 from pipeline.preservation.removal import RemovalRefused
-from stele.holds import decide_and_carry_out
+from pipeline.review.decisions import DecisionRefused
+from stele.review import decide_and_carry_out
 
 
 @task(name="decide and carry out", cache_policy=NO_CACHE)

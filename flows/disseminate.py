@@ -14,10 +14,10 @@ from flows.reports import dashboard_link, plain
 from flows.requests import DipRequest
 from flows.workspace import opened, shown_progress
 from packages.identifiers import PackageId
-from pipeline.disseminate import Disseminated
-from pipeline.disseminate import disseminate as build
+from pipeline.access.dip import Disseminated
+from pipeline.access.dip import disseminate as build
+from pipeline.access.release import AccessClosed, Release
 from pipeline.errors import UnknownPackage
-from pipeline.release import AccessClosed, Release
 
 
 def _worth_another_try(_task: object, _run: object, state: State[Any]) -> bool:

@@ -15,7 +15,7 @@ from flows.workspace import OutsideDropBox, below_drop_box, opened, shown_progre
 from packages.escaping import for_log
 from pipeline.context import Outcome
 from pipeline.errors import PipelineError
-from stele.nights import agreements, ingest_now
+from stele.intake import agreements, ingest_now
 from stele.wiring import choose_agreement
 
 

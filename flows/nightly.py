@@ -12,10 +12,10 @@ from flows.reports import dashboard_link, night_markdown
 from flows.requests import NightRequest
 from flows.workspace import opened
 from pipeline.context import Result
-from pipeline.night import Delivery
-from stele.holds import held
-from stele.night_message import tell
-from stele.nights import care_for_copies, night
+from pipeline.intake import Delivery
+from stele.nightly import care_for_copies, night
+from stele.nightly_report import tell
+from stele.review import held
 from storage.scratch import sweep_scratch
 
 

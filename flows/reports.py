@@ -7,7 +7,7 @@ from typing import Any
 
 from packages.escaping import for_markdown
 from pipeline.formats.report import FormatLine
-from stele.holds import Held
+from stele.review import Held
 from stele.settings import Settings
 
 __all__ = [

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from pipeline.decisions import Verdict
+from pipeline.review.decisions import Verdict
 
 __all__ = [
     "AuditRequest",

@@ -16,12 +16,12 @@ from flows.reports import formats_markdown, plain
 from flows.requests import AuditRequest, UpkeepRequest, UpkeepTask
 from flows.workspace import opened, shown_progress
 from pipeline.formats.report import format_report
+from pipeline.holdings.journal import write_journal
 from pipeline.preservation.audit import audit as run_audit
-from pipeline.preservation.journal import write_journal
 from pipeline.preservation.reconcile import reconcile
 from pipeline.preservation.replicate import replicate
-from stele.preservation_commands import audit_budget
-from storage.copies import CopyState
+from stele.wiring import audit_budget
+from storage.replicas.store import CopyState
 
 _SHOWN = 500
 _GOOD = (CopyState.VERIFIED,)

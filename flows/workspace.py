@@ -11,7 +11,7 @@ from prefect.runtime import flow_run
 
 from pipeline.archive import Archive
 from pipeline.context import Progress
-from pipeline.progress import Meter, Snapshot
+from pipeline.ingest.progress import Meter, Snapshot
 from stele.settings import Settings, find_home, load_settings
 from stele.wiring import build_archive
 from storage.catalogue import current_owner

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from packages.bagit_profile import profile_mistakes
+from packages.bag.profile_document import profile_mistakes
 from pipeline.errors import PipelineError
 
 

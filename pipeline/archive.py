@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pipeline.context import Clock, Software, utc_now
-from pipeline.formats.toolbox import Toolbox
-from pipeline.judging import Judge, judge_apart
+from packages.paths import printable
+from pipeline.agreement import Agreement
+from pipeline.context import Clock, IngestContext, Progress, Software, no_progress, utc_now
+from pipeline.errors import WorkAreaUnusable
+from pipeline.formats.identification import Identification
+from pipeline.tools import Toolbox
 from storage.catalogue import Catalogue, Lease
-from storage.copies import ArchivalStore
-from storage.ocfl.objects import OcflRepository
+from storage.ocfl.repository import OcflRepository
+from storage.replicas.store import ArchivalStore
+from storage.scratch import scratch_folder
 
-__all__ = ["Archive"]
+__all__ = ["Archive", "run_context"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +34,6 @@ class Archive:
     tools: Toolbox
     clock: Clock = utc_now
     sidecar_limit: int = 1000
-    judge: Judge = judge_apart
-    """How a package is received and verified."""
     run: str = ""
     """Where what is done now can be watched: the id of an orchestrator's run."""
 
@@ -47,3 +51,44 @@ class Archive:
         """The same archive, which refuses every write once the lease is lost."""
         stores = (replace(one, repository=one.repository.fenced(lease)) for one in self.stores)
         return replace(self, catalogue=self.catalogue.under(lease), stores=tuple(stores))
+
+
+@contextmanager
+def run_context(
+    subject: Path,
+    agreement: Agreement,
+    archive: Archive,
+    progress: Progress = no_progress,
+    *,
+    shown: str = "",
+) -> Iterator[IngestContext]:
+    """What the stages of one run share, with a work area that is gone afterwards."""
+    with _work_area(archive.work) as work:
+        context = IngestContext(
+            subject=subject,
+            agreement=agreement,
+            work=work,
+            software=archive.software,
+            identification=Identification(archive.tools.identifier, work / "content"),
+            tools=archive.tools,
+            clock=archive.clock,
+            progress=progress,
+            sidecar_limit=archive.sidecar_limit,
+            shown=shown or printable(str(subject)),
+            quarantine=archive.quarantine,
+        )
+        try:
+            yield context
+        finally:
+            context.identification.cancel()
+
+
+@contextmanager
+def _work_area(parent: Path) -> Iterator[Path]:
+    """A private folder for one run."""
+    with ExitStack() as stack:
+        try:
+            area = stack.enter_context(scratch_folder(parent))
+        except OSError as error:
+            raise WorkAreaUnusable(f"cannot work in {parent}: {error.strerror}") from error
+        yield area

@@ -14,12 +14,12 @@ from packages.identifiers import IngestId, PackageId
 from packages.package_file import timestamp
 from packages.paths import printable
 from packages.premis import Agent, AgentType, Event, EventOutcome, EventType
-from packages.premis.model import AgentRole, person_agent
-from packages.problem import Problem
+from packages.premis.records import AgentRole, person_agent
+from packages.problems.problem import Problem
 from pipeline.agreement import Agreement
 from pipeline.findings import Findings
 from pipeline.formats.identification import Identification
-from pipeline.formats.toolbox import Toolbox
+from pipeline.tools import Toolbox
 
 Clock = Callable[[], datetime]
 Progress = Callable[[str, int, int], None]

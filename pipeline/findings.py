@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 
-from packages.problem import Problem, Severity, by_severity
+from packages.problems.problem import Problem, Severity, by_severity
 
 __all__ = ["LISTED", "Findings"]
 

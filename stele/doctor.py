@@ -13,9 +13,6 @@ from itertools import islice
 from pathlib import Path
 from typing import Literal
 
-from rich.markup import escape
-from rich.table import Table
-
 from packages.sizes import size_text
 from pipeline.agreement import AgreementError
 from pipeline.confinement import confinement
@@ -23,11 +20,10 @@ from pipeline.formats.known_faults import known_fault
 from pipeline.formats.normalise import CONVERTERS
 from pipeline.formats.policy import PolicyError
 from pipeline.formats.tool import ToolState
-from pipeline.night import NightState, night_state
-from pipeline.virus.clamd import Clamd
+from pipeline.intake import NightState, night_state
+from pipeline.viruses.clamd import Clamd
 from stele.permissions import exposed, open_doors
-from stele.probes import age_text, kept, summary
-from stele.screen import OUT
+from stele.s3_probe_cache import age_text, kept, summary
 from stele.settings import S3StoreSettings, Settings, SettingsError, find_home, load_settings
 from stele.wiring import agreement_names, build_store, build_tools, choose_agreement
 from storage.catalogue import Catalogue
@@ -35,7 +31,6 @@ from storage.errors import StorageError
 from storage.ocfl.layout import NAMASTE_ROOT
 
 State = Literal["ok", "missing", "broken"]
-_MARKS = {"ok": "[green]✔ ok[/]", "missing": "[yellow]– missing[/]", "broken": "[red]✘ broken[/]"}
 _LIBRARIES = (
     "bagit", "boto3", "jpylyzer", "lxml", "metsrw", "opf-fido", "pikepdf", "pillow", "prefect", "pygfried",
     "pymediainfo", "rarfile",
@@ -257,12 +252,3 @@ def _probe(store: S3StoreSettings, settings: Settings) -> Finding:
     if found.dangers:
         return Finding(subject, "broken", f"{age}: {' '.join(found.dangers)}", "archiving there")
     return Finding(subject, "ok", f"{age}: {summary(found)}")
-
-
-def print_findings(findings: list[Finding]) -> None:
-    """The table for people."""
-    table = Table("", "State", "Detail", "Without it")
-    for finding in findings:
-        cells = (escape(finding.detail), escape(finding.lost))
-        table.add_row(escape(finding.subject), _MARKS[finding.state], *cells)
-    OUT.print(table)

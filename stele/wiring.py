@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 from collections.abc import Callable
+from datetime import timedelta
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -20,18 +21,19 @@ from pipeline.formats.jhove import Jhove, module_for
 from pipeline.formats.local_signatures import SignatureError, load_signatures
 from pipeline.formats.mediaconch import MediaConch
 from pipeline.formats.policy import FormatPolicy, load_policy
-from pipeline.formats.toolbox import Toolbox
 from pipeline.formats.validation import Validation
 from pipeline.formats.verapdf import VeraPdf, flavour_for
-from pipeline.ingest import ingest
-from pipeline.virus.clamd import Clamd
+from pipeline.ingest.run import ingest
+from pipeline.preservation.audit import AuditBudget
+from pipeline.tools import Toolbox
+from pipeline.viruses.clamd import Clamd
 from stele import __version__
 from stele.settings import FilesStoreSettings, S3StoreSettings, Settings, SettingsError, StoreSettings
 from storage.catalogue import Catalogue
-from storage.copies import ArchivalStore, Role
-from storage.files import FileStore
-from storage.ocfl.objects import OcflRepository
+from storage.files.store import FileStore
+from storage.ocfl.repository import OcflRepository
 from storage.protocol import ObjectStore
+from storage.replicas.store import ArchivalStore, Role
 
 _MATROSKA = {"fmt/569", "fmt/2095"}
 _DECODED = {*_MATROSKA, "fmt/279"}  # FLAC
@@ -76,7 +78,7 @@ def ingest_function(settings: Settings) -> Callable[..., Result]:
     """How this workspace takes submissions in: (path, agreement, archive, progress) to a result."""
     if not settings.normalise_after_ingest:
         return ingest
-    from pipeline.preservation.normalise import ingest_and_normalise
+    from pipeline.intake.ingest_and_normalise import ingest_and_normalise
 
     return ingest_and_normalise
 
@@ -144,8 +146,8 @@ def build_store(store: StoreSettings, settings: Settings) -> ObjectStore:
             folder = settings.place(store.path)
             return FileStore(folder, store.name)
         case S3StoreSettings():
-            from stele.probes import found_or_probed, s3_settings
-            from storage.s3 import S3Store  # boto3 takes long to import
+            from stele.s3_probe_cache import found_or_probed, s3_settings
+            from storage.s3.store import S3Store  # boto3 takes long to import
 
             return S3Store(s3_settings(store), store.name, lambda: found_or_probed(store, settings.home))
         case _:
@@ -185,3 +187,16 @@ def choose_agreement(settings: Settings, name: str | None) -> Agreement:
             f"{len(settings.stores)} store(s); add stores or change the agreement"
         )
     return found
+
+
+def audit_budget(settings: Settings) -> AuditBudget:
+    """The audit as the workspace configures it."""
+    wanted = settings.audit
+    return AuditBudget(
+        ttl=timedelta(days=wanted.ttl_days),
+        max_bytes=wanted.max_bytes,
+        max_objects=wanted.max_objects,
+        max_seconds=wanted.max_hours * 3600,
+        repair=wanted.repair == "automatic",
+        quarantine=settings.place(settings.damaged),
+    )

@@ -97,8 +97,8 @@ def ministack_probe(ministack: str) -> dict[str, Any]:
     """What a probe of ministack finds out; once, because it takes a second for each new bucket."""
     from datetime import UTC, datetime
 
-    from storage.s3_client import S3Settings
-    from storage.s3_probe import probe
+    from storage.s3.client import S3Settings
+    from storage.s3.probe.run import probe
 
     server = Server(ministack, "AK", "SK")
     bucket = new_bucket(server)

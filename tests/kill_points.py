@@ -244,13 +244,13 @@ def _count_the_rest() -> None:
     from sqlalchemy import event
     from sqlalchemy.engine import Engine
 
-    import storage.files
+    import storage.files.store
 
     def flush(descriptor: int) -> int:
         _WIRE.change("syncfs", descriptor)
         return 0
 
-    storage.files._SYNCFS = flush  # type: ignore[assignment]
+    storage.files.store._SYNCFS = flush  # type: ignore[assignment]
 
     @event.listens_for(Engine, "commit")
     def commit(connection: Any) -> None:
@@ -269,12 +269,13 @@ def _count_the_rest() -> None:
 
 
 def _ingest(archive: Any, settings: Any, *, sip: str) -> Any:
-    from pipeline.ingest import ingest
+    from pipeline.ingest.run import ingest
+    from pipeline.ingest.sandbox import judge_here
     from stele.wiring import choose_agreement
     from storage.scratch import sweep_scratch
 
     sweep_scratch(archive.work)
-    result = ingest(Path(sip), choose_agreement(settings, None), archive)
+    result = ingest(Path(sip), choose_agreement(settings, None), archive, judge=judge_here)
     return [str(result.outcome), result.aip, result.reason]
 
 
@@ -289,7 +290,7 @@ def _update(archive: Any, _: Any, *, aip: str, representation: str = "", metadat
 
 
 def _replicate(archive: Any, _: Any) -> Any:
-    from pipeline.preservation.journal import write_journal
+    from pipeline.holdings.journal import write_journal
     from pipeline.preservation.replicate import replicate
 
     done = [[one.store, one.made, one.reason] for one in replicate(archive)]
@@ -300,7 +301,7 @@ def _replicate(archive: Any, _: Any) -> Any:
 def _audit(archive: Any, settings: Any, *, repair: bool) -> Any:
     """Every copy; what was found and what is now."""
     from pipeline.preservation.audit import audit
-    from stele.preservation_commands import audit_budget
+    from stele.wiring import audit_budget
 
     budget = replace(audit_budget(settings), everything=True, repair=repair)
     return [
@@ -345,7 +346,7 @@ def _sweep(archive: Any, _: Any) -> Any:
 
 
 def _care(archive: Any, settings: Any) -> Any:
-    from stele.nights import care_for_copies
+    from stele.nightly import care_for_copies
 
     return care_for_copies(archive, settings)
 
@@ -359,7 +360,7 @@ def _forget_copy(archive: Any, _: Any, *, aip: str, store: str, version: str) ->
 def _read(archive: Any, _: Any) -> Any:
     """The files of kept AIPs that a reader does not get as they are, whatever the stores hold besides."""
     from packages.identifiers import PackageId
-    from pipeline.export import AipReader
+    from pipeline.holdings.aip_reader import AipReader
 
     wrong = []
     for aip in archive.catalogue.aips():
@@ -373,8 +374,8 @@ def _read(archive: Any, _: Any) -> Any:
 
 def _examine(archive: Any, settings: Any) -> Any:
     """Everything the tests judge by: verify, reconcile, audit, sweep, then what lies where."""
+    from pipeline.checking.stores import verify_archive
     from pipeline.preservation.reconcile import reconcile, sweep
-    from pipeline.store_check import verify_archive
     from storage.scratch import sweep_scratch
 
     catalogue = archive.catalogue
@@ -468,12 +469,11 @@ _OPERATIONS: dict[str, Callable[..., Any]] = {
 def _opened(home: Path) -> tuple[Any, Any]:
     from unidentified import Unidentified
 
-    from pipeline.judging import judge_here
     from stele.settings import load_settings
     from stele.wiring import build_archive
 
     settings = load_settings(home)
-    archive = replace(build_archive(settings), judge=judge_here)  # so that its changes count too
+    archive = build_archive(settings)
     return replace(archive, tools=replace(archive.tools, identifier=Unidentified())), settings  # type: ignore[arg-type]
 
 
@@ -521,7 +521,7 @@ def _warm_up() -> None:
     import boto3
     from bag_builder import bag_builder
 
-    import stele.probes
+    import stele.s3_probe_cache
     from stele.workspace import make_workspace
 
     with tempfile.TemporaryDirectory() as folder:
@@ -541,8 +541,8 @@ def _warm_up() -> None:
             thread.join(10)
     gc.collect()
     gc.freeze()  # or each child would copy what it only looks at
-    settings_of = stele.probes.s3_settings
-    stele.probes.s3_settings = lambda store: replace(settings_of(store), part_size=PART_BYTES)
+    settings_of = stele.s3_probe_cache.s3_settings
+    stele.s3_probe_cache.s3_settings = lambda store: replace(settings_of(store), part_size=PART_BYTES)
 
 
 def _serve() -> None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sys
 
-from packages.problem_catalogue import catalogue
+from packages.problems.catalogue import catalogue
 
 _HEAD = """# Problem codes
 
-Generated from `packages/problem_catalogue.tsv`; do not edit.
+Generated from `packages/problems/catalogue.tsv`; do not edit.
 `{path}`, `{expected}` and `{found}` stand for the facts of a case.
 Codes that E-ARK (`CSIP…`, `CSIPSTR…`, `SIP…`, `AIPM…`, `DIP…`) or OCFL (`E…`, `W…`) number themselves are reported under their own numbers.
 

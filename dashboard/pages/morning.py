@@ -11,7 +11,7 @@ from typing import Any
 from dashboard.pages.stores import StoreLine, store_lines
 from dashboard.sources import Sources
 from packages.package_file import timestamp
-from pipeline.night import NightState, night_state
+from pipeline.intake import NightState, night_state
 from storage.catalogue import NightRow, ProgressRow, SubmissionRow
 
 __all__ = ["MorningPage", "Night", "Task", "morning_page", "night_of", "tasks"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from packages.problem_catalogue import ProblemKind, catalogue
+from packages.problems.catalogue import ProblemKind, catalogue
 
 __all__ = ["ProblemsPage", "problems_page"]
 

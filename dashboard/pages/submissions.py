@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dashboard.sources import Sources
-from pipeline.decisions import Verdict
+from pipeline.review.decisions import Verdict
 from storage.catalogue import AipRow, AttemptRow, DecisionRow, RemovalRow, SubmissionRow
 
 __all__ = [

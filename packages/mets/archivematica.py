@@ -18,7 +18,7 @@ from lxml import etree
 from packages.identifiers import PackageId
 from packages.package_file import MetadataFile, PackageFile
 from packages.paths import href
-from packages.premis.model import Agent, Event, RightsStatement
+from packages.premis.records import Agent, Event, RightsStatement
 from packages.premis.writer import (
     NAMESPACE,
     agent_element,

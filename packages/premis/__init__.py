@@ -1,6 +1,6 @@
 """PREMIS 3: objects, events, agents and rights as plain records; vocabulary; writer; checks."""
 
-from packages.premis.model import (
+from packages.premis.records import (
     SOFTWARE_ROLE,
     Agent,
     AgentType,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from packages.package_file import PackageFile, timestamp
-from packages.premis.model import (
+from packages.premis.records import (
     Agent,
     Event,
     FixityFunction,

@@ -1,4 +1,4 @@
-"""Stage 3: what is every file, is it sound, and does the policy want it?"""
+"""What is every file, is it valid, and does the policy want it?"""
 
 from __future__ import annotations
 
@@ -9,27 +9,18 @@ from pathlib import Path
 
 from packages.package_file import FileFormat
 from packages.premis import Agent, AgentType, EventType
-from packages.problem_catalogue import problem
+from packages.problems.catalogue import problem
+from packages.worklist import Worklist
 from pipeline.context import IngestContext
 from pipeline.examine.containers import inspect_container, is_locked_format
 from pipeline.examine.policy import apply_policy
 from pipeline.examine.soundness import SoundnessCheck
 from pipeline.examine.virus import VirusScan
 from pipeline.formats.identification import DISAGREES
-from pipeline.verify import VerifiedSip
-from pipeline.worklist import Worklist
 
-__all__ = ["ExaminedFile", "ExaminedSip", "examine", "examine_files"]
+__all__ = ["ExaminedFile", "examine_files"]
 
 _BATCH = 2000
-
-
-@dataclass(frozen=True, slots=True)
-class ExaminedSip:
-    """A verified submission of which every file has a format or an explicit unknown."""
-
-    verified: VerifiedSip
-    identifier: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +32,6 @@ class ExaminedFile:
     place: Path
     size: int
     known: FileFormat
-
-
-def examine(verified: VerifiedSip, context: IngestContext) -> ExaminedSip:
-    """Identify every payload file and report what an archivist should know."""
-    examine_files(verified.received.worklist, context)
-    return ExaminedSip(verified, context.identification.identifier.version)
 
 
 def examine_files(worklist: Worklist, context: IngestContext) -> None:

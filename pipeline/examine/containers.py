@@ -8,18 +8,18 @@ from pathlib import Path
 
 import rarfile
 
-from packages.package_file import FileFormat
-from packages.problem import Problem
-from packages.problem_catalogue import problem
-from pipeline.agreement import Limits
-from pipeline.receive.safety import expansion
-from pipeline.receive.sources import (
+from packages.containers.sources import (
     CorruptArchive,
     EncryptedArchive,
     TooManyEntries,
     ZipSource,
     corruption,
 )
+from packages.package_file import FileFormat
+from packages.problems.catalogue import problem
+from packages.problems.problem import Problem
+from pipeline.agreement import Limits
+from pipeline.unpacking.safety import expansion
 
 _SUSPICIOUS = 200.0
 _SEVEN_ZIP = b"7z\xbc\xaf\x27\x1c"

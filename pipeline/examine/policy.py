@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from packages.problem_catalogue import problem
+from packages.problems.catalogue import problem
 from pipeline.context import IngestContext
 from pipeline.formats.policy import Decision
 

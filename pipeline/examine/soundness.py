@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 from packages.package_file import Soundness
 from packages.premis import EventOutcome, EventType
-from packages.problem_catalogue import problem
+from packages.problems.catalogue import problem
+from packages.worklist import Worklist
 from pipeline.context import IngestContext
 from pipeline.formats.tool import Validity, Verdict
-from pipeline.worklist import Worklist
 
 if TYPE_CHECKING:
     from pipeline.examine import ExaminedFile

@@ -7,9 +7,9 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from packages.premis import Agent, AgentType, EventOutcome, EventType
-from packages.problem_catalogue import problem
+from packages.problems.catalogue import problem
 from pipeline.context import IngestContext
-from pipeline.virus.clamd import Clamd, ClamdState, ScanResult
+from pipeline.viruses.clamd import Clamd, ClamdState, ScanResult
 
 if TYPE_CHECKING:
     from pipeline.examine import ExaminedFile

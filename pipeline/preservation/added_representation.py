@@ -6,25 +6,25 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from packages.containers.sources import Entry, FolderSource, Opener
 from packages.identifiers import PackageId
 from packages.mets.csip_writer import MetsHeader
 from packages.package_file import MetadataFile
 from packages.premis import Agent, AgentType, Event, EventType, Representation
-from pipeline.context import IngestContext
-from pipeline.describe.metadata_files import Shelf
-from pipeline.describe.representation import (
+from packages.worklist import Worklist
+from pipeline.aip_writing.metadata_writer import Shelf
+from pipeline.aip_writing.representation import (
     describe_representation,
     identify_representation,
     name_files,
     unsound_events,
 )
+from pipeline.context import IngestContext
 from pipeline.errors import PipelineError
 from pipeline.examine import examine_files
-from pipeline.receive.custody import take_custody
-from pipeline.receive.safety import Screening
-from pipeline.receive.sources import Entry, FolderSource, Opener
-from pipeline.worklist import Worklist
-from storage.ocfl.objects import StoredFile
+from pipeline.unpacking.custody import take_custody
+from pipeline.unpacking.safety import Screening
+from storage.ocfl.repository import StoredFile
 
 __all__ = ["AddedRepresentation", "Derived", "RepresentationRefused", "add_representation"]
 

@@ -12,16 +12,16 @@ from pathlib import Path
 from packages.package_file import timestamp
 from packages.premis import EventOutcome, EventType
 from pipeline.archive import Archive
-from pipeline.leases import leased_aip
-from pipeline.presence import missing_reason
-from pipeline.preservation.events import event
-from pipeline.preservation.journal import write_journal
+from pipeline.holdings.events import event
+from pipeline.holdings.journal import write_journal
+from pipeline.holdings.leases import leased_aip
+from pipeline.holdings.presence import missing_reason
 from pipeline.preservation.repair import Repaired, repair_copy
 from storage.catalogue import AipRow, AuditRow, CopyRow, DueCopy, EventRow
-from storage.copies import ArchivalStore, CopyState
 from storage.errors import Busy, LeaseLost, StorageError, StoreUnavailable
-from storage.fixity import CopyAudit, audit_copy, trusted_inventory
 from storage.ocfl.inventory import INVENTORY
+from storage.replicas.fixity import CopyAudit, audit_copy, trusted_inventory
+from storage.replicas.store import ArchivalStore, CopyState
 
 __all__ = ["AuditBudget", "AuditResult", "audit", "audit_one", "plan", "repair_all"]
 

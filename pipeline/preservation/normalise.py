@@ -15,28 +15,24 @@ from itertools import islice
 from pathlib import Path
 
 from packages.identifiers import PackageId
-from packages.premis.reading import iter_files
-from pipeline.agreement import Agreement
+from packages.premis.reader import iter_files
+from pipeline.aip_writing.representation import FIRST
 from pipeline.archive import Archive
-from pipeline.context import Outcome, Progress, Result, no_progress
-from pipeline.describe.representation import FIRST
-from pipeline.errors import PipelineError
-from pipeline.export import AipReader
 from pipeline.formats.normalise import CONVERTERS
 from pipeline.formats.normalise.converter import Converted, Converter
 from pipeline.formats.report import rule_for_count
 from pipeline.formats.tool import Validity
-from pipeline.formats.toolbox import Toolbox
-from pipeline.ingest import ingest
-from pipeline.leases import WAIT_FOR_PERSON_S, LeasedAip, leased_aip
+from pipeline.holdings.aip_reader import AipReader
+from pipeline.holdings.leases import WAIT_FOR_PERSON_S, LeasedAip, leased_aip
 from pipeline.preservation.added_representation import Derived
 from pipeline.preservation.update import Change, update_leased
+from pipeline.tools import Toolbox
 from storage.catalogue import FormatCount
-from storage.errors import Busy, LeaseLost, StorageError
+from storage.errors import Busy, LeaseLost
 from storage.ocfl.inventory import InventoryEntry
 from storage.scratch import scratch_folder
 
-__all__ = ["Normalised", "Preview", "Sample", "ingest_and_normalise", "normalise", "preview"]
+__all__ = ["Normalised", "Preview", "Sample", "normalise", "preview"]
 
 _BATCH = 20
 _NAME = "preservation"
@@ -139,33 +135,6 @@ def normalise(archive: Archive, aips: Sequence[str], *, person: str, reason: str
         except (Busy, LeaseLost) as error:
             done = Normalised(aip, "", (), (), skipped=str(error))
         yield done
-
-
-def ingest_and_normalise(
-    subject: Path,
-    agreement: Agreement,
-    archive: Archive,
-    progress: Progress = no_progress,
-    *,
-    shown: str = "",
-) -> Result:
-    """An ingest, and for what was stored the copies the policy asks for, as the next version.
-
-    Custody never waits for copies: where they cannot be made the result says so and stays stored.
-    """
-    result = ingest(subject, agreement, archive, progress, shown=shown)
-    if result.outcome is not Outcome.STORED or result.aip is None:
-        return result
-    try:
-        (done,) = normalise(archive, [result.aip], person="format policy", reason="after the ingest")
-    except (PipelineError, StorageError, OSError) as error:
-        return replace(result, reason=f"stored, but without preservation copies: {error}")
-    if done.skipped:
-        return replace(result, reason=f"stored, but without preservation copies: {done.skipped}")
-    said = f"{len(done.made)} preservation copies made" if done.made else ""
-    lost = f"{len(done.failed)} could not be made: {'; '.join(done.failed[:5])}" if done.failed else ""
-    reason = "; ".join(part for part in (result.reason, said, lost) if part)
-    return replace(result, version=done.version or result.version, reason=reason)
 
 
 def _normalise_one(leased: LeasedAip, aip: str, *, person: str, reason: str) -> Normalised:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from lxml import etree
 
 from packages.premis import Event, EventType
-from packages.premis.model import AgentRole, RelationshipSubType, person_agent
+from packages.premis.records import AgentRole, RelationshipSubType, person_agent
 from packages.premis.writer import (
     NAMESPACE,
     agent_element,

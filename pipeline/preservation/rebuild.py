@@ -11,9 +11,11 @@ from itertools import islice
 from packages.premis import EventType
 from pipeline.archive import Archive
 from pipeline.errors import PipelineError
-from pipeline.format_changes import apply_changes
-from pipeline.leases import LeasedAip, leased_aip
-from pipeline.preservation.journal import JournalRecord, read_journal
+from pipeline.holdings.format_changes import apply_changes
+from pipeline.holdings.journal import JournalRecord, read_journal
+from pipeline.holdings.leases import LeasedAip, leased_aip
+from pipeline.holdings.protection import protection_of
+from pipeline.holdings.stored_record import StoredRecord, read_stored_record
 from pipeline.preservation.removal import restore_removal, restore_tombstone
 from pipeline.preservation.removal_history import (
     RemovalHistory,
@@ -21,14 +23,12 @@ from pipeline.preservation.removal_history import (
     hold_of,
     is_about_removal,
 )
-from pipeline.protection import protection_of
-from pipeline.stored_record import StoredRecord, read_stored_record
 from storage.catalogue import AipRow, Catalogue, CopyRow, EventRow, RemovalRow, VersionRow
-from storage.copies import ArchivalStore, CopyState
 from storage.errors import Busy, InventoryUnreadable, LeaseLost, ObjectMissing, StorageError
-from storage.ocfl.objects import OcflRepository
+from storage.ocfl.repository import OcflRepository
 from storage.ocfl.scan import scan_objects
 from storage.protocol import UNPROTECTED
+from storage.replicas.store import ArchivalStore, CopyState
 
 __all__ = ["Rebuilt", "rebuild"]
 

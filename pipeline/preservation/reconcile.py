@@ -9,12 +9,12 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 from pipeline.archive import Archive
-from pipeline.leases import leased_aip
+from pipeline.holdings.leases import leased_aip
 from storage.catalogue import AipRow, CopyRow
-from storage.copies import ArchivalStore, CopyState
 from storage.errors import Busy, LeaseLost, StorageError, StoreUnavailable
 from storage.ocfl.scan import FoundObject, root_of_key, scan_empty_folders, scan_objects
 from storage.protocol import HasLeftovers, ObjectEntry
+from storage.replicas.store import ArchivalStore, CopyState
 
 __all__ = ["Difference", "DifferenceKind", "reconcile", "sweep"]
 

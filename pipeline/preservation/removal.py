@@ -11,12 +11,11 @@ from packages.escaping import for_markdown
 from packages.package_file import timestamp
 from packages.premis import EventOutcome, EventType
 from pipeline.archive import Archive
-from pipeline.decisions import same_person
 from pipeline.errors import PipelineError, UnknownPackage
-from pipeline.leases import WAIT_FOR_PERSON_S, leased_aip
-from pipeline.presence import require_present
-from pipeline.preservation.events import event
-from pipeline.preservation.journal import write_journal
+from pipeline.holdings.events import event
+from pipeline.holdings.journal import write_journal
+from pipeline.holdings.leases import WAIT_FOR_PERSON_S, leased_aip
+from pipeline.holdings.presence import require_present
 from pipeline.preservation.removal_history import (
     approval_note,
     hold_note,
@@ -24,6 +23,7 @@ from pipeline.preservation.removal_history import (
     release_note,
     request_note,
 )
+from pipeline.review.decisions import same_person
 from storage.catalogue import AipRow, EventRow, HoldRow, RemovalRow
 from storage.durable import write_durably
 from storage.errors import Busy, HoldStands, LeaseLost, StoreUnavailable

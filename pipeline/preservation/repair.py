@@ -11,16 +11,17 @@ from packages.digest import PREFERRED
 from packages.package_file import timestamp
 from packages.premis import EventOutcome, EventType
 from pipeline.archive import Archive
-from pipeline.presence import require_present
-from pipeline.preservation.events import event
+from pipeline.holdings.events import event
+from pipeline.holdings.presence import require_present
+from pipeline.holdings.protection import protection_of
+from pipeline.holdings.quarantine import Quarantine, QuarantineFailed
 from pipeline.preservation.replicate import replicate_leased
-from pipeline.protection import protection_of
-from pipeline.quarantine import Quarantine, QuarantineFailed
 from storage.catalogue import AipRow, CopyRow
-from storage.copies import ArchivalStore, CopyState
 from storage.copying import copy_hashed
 from storage.errors import LeaseLost, StorageError
-from storage.fixity import (
+from storage.ocfl.inventory import INVENTORY
+from storage.protocol import Protection, Upload
+from storage.replicas.fixity import (
     CopyAudit,
     Expected,
     Finding,
@@ -29,8 +30,7 @@ from storage.fixity import (
     audit_copy,
     wrong_objects,
 )
-from storage.ocfl.inventory import INVENTORY
-from storage.protocol import Protection, Upload
+from storage.replicas.store import ArchivalStore, CopyState
 from storage.scratch import scratch_folder
 
 __all__ = ["Repaired", "repair_copy"]

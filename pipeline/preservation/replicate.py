@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from packages.package_file import timestamp
 from packages.premis import EventOutcome, EventType
 from pipeline.archive import Archive
-from pipeline.leases import leased_aip
-from pipeline.presence import require_present
-from pipeline.preservation.events import event
-from pipeline.protection import protection_of
+from pipeline.holdings.events import event
+from pipeline.holdings.leases import leased_aip
+from pipeline.holdings.presence import require_present
+from pipeline.holdings.protection import protection_of
 from storage.catalogue import AipRow, CopyRow, EventRow
-from storage.copies import ArchivalStore, CopyState
 from storage.errors import (
     Busy,
     InventoryUnreadable,
@@ -22,7 +21,8 @@ from storage.errors import (
     StorageError,
     StoreUnavailable,
 )
-from storage.fixity import audit_copy, trusted_inventory
+from storage.replicas.fixity import audit_copy, trusted_inventory
+from storage.replicas.store import ArchivalStore, CopyState
 
 __all__ = ["Replicated", "replicate", "replicate_leased"]
 

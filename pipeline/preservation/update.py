@@ -14,32 +14,31 @@ from pathlib import Path
 
 from packages.identifiers import PackageId
 from packages.mets import archivematica
+from packages.mets.csip_reader import read_mets
 from packages.mets.csip_writer import MetsHeader, PackageType, Reference, aligned, root_mets
-from packages.mets.reading import read_mets
-from packages.mets.root_reading import RootMets, read_root_mets
+from packages.mets.root_reader import RootMets, read_root_mets
 from packages.package_file import MetadataFile, PackageFile, timestamp
 from packages.paths import bag_encode, escape_reason, rename_reason
 from packages.premis import EventType
-from packages.premis.reading import iter_files
+from packages.premis.reader import iter_files
 from packages.xml_text import encoded
 from pipeline.agreement import Agreement
-from pipeline.archive import Archive
+from pipeline.aip_writing.metadata_writer import Shelf
+from pipeline.archive import Archive, run_context
 from pipeline.context import IngestContext
-from pipeline.describe.metadata_files import Shelf
 from pipeline.errors import DamagedArchive, PipelineError, UnknownPackage
-from pipeline.export import AipReader
-from pipeline.ingest import run_context
-from pipeline.leases import WAIT_FOR_PERSON_S, LeasedAip, leased_aip
-from pipeline.presence import require_present
+from pipeline.holdings.aip_reader import AipReader
+from pipeline.holdings.leases import WAIT_FOR_PERSON_S, LeasedAip, leased_aip
+from pipeline.holdings.presence import require_present
+from pipeline.holdings.versions import commit_version
 from pipeline.preservation.added_representation import AddedRepresentation, Derived, add_representation
 from pipeline.preservation.premis_update import updated_premis
-from pipeline.versions import commit_version
 from schemas.xml import XmlRefused, parse
 from storage.catalogue import AipRow
-from storage.copies import ArchivalStore, CopyState, Role
 from storage.errors import ObjectMissing, StoreUnavailable
 from storage.ocfl.inventory import VersionInfo
-from storage.ocfl.objects import StoredFile
+from storage.ocfl.repository import StoredFile
+from storage.replicas.store import ArchivalStore, CopyState, Role
 
 __all__ = ["Change", "UpdateRefused", "Updated", "update_aip", "update_leased"]
 

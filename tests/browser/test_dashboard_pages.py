@@ -13,9 +13,9 @@ import pytest
 from bag_builder import bag_builder
 from requirements import free_port, wait_for
 
-from pipeline.ingest import ingest
+from pipeline.ingest.run import ingest
 from pipeline.preservation.removal import place_hold, request_removal
-from stele.nights import care_for_copies
+from stele.nightly import care_for_copies
 from stele.settings import load_settings
 from stele.wiring import build_archive, choose_agreement
 from stele.workspace import make_workspace

@@ -10,7 +10,7 @@ from alembic.config import Config
 from sqlalchemy import create_engine, make_url, text
 
 from pipeline.archive import Archive
-from pipeline.ingest import ingest
+from pipeline.ingest.run import ingest
 from pipeline.preservation.rebuild import rebuild
 from stele.settings import load_settings
 from stele.wiring import choose_agreement

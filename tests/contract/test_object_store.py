@@ -14,11 +14,11 @@ import pytest
 
 from packages.digest import sha512_hex
 from storage.errors import ObjectExists, ObjectMissing, WriteMismatch
-from storage.files import FileStore
+from storage.files.store import FileStore
 from storage.memory import MemoryStore
 from storage.protocol import ObjectStore, Upload, read_all
-from storage.s3 import S3Settings, S3Store
-from storage.s3_probe import probe
+from storage.s3.probe.run import probe
+from storage.s3.store import S3Settings, S3Store
 
 Make = Callable[[], ObjectStore]
 

@@ -24,9 +24,9 @@ from pipeline.agreement import Agreement, Party
 from pipeline.context import IngestContext, Software
 from pipeline.formats.identification import Identification, Identifier
 from pipeline.formats.policy import FormatPolicy
-from pipeline.formats.toolbox import Toolbox
+from pipeline.tools import Toolbox
 from pipeline.examine.containers import inspect_container
-from pipeline.receive import receive
+from pipeline.ingest.receive import receive
 case, work = Path(sys.argv[1]), Path(sys.argv[2])
 agreed = Agreement(name="test", agency=Party(name="x"))
 tools = Toolbox(Identifier(), FormatPolicy(()), None)
@@ -91,7 +91,7 @@ def test_archives_family(corpora: Path, tmp_path: Path) -> None:
 
 def test_legacy_names_are_read_right(corpora: Path) -> None:
     """The names a row gives in its reason are the names we read."""
-    from pipeline.receive.sources import open_source
+    from packages.containers.sources import open_source
 
     for row in rows(corpora, "archives"):
         if row.kind != "archive-names":

@@ -8,10 +8,10 @@ from typing import Any
 
 from scoring import Row, Score, rows
 
-from packages.problem import Severity
+from packages.problems.problem import Severity
 from pipeline.agreement import Agreement
 from pipeline.archive import Archive
-from pipeline.ingest import check
+from pipeline.ingest.run import check
 
 # Which codes are the reason a row names, by words of the row.
 _REASONS = {

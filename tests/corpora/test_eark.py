@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from scoring import Row, Score, rows
 
-from packages.problem import Severity
+from packages.problems.problem import Severity
 from pipeline.archive import Archive
-from pipeline.check import check
+from pipeline.checking.submission import check
 from pipeline.context import Outcome, Result
 
 # Expectations that the standard, or the case's own METS, contradicts.

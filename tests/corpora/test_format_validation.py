@@ -12,7 +12,7 @@ from requirements import unavailable
 from scoring import Row, Score, rows
 
 from pipeline.formats.tool import Validity, Verdict
-from pipeline.formats.toolbox import Toolbox
+from pipeline.tools import Toolbox
 from stele.settings import Settings
 from stele.wiring import build_tools
 

@@ -10,11 +10,11 @@ import pytest
 from scoring import Score, rows
 
 from packages.identifiers import PackageId
+from pipeline.access.dip import disseminate
 from pipeline.agreement import Agreement
 from pipeline.archive import Archive
-from pipeline.disseminate import disseminate
-from pipeline.export import export_aip
-from pipeline.ingest import ingest
+from pipeline.holdings.aip_reader import export_aip
+from pipeline.ingest.run import ingest
 
 
 def _digests(folder: Path) -> dict[str, str]:

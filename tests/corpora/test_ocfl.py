@@ -8,9 +8,9 @@ from pathlib import Path
 
 from scoring import Row, Score, rows
 
-from packages.problem import Severity
-from pipeline.store_check import verify_place
-from storage.files import FileStore
+from packages.problems.problem import Severity
+from pipeline.checking.stores import verify_place
+from storage.files.store import FileStore
 
 
 def _fits(row: Row, codes: list[str]) -> bool:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from scoring import Row, Score, rows
 
-from packages.problem import Severity
-from pipeline.check import check_mets_file
+from packages.problems.problem import Severity
+from pipeline.checking.submission import check_mets_file
 from schemas.xml import XmlRefused, parse
 
 _ATTACK = {"invalid": "XML-ENTITY", "warn": "XML-EXTERNAL-DTD"}

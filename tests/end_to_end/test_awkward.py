@@ -14,15 +14,15 @@ import pytest
 
 from packages.digest import sha512_hex
 from packages.identifiers import PackageId
+from pipeline.access.dip import disseminate
 from pipeline.agreement import Agreement
 from pipeline.archive import Archive
-from pipeline.disseminate import disseminate
-from pipeline.export import export_aip
-from pipeline.ingest import ingest
-from pipeline.store_check import verify_archive
+from pipeline.checking.stores import verify_archive
+from pipeline.holdings.aip_reader import export_aip
+from pipeline.ingest.run import ingest
 from storage.errors import StoreUnavailable, WriteMismatch
-from storage.files import FileStore
-from storage.ocfl.objects import OcflRepository
+from storage.files.store import FileStore
+from storage.ocfl.repository import OcflRepository
 from storage.protocol import Upload
 
 _DECLARATION = b"BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n"
@@ -227,10 +227,10 @@ def test_a_process_of_a_former_host_does_not_block(
 
 def test_failed_durability_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """When the disk cannot promise, nothing is committed."""
-    import storage.files
+    import storage.files.store
 
     store = FileStore(tmp_path)
-    monkeypatch.setattr(storage.files, "_SYNCFS", lambda descriptor: -1)
+    monkeypatch.setattr(storage.files.store, "_SYNCFS", lambda descriptor: -1)
     with pytest.raises(StoreUnavailable):
         store.replace(Upload.of("inventory.json", b"{}"))
     assert store.size("inventory.json") is None

@@ -14,9 +14,9 @@ import pytest
 from packages.identifiers import PackageId
 from pipeline.agreement import Agreement
 from pipeline.archive import Archive
-from pipeline.ingest import ingest
-from pipeline.store_check import verify_object
-from storage.files import FileStore
+from pipeline.checking.stores import verify_object
+from pipeline.ingest.run import ingest
+from storage.files.store import FileStore
 
 _REP = "representations/rep1"
 

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.archive import Archive
-from pipeline.store_check import verify_archive
-from pipeline.stored_record import read_stored_record
+from pipeline.checking.stores import verify_archive
+from pipeline.holdings.stored_record import read_stored_record
 from stele.settings import load_settings
 from stele.wiring import build_archive, choose_agreement
 from stele.workspace import make_workspace
@@ -24,9 +24,8 @@ from storage.scratch import sweep_scratch
 _CHILD = """
 import os, signal, sys
 from pathlib import Path
-from dataclasses import replace
-import pipeline.ingest as ingest_module
-import pipeline.judging.here as judging
+import pipeline.ingest.run as ingest_module
+import pipeline.ingest.sandbox.direct as judging
 from stele.settings import load_settings
 from stele.wiring import build_archive, choose_agreement
 home, sip, where = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
@@ -39,24 +38,23 @@ def dying(function):
     return wrapper
 
 if where.isdigit():
-    import storage.files
+    import storage.files.store
     left = int(where)
-    original = storage.files.FileStore._put_one
+    original = storage.files.store.FileStore._put_one
     def counting(self, upload):
         global left
         left -= 1
         if left < 0:
             os.kill(os.getpid(), signal.SIGKILL)
         return original(self, upload)
-    storage.files.FileStore._put_one = counting
+    storage.files.store.FileStore._put_one = counting
 else:
     module = judging if hasattr(judging, where) else ingest_module
     setattr(module, where, dying(getattr(module, where)))
 settings = load_settings(home)
 archive = build_archive(settings)
-if hasattr(judging, where):
-    archive = replace(archive, judge=judging.judge_here)
-ingest_module.ingest(sip, choose_agreement(settings, None), archive)
+judge = {"judge": judging.judge_here} if hasattr(judging, where) else {}
+ingest_module.ingest(sip, choose_agreement(settings, None), archive, **judge)
 """
 _STAGES = ("receive", "verify", "examine", "describe", "store", "register", "write_receipt")
 _FILES = 60
@@ -84,7 +82,7 @@ def test_killed_there(where: str, tmp_path: Path, make_bag) -> None:
     assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
     assert _tree(sip) == before
     archive = build_archive(load_settings(home))
-    from pipeline.ingest import ingest
+    from pipeline.ingest.run import ingest
 
     sweep_scratch(archive.work)
     again = ingest(sip, choose_agreement(load_settings(home), None), archive)

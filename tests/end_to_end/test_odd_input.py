@@ -5,17 +5,16 @@ from __future__ import annotations
 import io
 import os
 import zipfile
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from packages.identifiers import PackageId
 from pipeline.archive import Archive
-from pipeline.export import export_aip
-from pipeline.ingest import ingest
-from pipeline.judging import judge_here
-from pipeline.store_check import verify_archive
+from pipeline.checking.stores import verify_archive
+from pipeline.holdings.aip_reader import export_aip
+from pipeline.ingest.run import ingest
+from pipeline.ingest.sandbox import judge_here
 
 
 def _codes(result) -> set[str]:
@@ -100,7 +99,7 @@ def test_the_current_folder_has_a_name(archive: Archive, agreement, make_bag, mo
 
 def test_a_file_that_still_grows(archive: Archive, agreement, make_bag, monkeypatch) -> None:
     """Our side tries again; the agency is not told that it sent something broken."""
-    import pipeline.receive.sources as sources
+    import packages.containers.sources as sources
 
     bag = make_bag({"log.txt": b"first line\n"})
     original = sources._open_file
@@ -112,7 +111,7 @@ def test_a_file_that_still_grows(archive: Archive, agreement, make_bag, monkeypa
         return original(place, size)  # type: ignore[return-value]
 
     monkeypatch.setattr(sources, "_open_file", growing)
-    result = ingest(bag, agreement, replace(archive, judge=judge_here))
+    result = ingest(bag, agreement, archive, judge=judge_here)
     assert result.outcome == "failed"
     assert "still being written" in result.reason
 

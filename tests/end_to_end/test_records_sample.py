@@ -14,11 +14,11 @@ import pytest
 from judging import judged
 
 from packages.identifiers import PackageId
+from pipeline.access.dip import disseminate
 from pipeline.archive import Archive
-from pipeline.disseminate import disseminate
-from pipeline.export import export_aip
-from pipeline.ingest import ingest
-from pipeline.store_check import verify_archive
+from pipeline.checking.stores import verify_archive
+from pipeline.holdings.aip_reader import export_aip
+from pipeline.ingest.run import ingest
 from stele.settings import load_settings
 from stele.wiring import build_archive, choose_agreement
 from stele.workspace import make_workspace

@@ -13,7 +13,7 @@ from ocfl_builder import SmallObject, on_disk, storage_root
 
 def _run(*arguments: str) -> tuple[int, list[dict[str, object]]]:
     done = subprocess.run(
-        [sys.executable, "-m", "stele.cli", "store", "verify", "--json", *arguments],
+        [sys.executable, "-m", "stele.cli.main", "store", "verify", "--json", *arguments],
         capture_output=True, text=True, check=False, cwd=Path(__file__).parent.parent.parent,
     )  # fmt: skip
     assert "Traceback" not in done.stderr
@@ -49,7 +49,7 @@ def test_identifiers_of_strangers_can_be_printed(tmp_path: Path, identifier: str
     code, _ = _run(path)
     assert code == 0
     done = subprocess.run(
-        [sys.executable, "-m", "stele.cli", "store", "verify", path],
+        [sys.executable, "-m", "stele.cli.main", "store", "verify", path],
         capture_output=True, text=True, check=False, cwd=Path(__file__).parent.parent.parent,
     )  # fmt: skip
     assert (done.returncode, "Traceback" in done.stderr) == (0, False)

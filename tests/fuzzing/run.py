@@ -10,10 +10,10 @@ from pathlib import Path
 
 from fuzzing.archives import MadeArchive, make_archive
 from fuzzing.documents import make_agreement, make_bag_info, make_mets, make_profile
-from packages.problem import Severity
+from packages.problems.problem import Severity
 from pipeline.agreement import Agreement, AgreementError, load_agreement
 from pipeline.archive import Archive
-from pipeline.check import check
+from pipeline.checking.submission import check
 from pipeline.context import Outcome, Result
 
 __all__ = ["judge_archive", "judge_documents"]

@@ -11,7 +11,8 @@ import pytest
 from botocore.exceptions import ClientError
 from servers import Ceph, client_of, new_bucket, store_settings, workspace_on
 
-from pipeline.ingest import ingest
+from pipeline.checking.stores import verify_archive
+from pipeline.ingest.run import ingest
 from pipeline.preservation.audit import AuditBudget, audit
 from pipeline.preservation.removal import (
     RemovalRefused,
@@ -21,12 +22,11 @@ from pipeline.preservation.removal import (
     request_removal,
 )
 from pipeline.preservation.update import Change, update_aip
-from pipeline.store_check import verify_archive
 from stele.settings import load_settings
 from stele.wiring import build_archive, choose_agreement
-from storage.copies import CopyState
 from storage.errors import StoreRefused
 from storage.protocol import ObjectStore, Upload
+from storage.replicas.store import CopyState
 
 
 @pytest.mark.parametrize("what", ["a.bin", "METS.xml", "inventory.json", "inventory.json.sha512"])

@@ -18,11 +18,11 @@ from pathlib import Path
 import pytest
 from requirements import free_port, unavailable
 
-import pipeline.virus.clamd as module
+import pipeline.viruses.clamd as module
 from pipeline.errors import ToolFailed
-from pipeline.virus.clamd import Clamd, Scanned, ScanResult
-from pipeline.virus.probes import eicar, encrypted
-from pipeline.virus.session import Address, ClamdGone, Session
+from pipeline.viruses.clamd import Clamd, Scanned, ScanResult
+from pipeline.viruses.probes import eicar, encrypted
+from pipeline.viruses.session import Address, ClamdGone, Session
 
 CLEAN, INFECTED, NOT_SCANNED = ScanResult.CLEAN, ScanResult.INFECTED, ScanResult.NOT_SCANNED
 SIGNATURE = "Local.Eicar.Body.UNOFFICIAL"  # clamd adds the suffix to all that is not its makers'

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from packages.identifiers import PackageId
+from pipeline.access.dip import AccessClosed, Release, disseminate
 from pipeline.archive import Archive
-from pipeline.disseminate import AccessClosed, Release, disseminate
-from pipeline.ingest import ingest
+from pipeline.ingest.run import ingest
 from stele.settings import load_settings
 from stele.wiring import choose_agreement
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from lxml import etree
 
-from packages.mets.csip_file_rules import FILE_CODES, REFERENCE_CODES
-from packages.mets.csip_rule_table import PROFILE_RULES, RULES
-from packages.problem import Severity
-from packages.problem_catalogue import catalogue
+from packages.mets.rules.files import FILE_CODES, REFERENCE_CODES
+from packages.mets.rules.table import PROFILE_RULES, RULES
+from packages.problems.catalogue import catalogue
+from packages.problems.problem import Severity
 
 _PROFILE = "{http://www.loc.gov/METS_Profile/v2}"
 _MILDER = {

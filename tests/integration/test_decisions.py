@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from packages.premis.reading import iter_events
+from packages.premis.reader import iter_events
 from pipeline.archive import Archive
-from pipeline.decisions import DecisionRefused, Verdict
-from pipeline.ingest import ingest
+from pipeline.ingest.run import ingest
 from pipeline.preservation.removal import approve_removal, request_removal
-from stele.holds import decide_and_carry_out, held
+from pipeline.review.decisions import DecisionRefused, Verdict
+from stele.review import decide_and_carry_out, held
 from stele.settings import Settings, load_settings
 from stele.wiring import choose_agreement
 
@@ -227,7 +227,7 @@ def test_command_line_and_the_next_night(
     )
     assert (code, done["result"]["outcome"]) == (0, "stored")
     # Killed between decision and ingest: the row is there, nothing else happened.
-    from pipeline.decisions import decide
+    from pipeline.review.decisions import decide
 
     decide(
         archive.catalogue,

@@ -15,11 +15,11 @@ from servers import Server, client_of, keep_probe, new_bucket, store_settings, w
 
 from packages.identifiers import PackageId
 from pipeline.archive import Archive
+from pipeline.checking.stores import verify_archive
 from pipeline.context import Result
-from pipeline.export import export_aip
-from pipeline.ingest import ingest
+from pipeline.holdings.aip_reader import export_aip
+from pipeline.ingest.run import ingest
 from pipeline.preservation.reconcile import DifferenceKind, reconcile
-from pipeline.store_check import verify_archive
 from stele.settings import load_settings
 from stele.wiring import build_archive, choose_agreement
 

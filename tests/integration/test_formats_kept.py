@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from pipeline.archive import Archive
+from pipeline.checking.stores import verify_archive
 from pipeline.formats.identification import Identifier
 from pipeline.formats.report import format_report
-from pipeline.ingest import ingest
-from pipeline.preservation.formats import OverrideRefused, override_format, reidentify
+from pipeline.ingest.run import ingest
 from pipeline.preservation.rebuild import rebuild
-from pipeline.store_check import verify_archive
+from pipeline.preservation.reidentify import OverrideRefused, override_format, reidentify
 from stele.settings import load_settings
 from stele.wiring import build_archive
 

@@ -17,14 +17,14 @@ from bag_builder import BagBuilder
 
 from packages.identifiers import PackageId
 from packages.package_file import FileFormat
+from pipeline.access.dip import disseminate
 from pipeline.agreement import Agreement, AgreementError, load_agreement
 from pipeline.archive import Archive
 from pipeline.context import Result
-from pipeline.disseminate import disseminate
 from pipeline.examine.containers import inspect_container
 from pipeline.formats.checks import xml_document
-from pipeline.ingest import ingest
-from pipeline.receipt import write_receipt
+from pipeline.ingest.receipt import write_receipt
+from pipeline.ingest.run import ingest
 
 
 def _codes(result: Result) -> set[str]:

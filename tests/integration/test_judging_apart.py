@@ -27,9 +27,9 @@ from pipeline.archive import Archive
 from pipeline.formats import tool
 from pipeline.formats.checks import container
 from pipeline.formats.tool import Verdict
-from pipeline.ingest import ingest
-from pipeline.judging import apart
-from pipeline.night import FolderBox, Intake, NightLimits, run_night
+from pipeline.ingest.run import ingest
+from pipeline.ingest.sandbox import apart
+from pipeline.intake import FolderBox, Intake, NightLimits, run_night
 
 
 def _header(name: str, size: int, kind: bytes = b"0") -> bytes:
@@ -245,7 +245,7 @@ def test_it_is_killed(archive: Archive, agreement: Agreement, make_bag: Any) -> 
 
 def test_it_ends_with_its_parent(tmp_path: Path) -> None:
     """Also when the parent is killed: nobody goes on reading for nobody."""
-    code = "from pipeline.judging.apart import _Worker; import time; print(_Worker()._process.pid, flush=True); time.sleep(60)"
+    code = "from pipeline.ingest.sandbox.client import _Worker; import time; print(_Worker()._process.pid, flush=True); time.sleep(60)"
     parent = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
     assert parent.stdout is not None
     pid = int(parent.stdout.readline())

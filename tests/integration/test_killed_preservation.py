@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from pipeline.archive import Archive
-from pipeline.ingest import ingest
+from pipeline.checking.stores import verify_archive
+from pipeline.ingest.run import ingest
 from pipeline.preservation.removal import request_removal
-from pipeline.store_check import verify_archive
 from stele.settings import load_settings
 from stele.wiring import build_archive, choose_agreement
 from stele.workspace import make_workspace
@@ -35,20 +35,20 @@ path = "two"
 # Runs the command line, and kills itself before the n-th change to any store.
 _CHILD = """
 import os, signal, sys
-import storage.files
+import storage.files.store
 left = int(sys.argv[1])
 def counted(name):
-    original = getattr(storage.files.FileStore, name)
+    original = getattr(storage.files.store.FileStore, name)
     def wrapper(self, subject):
         global left
         if left == 0:
             os.kill(os.getpid(), signal.SIGKILL)
         left -= 1
         return original(self, subject)
-    setattr(storage.files.FileStore, name, wrapper)
+    setattr(storage.files.store.FileStore, name, wrapper)
 for name in ("_put_one", "replace", "delete"):
     counted(name)
-from stele.cli import app
+from stele.cli.main import app
 sys.argv = ["stele", *sys.argv[2:]]
 app()
 """

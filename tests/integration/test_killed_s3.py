@@ -18,9 +18,9 @@ from faulty_proxy import Asked, FaultyProxy
 from servers import Ministack, Server, client_of, keep_probe, new_bucket, store_settings, workspace_on
 
 from pipeline.archive import Archive
-from pipeline.ingest import ingest
+from pipeline.checking.stores import verify_archive
+from pipeline.ingest.run import ingest
 from pipeline.preservation.reconcile import reconcile
-from pipeline.store_check import verify_archive
 from stele.settings import load_settings
 from stele.wiring import build_archive, choose_agreement
 from storage.scratch import sweep_scratch
@@ -28,7 +28,7 @@ from storage.scratch import sweep_scratch
 _CHILD = """
 import sys
 from pathlib import Path
-from pipeline.ingest import ingest
+from pipeline.ingest.run import ingest
 from stele.settings import load_settings
 from stele.wiring import build_archive, choose_agreement
 settings = load_settings(Path(sys.argv[1]))

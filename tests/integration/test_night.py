@@ -16,10 +16,10 @@ from pathlib import Path
 import pytest
 
 from pipeline.archive import Archive
-from pipeline.ingest import ingest
-from pipeline.night import FolderBox, Intake, NightLimits, run_night
-from pipeline.store_check import verify_archive
-from stele.night_message import tell
+from pipeline.checking.stores import verify_archive
+from pipeline.ingest.run import ingest
+from pipeline.intake import FolderBox, Intake, NightLimits, run_night
+from stele.nightly_report import tell
 from stele.settings import load_settings
 from stele.wiring import build_archive, choose_agreement
 from stele.workspace import make_workspace

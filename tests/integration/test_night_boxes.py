@@ -21,14 +21,14 @@ from servers import Ceph, Server, client_of, new_bucket
 from serving import until
 
 from pipeline.archive import Archive
-from pipeline.ingest import ingest
-from pipeline.night import BucketBox, FolderBox, Intake, NightLimits, run_night
-from stele.night_message import night_text, tell
-from stele.nights import agreements
+from pipeline.ingest.run import ingest
+from pipeline.intake import BucketBox, FolderBox, Intake, NightLimits, run_night
+from stele.intake import agreements
+from stele.nightly_report import night_text, tell
 from stele.settings import MailSettings, load_settings
 from stele.wiring import build_archive, choose_agreement
 from stele.workspace import make_workspace
-from storage.files import FileStore
+from storage.files.store import FileStore
 from storage.memory import MemoryStore
 
 _NOW = NightLimits(quiet=-60)  # stores in memory give every listing the time of day

@@ -11,15 +11,15 @@ from PIL import Image
 from requirements import unavailable
 
 from packages.identifiers import PackageId
-from packages.premis.reading import iter_events, iter_files
+from packages.premis.reader import iter_events, iter_files
+from pipeline.access.dip import disseminate
 from pipeline.archive import Archive
-from pipeline.disseminate import disseminate
-from pipeline.export import export_aip
+from pipeline.checking.stores import verify_archive
 from pipeline.formats.normalise import CONVERTERS
-from pipeline.ingest import ingest
+from pipeline.holdings.aip_reader import export_aip
+from pipeline.ingest.run import ingest
 from pipeline.preservation.normalise import ingest_and_normalise, normalise, preview
 from pipeline.preservation.rebuild import rebuild
-from pipeline.store_check import verify_archive
 
 
 def _gif(colour: int) -> bytes:

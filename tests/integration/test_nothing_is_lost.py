@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 
 from pipeline.archive import Archive
+from pipeline.checking.stores import verify_archive
 from pipeline.errors import DamagedArchive
-from pipeline.ingest import ingest
+from pipeline.holdings.journal import write_journal
+from pipeline.ingest.run import ingest
 from pipeline.preservation.audit import AuditBudget, audit, repair_all
-from pipeline.preservation.journal import write_journal
 from pipeline.preservation.rebuild import rebuild
 from pipeline.preservation.reconcile import sweep
 from pipeline.preservation.removal import (
@@ -27,13 +28,12 @@ from pipeline.preservation.removal import (
 )
 from pipeline.preservation.replicate import replicate
 from pipeline.preservation.update import Change, update_aip
-from pipeline.store_check import verify_archive
 from stele.settings import load_settings
 from stele.wiring import build_archive
 from stele.workspace import make_workspace
-from storage.copies import CopyState
 from storage.errors import StoreRefused
-from storage.files import FileStore
+from storage.files.store import FileStore
+from storage.replicas.store import CopyState
 
 
 class Clock:

@@ -18,15 +18,17 @@ from bag_builder import bag_builder
 
 from packages.identifiers import PackageId
 from packages.premis import EventType
+from pipeline.access.release import AccessClosed, Release, export_released
 from pipeline.archive import Archive
+from pipeline.checking.stores import verify_archive
 from pipeline.errors import DamagedArchive
-from pipeline.ingest import ingest
-from pipeline.leases import leased_aip
-from pipeline.night import FolderBox, Intake, NightLimits, run_night
+from pipeline.holdings.events import event
+from pipeline.holdings.journal import read_journal, write_journal
+from pipeline.holdings.leases import leased_aip
+from pipeline.ingest.run import ingest
+from pipeline.intake import FolderBox, Intake, NightLimits, run_night
 from pipeline.preservation import normalise as normalisation
 from pipeline.preservation.audit import AuditBudget, audit
-from pipeline.preservation.events import event
-from pipeline.preservation.journal import read_journal, write_journal
 from pipeline.preservation.rebuild import rebuild
 from pipeline.preservation.reconcile import DifferenceKind, reconcile, sweep
 from pipeline.preservation.removal import (
@@ -38,16 +40,14 @@ from pipeline.preservation.removal import (
 )
 from pipeline.preservation.replicate import replicate
 from pipeline.preservation.update import Change, update_aip
-from pipeline.release import AccessClosed, Release, export_released
-from pipeline.store_check import verify_archive
-from stele.nights import ingest_now
+from stele.intake import ingest_now
 from stele.settings import load_settings
 from stele.wiring import build_archive, choose_agreement
 from stele.workspace import make_workspace
-from storage.copies import CopyState
 from storage.errors import Busy, LeaseLost, StoreUnavailable
-from storage.files import FileStore
-from storage.ocfl.objects import OcflRepository
+from storage.files.store import FileStore
+from storage.ocfl.repository import OcflRepository
+from storage.replicas.store import CopyState
 
 
 class Clock:
@@ -462,7 +462,7 @@ def test_what_cannot_be_kept_is_not_deleted(archive: Archive, aip: str, monkeypa
     stray = _place(archive, "one", aip) / "v1/content/stray.bin"
     stray.write_bytes(b"evidence" * 1000)
     _rot(next(_place(archive, "one", aip).rglob("a.txt")))
-    import pipeline.quarantine as module
+    import pipeline.holdings.quarantine as module
 
     def full(_: int) -> None:
         raise OSError(28, "No space left on device")

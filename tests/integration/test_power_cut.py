@@ -22,11 +22,11 @@ from bag_builder import BagBuilder, bag_builder
 from power_cut import Disks, require_loop_devices
 
 from pipeline.archive import Archive
-from pipeline.ingest import ingest
-from pipeline.preservation.journal import read_journal
+from pipeline.checking.stores import verify_archive
+from pipeline.holdings.journal import read_journal
+from pipeline.ingest.run import ingest
 from pipeline.preservation.rebuild import rebuild
 from pipeline.preservation.removal import place_hold, request_removal
-from pipeline.store_check import verify_archive
 from stele.settings import load_settings
 from stele.wiring import build_archive, choose_agreement
 from stele.workspace import make_workspace
@@ -53,7 +53,7 @@ held = ["unknown"]
 _ALONE = _CAREFUL.replace("two_people = true\n", "").replace("careful", "alone")
 _PERSON, _REASON = "A. Clerk", "case 12/26"
 _SAID = ["--by", _PERSON, "--reason", _REASON]
-_STELE = "from stele.cli import main; main()"
+_STELE = "from stele.cli.main import main; main()"
 
 
 @dataclass

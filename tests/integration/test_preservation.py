@@ -13,8 +13,9 @@ from servers import Server, keep_probe, new_bucket, store_settings
 
 from packages.identifiers import PackageId
 from pipeline.archive import Archive
-from pipeline.export import export_aip
-from pipeline.ingest import ingest
+from pipeline.checking.stores import verify_archive
+from pipeline.holdings.aip_reader import export_aip
+from pipeline.ingest.run import ingest
 from pipeline.preservation.audit import AuditBudget, audit, plan, repair_all
 from pipeline.preservation.rebuild import rebuild
 from pipeline.preservation.reconcile import DifferenceKind, reconcile, sweep
@@ -26,13 +27,12 @@ from pipeline.preservation.removal import (
     request_removal,
 )
 from pipeline.preservation.replicate import replicate
-from pipeline.store_check import verify_archive
 from stele.settings import load_settings
 from stele.wiring import build_archive
 from stele.workspace import make_workspace
-from storage.copies import ArchivalStore, CopyState
 from storage.errors import ObjectMissing
 from storage.protocol import Upload, read_all
+from storage.replicas.store import ArchivalStore, CopyState
 
 
 @dataclass

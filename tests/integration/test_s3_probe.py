@@ -18,17 +18,17 @@ from servers import Server
 from typer.testing import CliRunner
 
 from packages.digest import sha512_hex
-from stele.cli import app
+from stele.cli.main import app
 from stele.settings import load_settings
 from stele.wiring import build_archive
 from stele.workspace import make_workspace
-from storage.capabilities import Answer, Capabilities, CheckName
 from storage.errors import StorageError, StoreDangerous, StoreRefused, StoreUnavailable
 from storage.protocol import Retention, Upload, read_all
-from storage.s3 import S3Settings, S3Store
-from storage.s3_client import make_client
-from storage.s3_probe import probe
-from storage.s3_scratch import Scratch
+from storage.s3.client import make_client
+from storage.s3.probe.area import Scratch
+from storage.s3.probe.capabilities import Answer, Capabilities, CheckName
+from storage.s3.probe.run import probe
+from storage.s3.store import S3Settings, S3Store
 
 REPOSITORY = Path(__file__).parent.parent.parent
 YES, NO, UNKNOWN = Answer.YES, Answer.NO, Answer.UNKNOWN
@@ -113,8 +113,8 @@ def test_nothing_is_left_after_an_error(ministack: str, monkeypatch: pytest.Monk
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("storage.s3_probe.versioning", interrupted)
-    monkeypatch.setattr("storage.s3_probe._sub_resources", interrupted)
+    monkeypatch.setattr("storage.s3.probe.run.versioning", interrupted)
+    monkeypatch.setattr("storage.s3.probe.run._sub_resources", interrupted)
     with closing(client):
         client.put_object(Bucket=settings.bucket, Key="aips/record", Body=b"x")
         with pytest.raises(KeyboardInterrupt):
@@ -126,9 +126,9 @@ def test_nothing_is_left_after_an_error(ministack: str, monkeypatch: pytest.Monk
 def test_locked_scratch_is_waited_for(ministack: str, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
     """Without permission to bypass a retention, the scratch goes when its retention has run out."""
     settings, client = _bucket(Server(ministack, "AK", "SK"), kind)
-    for module in ("scratch", "probe_locks"):
-        monkeypatch.setattr(f"storage.s3_{module}.RETENTION", timedelta(seconds=4))
-    monkeypatch.setattr("storage.s3_scratch._SLACK", timedelta(seconds=1))
+    for module in ("area", "locks"):
+        monkeypatch.setattr(f"storage.s3.probe.{module}.RETENTION", timedelta(seconds=4))
+    monkeypatch.setattr("storage.s3.probe.area._SLACK", timedelta(seconds=1))
     watched = Scratch._watched
 
     def forbid(params: dict[str, Any], **_: object) -> None:

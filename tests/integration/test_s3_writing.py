@@ -21,13 +21,13 @@ from botocore.response import StreamingBody
 from requirements import free_port
 
 from packages.digest import sha512_hex
-from storage.capabilities import Answer, Capabilities, Check, CheckName
 from storage.errors import ObjectExists, StorageError, StoreRefused, StoreUnavailable, WriteMismatch
-from storage.files import FileStore
+from storage.files.store import FileStore
 from storage.memory import MemoryStore
 from storage.protocol import HasLeftovers, SupportsRetention, Upload, read_all
-from storage.s3 import S3Settings, S3Store
-from storage.s3_client import make_client
+from storage.s3.client import make_client
+from storage.s3.probe.capabilities import Answer, Capabilities, Check, CheckName
+from storage.s3.store import S3Settings, S3Store
 
 _PART = 5 << 20
 _CANARY = "CANARY-3f9a-this-must-never-be-seen"
@@ -371,7 +371,7 @@ def test_credentials_are_never_shown(
     request: pytest.FixtureRequest,
 ) -> None:
     """Not in the error, its cause, its traceback, the settings' text, or any log at any level."""
-    monkeypatch.setattr("storage.s3.make_client", lambda s, n: make_client(s, n, attempts=1))
+    monkeypatch.setattr("storage.s3.store.make_client", lambda s, n: make_client(s, n, attempts=1))
     caplog.set_level(logging.DEBUG)
     acts: tuple[Callable[[S3Store], object], ...] = (
         lambda store: store.put([Upload.of("key", b"x")]),

@@ -18,19 +18,19 @@ from faulty_proxy import Asked, FaultyProxy
 from servers import Ministack, Server, client_of, keep_probe, new_bucket, store_settings, workspace_on
 
 from pipeline.archive import Archive
+from pipeline.checking.stores import verify_archive
 from pipeline.errors import PipelineError
-from pipeline.ingest import ingest
+from pipeline.ingest.run import ingest
 from pipeline.preservation.audit import AuditBudget, audit
 from pipeline.preservation.reconcile import reconcile
 from pipeline.preservation.removal import approve_removal, request_removal
 from pipeline.preservation.replicate import replicate
 from pipeline.preservation.update import Change, update_aip
-from pipeline.store_check import verify_archive
 from stele.settings import load_settings
 from stele.wiring import build_archive, choose_agreement
-from storage.copies import CopyState
 from storage.errors import StorageError
 from storage.protocol import Upload
+from storage.replicas.store import CopyState
 
 _BUDGET = AuditBudget(
     ttl=timedelta(days=1), max_bytes=1 << 40, max_objects=1 << 40, max_seconds=1e9, repair=True, quarantine=Path("aside"),

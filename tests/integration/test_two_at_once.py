@@ -32,14 +32,15 @@ from requirements import unavailable
 from unidentified import Unidentified
 
 import pipeline.preservation.normalise as normalisation
-import storage.files
+import storage.files.store
 from packages.identifiers import PackageId
 from pipeline.archive import Archive
+from pipeline.checking.stores import verify_archive
 from pipeline.errors import PipelineError
-from pipeline.ingest import ingest
+from pipeline.holdings.journal import read_journal
+from pipeline.ingest.run import ingest
 from pipeline.preservation.added_representation import Derived
 from pipeline.preservation.audit import AuditBudget, AuditResult, audit
-from pipeline.preservation.journal import read_journal
 from pipeline.preservation.rebuild import rebuild
 from pipeline.preservation.reconcile import Difference, DifferenceKind, reconcile, sweep
 from pipeline.preservation.removal import (
@@ -52,17 +53,16 @@ from pipeline.preservation.removal import (
 from pipeline.preservation.removal_history import hold_of
 from pipeline.preservation.replicate import replicate
 from pipeline.preservation.update import Change, update_aip
-from pipeline.store_check import verify_archive
 from stele.settings import load_settings
 from stele.wiring import build_archive, choose_agreement
 from stele.workspace import make_workspace
 from storage.catalogue import Catalogue, ProcessRuntime, current_owner
-from storage.copies import CopyState
 from storage.errors import Busy, StorageError
-from storage.files import FileStore
-from storage.ocfl.objects import OcflRepository
+from storage.files.store import FileStore
+from storage.ocfl.repository import OcflRepository
 from storage.ocfl.scan import root_of_key
 from storage.protocol import ListsFolders, Progress, Upload
+from storage.replicas.store import CopyState
 
 _REPOSITORY = Path(__file__).parents[2]
 _PAGE = _REPOSITORY / "docs/reference/two-at-once.md"
@@ -761,7 +761,7 @@ class _Bench:
 
 def _cheap(patch: pytest.MonkeyPatch) -> None:
     """No power is cut here, and no converter is needed."""
-    patch.setattr(storage.files, "_SYNCFS", lambda _: 0)
+    patch.setattr(storage.files.store, "_SYNCFS", lambda _: 0)
     patch.setattr(os, "fsync", lambda _: None)
     patch.setattr(normalisation, "_converted", _fake_converter)
     patch.setattr(normalisation, "WAIT_FOR_PERSON_S", 0.0)

@@ -21,7 +21,7 @@ from pipeline.formats.mediaconch import MediaConch
 from pipeline.formats.tool import Validator, Validity
 from pipeline.formats.validation import Validation
 from pipeline.formats.verapdf import VeraPdf, flavour_for
-from pipeline.ingest import ingest
+from pipeline.ingest.run import ingest
 from stele.wiring import shared_validation
 
 _MKV = "fmt/569"

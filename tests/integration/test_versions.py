@@ -14,11 +14,11 @@ from servers import Server, keep_probe, new_bucket, store_settings
 
 from packages.identifiers import PackageId
 from pipeline.archive import Archive
-from pipeline.export import export_aip
-from pipeline.ingest import ingest
+from pipeline.checking.stores import verify_archive
+from pipeline.holdings.aip_reader import export_aip
+from pipeline.ingest.run import ingest
 from pipeline.preservation.rebuild import rebuild
 from pipeline.preservation.update import Change, UpdateRefused, update_aip
-from pipeline.store_check import verify_archive
 from stele.settings import load_settings
 from stele.wiring import build_archive, choose_agreement
 from stele.workspace import make_workspace
@@ -166,12 +166,12 @@ def test_unfit_updates_change_nothing(
 _CHILD = """
 import os, signal, sys
 from pathlib import Path
-import storage.files
+import storage.files.store
 from pipeline.preservation.update import Change, update_aip
 from stele.settings import load_settings
 from stele.wiring import build_archive
 home, aip, left, ead = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), Path(sys.argv[4])
-originals = storage.files.FileStore._put_one, storage.files.FileStore.replace
+originals = storage.files.store.FileStore._put_one, storage.files.store.FileStore.replace
 
 def counted(original):
     def wrapper(self, upload):
@@ -182,8 +182,8 @@ def counted(original):
         return original(self, upload)
     return wrapper
 
-storage.files.FileStore._put_one = counted(originals[0])
-storage.files.FileStore.replace = counted(originals[1])
+storage.files.store.FileStore._put_one = counted(originals[0])
+storage.files.store.FileStore.replace = counted(originals[1])
 update_aip(aip, Change("described", "B", metadata=(ead,)), build_archive(load_settings(home)))
 """
 

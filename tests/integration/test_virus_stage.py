@@ -16,10 +16,10 @@ import pytest
 from requirements import unavailable
 
 from pipeline.archive import Archive
-from pipeline.ingest import ingest
+from pipeline.ingest.run import ingest
 from pipeline.preservation.added_representation import RepresentationRefused
 from pipeline.preservation.update import Change, update_aip
-from pipeline.virus.clamd import Clamd
+from pipeline.viruses.clamd import Clamd
 
 _EICAR = (r"X5O!P%@AP[4\PZX54(P^)7CC)7}$EICAR-" + "STANDARD-ANTIVIRUS-TEST-FILE!$H+H*").encode()
 

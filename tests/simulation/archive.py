@@ -14,21 +14,22 @@ from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
-import pipeline.ingest as ingest_module
+import pipeline.holdings.stored_record as stored_record_module
+import pipeline.ingest.run as ingest_module
+import pipeline.ingest.store as store_module
 import pipeline.preservation.removal as removal_module
 import pipeline.preservation.repair as repair_module
 import pipeline.preservation.update as update_module
-import pipeline.store as store_module
-import pipeline.stored_record as stored_record_module
-import storage.ocfl.objects as objects_module
+import storage.ocfl.repository as objects_module
 from packages.digest import sha512_hex
 from packages.identifiers import IngestId, PackageId
 from packages.paths import printable
 from pipeline.agreement import Agreement
 from pipeline.archive import Archive
 from pipeline.context import IngestContext, Software, Submission
+from pipeline.holdings.journal import write_journal
+from pipeline.holdings.quarantine import QuarantineFailed
 from pipeline.preservation.audit import AuditBudget, audit, repair_all
-from pipeline.preservation.journal import write_journal
 from pipeline.preservation.rebuild import rebuild
 from pipeline.preservation.reconcile import reconcile, sweep
 from pipeline.preservation.removal import (
@@ -40,14 +41,13 @@ from pipeline.preservation.removal import (
 )
 from pipeline.preservation.replicate import replicate
 from pipeline.preservation.update import Change, update_aip
-from pipeline.quarantine import QuarantineFailed
 from simulation.catalogue import Disk, SimCatalogue
 from simulation.stores import StoreView
 from simulation.world import Process, World
-from storage.copies import ArchivalStore, Role
 from storage.ocfl.inventory import VersionInfo
 from storage.ocfl.inventory_index import InventoryIndex, read_inventory
-from storage.ocfl.objects import OcflRepository, StoredFile
+from storage.ocfl.repository import OcflRepository, StoredFile
+from storage.replicas.store import ArchivalStore, Role
 
 __all__ = ["OPERATIONS", "Setting", "aip_of", "simulated"]
 

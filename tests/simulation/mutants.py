@@ -36,7 +36,7 @@ class Mutant:
 MUTANTS = (
     # -- leases
     Mutant(
-        "the lease is not taken", "pipeline/leases.py",
+        "the lease is not taken", "pipeline/holdings/leases.py",
         "    with archive.catalogue.leased(aip, purpose, since=since, wait_s=wait_s) as lease:\n"
         "        leased = archive.under(lease)\n",
         "    with nullcontext(archive) as leased:\n",
@@ -59,7 +59,7 @@ MUTANTS = (
         "            return not self._runtime.seen_dead(owner)  # the same machine", "            return True  # the same machine",
     ),
     Mutant(
-        "the row is not read again under the lease", "pipeline/leases.py",
+        "the row is not read again under the lease", "pipeline/holdings/leases.py",
         "        try:\n            row = leased.catalogue.aip(aip)\n",
         "        try:\n            row = before\n",
     ),
@@ -69,11 +69,11 @@ MUTANTS = (
     ),
     # -- versions
     Mutant(
-        "no version is planned", "pipeline/versions.py",
+        "no version is planned", "pipeline/holdings/versions.py",
         "    catalogue.plan_version(row.id, intent)\n", "    pass\n",
     ),
     Mutant(
-        "the plan is written after the commit", "pipeline/versions.py",
+        "the plan is written after the commit", "pipeline/holdings/versions.py",
         "        catalogue.plan_version(row.id, plan)\n        first.repository.commit(staged, protection)\n",
         "        first.repository.commit(staged, protection)\n        catalogue.plan_version(row.id, plan)\n",
     ),
@@ -83,19 +83,19 @@ MUTANTS = (
         "        with self._write() as connection:\n            put_row(connection, PLANNED_VERSION",
     ),
     Mutant(
-        "what an update left is not finished", "pipeline/leases.py",
+        "what an update left is not finished", "pipeline/holdings/leases.py",
         "if row is not None and finish_planned_version(leased, row):", "if False:",
     ),
     Mutant(
-        "a version that was written but for its commit is undone", "pipeline/versions.py",
+        "a version that was written but for its commit is undone", "pipeline/holdings/versions.py",
         "first.repository.is_written(row.id, *planned)", "False",
     ),
     Mutant(
-        "what was written for a version that is not committed stays", "pipeline/versions.py",
+        "what was written for a version that is not committed stays", "pipeline/holdings/versions.py",
         "                one.repository.discard(row.id, plan.version)\n", "                pass\n",
     ),
     Mutant(
-        "the root inventory is written before the version's own", "storage/ocfl/objects.py",
+        "the root inventory is written before the version's own", "storage/ocfl/repository.py",
         "        self._put([inventory, Upload.of(f\"{root}/{version}/{SIDECAR}\", sidecar)], protection)\n"
         "        with self._undone_if_overtaken(staged.object_id, protection):\n"
         "            self._replace(Upload.of(f\"{root}/{SIDECAR}\", sidecar), protection)\n"
@@ -106,23 +106,23 @@ MUTANTS = (
         "        self._put([inventory, Upload.of(f\"{root}/{version}/{SIDECAR}\", sidecar)], protection)\n",
     ),
     Mutant(
-        "the version is registered before the other stores have it", "pipeline/versions.py",
+        "the version is registered before the other stores have it", "pipeline/holdings/versions.py",
         "            one.repository.copy_from(\n                first.repository, row.id, was_committed=one.name in committed, "
         "protection=protection\n            )\n", "            pass\n",
     ),
     # -- what is said
     Mutant(
-        "an update calls every copy verified", "pipeline/versions.py",
+        "an update calls every copy verified", "pipeline/holdings/versions.py",
         "            yield replace(before, version=facts.version)\n",
         "            yield replace(before, version=facts.version, state='verified', "
         "verified=facts.created, looked=facts.created)\n",
     ),
     Mutant(
-        "a copy that a killed ingest left is called verified unread", "pipeline/store.py",
+        "a copy that a killed ingest left is called verified unread", "pipeline/ingest/store.py",
         "    return digest if wrong == 0 and seen.objects else None\n", "    return digest\n",
     ),
     Mutant(
-        "a copy that a killed ingest left is not read", "pipeline/store.py",
+        "a copy that a killed ingest left is not read", "pipeline/ingest/store.py",
         "        seen = audit_copy(repository, urn, trusted, {})\n    if seen.state is CopyState.UNREADABLE:",
         "        return digest\n    if seen.state is CopyState.UNREADABLE:",
     ),
@@ -137,11 +137,11 @@ MUTANTS = (
         '        found = CopyRow(aip, store, record.aip.version, record.aip.created, "verified", "")\n',
     ),
     Mutant(
-        "an audit that found damage says verified", "storage/fixity.py",
+        "an audit that found damage says verified", "storage/replicas/fixity.py",
         "    state = CopyState.DAMAGED if wrong else CopyState.VERIFIED\n", "    state = CopyState.VERIFIED\n",
     ),
     Mutant(
-        "a comparison does not tell of a missing object", "storage/fixity.py",
+        "a comparison does not tell of a missing object", "storage/replicas/fixity.py",
         "        else:\n            yield key, digest, None\n", "        else:\n            continue\n",
     ),
     Mutant(
@@ -179,20 +179,20 @@ MUTANTS = (
         "        continue\n",
     ),
     Mutant(
-        "a removal leaves what lies below the inventory", "storage/ocfl/objects.py",
+        "a removal leaves what lies below the inventory", "storage/ocfl/repository.py",
         "        for inventories in (True, False):", "        for inventories in (True,):",
     ),
     Mutant(
-        "a removal does not survive a power cut", "storage/ocfl/objects.py",
+        "a removal does not survive a power cut", "storage/ocfl/repository.py",
         "        self.store.sync()  # or a power cut would bring back what is said to be removed\n", "",
     ),
     Mutant(
-        "an update's content is not durable before its inventory", "storage/ocfl/objects.py",
+        "an update's content is not durable before its inventory", "storage/ocfl/repository.py",
         "        self.store.sync()  # all content is durable before this inventory, which is the proof of it\n", "",
     ),
     # -- what is durable
     Mutant(
-        "the journal is written without being made durable", "pipeline/preservation/journal.py",
+        "the journal is written without being made durable", "pipeline/holdings/journal.py",
         "            store.repository.store.replace(Upload.of(name, content))  # durable, unlike put\n",
         "            store.repository.store.put([Upload.of(name, content)])\n",
     ),
@@ -210,7 +210,7 @@ MUTANTS = (
         "with self._write(durable=True) as connection:", "with self._write() as connection:",
     ),
     Mutant(
-        "an inventory is copied whatever its bytes are", "storage/ocfl/objects.py",
+        "an inventory is copied whatever its bytes are", "storage/ocfl/repository.py",
         "            if upload.sha512 != sha512:\n                raise WriteMismatch(",
         "            if False:\n                raise WriteMismatch(",
     ),

@@ -15,7 +15,7 @@ from simulation.catalogue import Disk
 from simulation.model import Model
 from simulation.stores import SimStore
 from simulation.world import Fault, Process, Violation, World
-from storage.copies import Role
+from storage.replicas.store import Role
 
 __all__ = ["Failure", "Scenario", "collect_garbage_seldom", "run", "scenario_of", "shrunk"]
 

@@ -49,7 +49,7 @@ def test_every_verb_is_in_the_reference() -> None:
     """docs/reference/command-line.md names each command of the front door, groups included."""
     from typer.main import get_command
 
-    from stele.cli import app
+    from stele.cli.main import app
 
     page = (_ROOT / "docs/reference/command-line.md").read_text("utf-8")
     missing = []

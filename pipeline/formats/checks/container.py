@@ -15,9 +15,14 @@ from typing import IO
 
 from lxml import etree
 
+from packages.containers.sources import (
+    CorruptArchive,
+    TooManyEntries,
+    refuse_large_directory,
+    refuse_overlaps,
+)
 from pipeline.agreement import Limits
 from pipeline.formats.tool import Validity, Verdict
-from pipeline.receive.sources import CorruptArchive, TooManyEntries, refuse_large_directory, refuse_overlaps
 from schemas.xml import safe_parser
 
 _CHUNK = 1 << 20

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from packages.problem import Problem, Severity
-from packages.problem_catalogue import problem, standard_problem
+from packages.problems.catalogue import problem, standard_problem
+from packages.problems.problem import Problem, Severity
 from storage.ocfl.validation.reading import Reading
 
 # Codes that version 1.1 added, and what 1.0 calls the same mistake (None: 1.0 allows it).

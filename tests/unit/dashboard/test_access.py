@@ -16,7 +16,7 @@ from starlette.testclient import TestClient
 
 from dashboard import create_app
 from dashboard.access import Access, NewSession, SignInRefused, hash_password, password_is
-from stele.dashboards import is_loopback, sources_of
+from stele.dashboard_server import is_loopback, sources_of
 from stele.settings import Settings
 from storage.catalogue import AccountRow, AipRow, Catalogue, CopyRow, FileRow, FormatCount
 

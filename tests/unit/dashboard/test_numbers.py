@@ -18,7 +18,7 @@ from dashboard import create_app
 from dashboard.pages.morning import morning_page, night_of
 from dashboard.pages.stores import store_lines
 from dashboard.sources import Orchestration, Sources
-from stele.dashboards import sources_of
+from stele.dashboard_server import sources_of
 from stele.settings import Settings
 from storage.catalogue import (
     AipRow,

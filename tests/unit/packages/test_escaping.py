@@ -14,7 +14,7 @@ from lxml import etree
 from dashboard.rendering import _environment
 from packages.escaping import for_json_line, for_log, for_mail_header, for_markdown, for_page, for_terminal
 from packages.paths import safe_in_xml
-from stele.screen import _SafeConsole, data
+from stele.cli.output import _SafeConsole, data
 
 HOSTILE = (
     "a\n\n- Outcome: **stored**\r\n# heading\x1b[31mred\x1b]0;title\x07\x9b2Jclear\u202egnp.exe\u2028line\x00\x7f"

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from problem_page import render
 
-from packages.problem import Severity, by_severity, has_errors
-from packages.problem_catalogue import catalogue, problem
+from packages.problems.catalogue import catalogue, problem
+from packages.problems.problem import Severity, by_severity, has_errors
 
 _ROOT = Path(__file__).parent.parent.parent.parent
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from packages.problem_catalogue import problem
+from packages.problems.catalogue import problem
 from pipeline.findings import LISTED, Findings
 
 

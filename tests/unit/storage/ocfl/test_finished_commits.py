@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from storage.errors import ObjectExists
-from storage.files import FileStore
+from storage.files.store import FileStore
 from storage.memory import MemoryStore
 from storage.ocfl.inventory import VersionInfo
-from storage.ocfl.objects import OcflRepository, StoredFile
+from storage.ocfl.repository import OcflRepository, StoredFile
 
 _ID = "urn:uuid:eb814f6f-6371-5142-975d-549b0ff40b62"
 _INFO = VersionInfo("2026-11-25T00:00:00Z", "stored", "Stele", "mailto:a@b.example")

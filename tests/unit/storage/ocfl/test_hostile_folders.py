@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from ocfl_builder import SmallObject, on_disk, storage_root
 
-from pipeline.store_check import VerifyReport, verify_place
-from storage.files import FileStore
+from pipeline.checking.stores import VerifyReport, verify_place
+from storage.files.store import FileStore
 
 
 def _reports(folder: Path) -> list[VerifyReport]:

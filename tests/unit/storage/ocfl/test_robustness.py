@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from ocfl_builder import SmallObject, memory, storage_root
 
-from pipeline.store_check import verify_place
+from pipeline.checking.stores import verify_place
 
 _VALUES: list[Any] = [
     None, True, 0, -1, 1e308, 10**40, "", "v1", "v0", "v" + "9" * 50, "\ud800", "\x00", "..", "/", "a\nb",

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from ocfl_builder import SmallObject, memory, on_disk, storage_root
 
-from packages.problem import Severity
-from pipeline.store_check import verify_place
-from storage.files import FileStore
+from packages.problems.problem import Severity
+from pipeline.checking.stores import verify_place
+from storage.files.store import FileStore
 from storage.ocfl.layout import HashAndIdLayout
 from storage.ocfl.validation import ObjectVerdict, RootVerdict, validate_root
 from storage.protocol import ObjectStore

@@ -1,0 +1,1 @@
+"""``stele serve``: the Prefect server, the registration of our deployments, and who watches over them."""

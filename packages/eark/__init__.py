@@ -1,0 +1,1 @@
+"""E-ARK information packages (CSIP, SIP, AIP, DIP 2.x): folders, and METS against the files there."""

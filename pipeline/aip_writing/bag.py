@@ -1,0 +1,68 @@
+"""The tag files that make the AIP a BagIt 1.0 bag."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from packages.paths import bag_encode
+from packages.worklist import Worklist
+from packages.xml_text import encoded
+from pipeline.aip_writing.metadata_writer import Shelf
+from pipeline.context import IngestContext, Submission
+
+BAGIT_TXT = "BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n"
+PROFILE = "https://stele.invalid/profiles/aip-bag-v1.json"
+
+
+def write_bag_files(
+    shelf: Shelf,
+    submission: Submission,
+    context: IngestContext,
+    worklist: Worklist,
+    representation: str,
+) -> None:
+    """bagit.txt, bag-info.txt, the manifest and the tag manifest."""
+    payload = list(shelf.stored_files())
+    files, size = worklist.totals()
+    total = (files + len(payload), size + sum(file.size for file in payload))
+    folder = f"data/{submission.package_id.objid}/representations/{representation}/data"
+
+    def manifest() -> Iterator[str]:
+        for file in worklist.package_files():
+            yield f"{file.sha512}  {bag_encode(f'{folder}/{file.path}')}\n"
+        for stored in payload:
+            yield f"{stored.sha512}  {bag_encode(stored.logical)}\n"
+
+    tags = [
+        shelf.write("bagit.txt", iter([BAGIT_TXT.encode()]), mime="text/plain", bag=True),
+        shelf.write(
+            "bag-info.txt",
+            encoded(_bag_info(submission, context, total)),
+            mime="text/plain",
+            bag=True,
+        ),
+        shelf.write("manifest-sha512.txt", encoded(manifest()), mime="text/plain", bag=True),
+    ]
+    lines = (f"{tag.sha512}  {tag.path}\n" for tag in sorted(tags, key=lambda tag: tag.path))
+    shelf.write("tagmanifest-sha512.txt", encoded(lines), mime="text/plain", bag=True)
+
+
+def _bag_info(submission: Submission, context: IngestContext, total: tuple[int, int]) -> Iterator[str]:
+    fields = {
+        "BagIt-Profile-Identifier": PROFILE,
+        "Source-Organization": context.agreement.agency.name,
+        "External-Identifier": submission.package_id.urn,
+        "External-Description": submission.title,
+        "Internal-Sender-Identifier": submission.external_identifier,
+        "Bagging-Date": context.clock().date().isoformat(),
+        "Bag-Software-Agent": f"{context.software.name} {context.software.version}",
+        "E-ARK-Package-Type": "AIP",
+        "E-ARK-Specification-Version": "2.2.0",
+        "Payload-Oxum": f"{total[1]}.{total[0]}",
+        # What the catalogue must know and nothing else in the package says.
+        "Stele-Agreement": context.agreement.name,
+        "Stele-Content-SHA-512": submission.content_digest,
+    }
+    for label, value in fields.items():
+        if value:
+            yield f"{label}: {' '.join(value.split())}\n"

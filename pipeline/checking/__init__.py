@@ -1,0 +1,1 @@
+"""Judging without keeping: submissions, files, and what the stores hold."""

@@ -1,0 +1,237 @@
+"""Stage 4: names, METS, PREMIS and the bag: everything the AIP is, before a byte is stored."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from heapq import merge
+from pathlib import Path
+
+from packages.identifiers import PackageId
+from packages.mets import archivematica
+from packages.mets.csip_writer import (
+    MetsHeader,
+    PackageType,
+    Reference,
+    aligned,
+    root_mets,
+)
+from packages.package_file import MetadataFile
+from packages.paths import rename_reason, renamed
+from packages.premis import (
+    Event,
+    EventType,
+    Representation,
+    RightsBasis,
+    RightsStatement,
+    package_premis,
+)
+from packages.worklist import Worklist
+from packages.xml_text import encoded
+from pipeline.aip_writing.bag import write_bag_files
+from pipeline.aip_writing.descriptive import dublin_core
+from pipeline.aip_writing.metadata_writer import Shelf
+from pipeline.aip_writing.representation import (
+    FIRST,
+    describe_representation,
+    folders_above,
+    identify_representation,
+    name_files,
+    unsound_events,
+)
+from pipeline.context import IngestContext, Submission
+from pipeline.ingest.examine import ExaminedSip
+from schemas.xsd import PACKAGE_SCHEMAS
+from storage.ocfl.repository import StoredFile
+
+__all__ = ["PlannedAip", "describe"]
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedAip:
+    """A complete AIP that exists only in the work area."""
+
+    submission: Submission
+    worklist: Worklist
+    content: Path
+    metadata: tuple[StoredFile, ...]
+
+    @property
+    def package_id(self) -> PackageId:
+        """Its identity."""
+        return self.submission.package_id
+
+    def stored_files(self) -> Iterator[StoredFile]:
+        """Every file of the AIP, in the order of the digests."""
+        prefix = f"data/{self.package_id.objid}/representations/{FIRST}/data"
+        content = (
+            StoredFile(f"{prefix}/{name}", size, sha512, self.content / work)
+            for sha512, name, size, work in self.worklist.by_digest()
+        )
+        return merge(
+            content,
+            sorted(self.metadata, key=lambda file: (file.sha512, file.logical)),
+            key=lambda file: (file.sha512, file.logical),
+        )
+
+
+def describe(examined: ExaminedSip, context: IngestContext) -> PlannedAip:
+    """Write all metadata of the AIP into the work area."""
+    submission = examined.verified.submission
+    worklist = examined.verified.received.worklist
+    package = submission.package_id
+    representation = identify_representation(package, FIRST)
+    file_events = name_files(worklist, package, FIRST, context) + unsound_events(worklist, context)
+    rights = _rights(context, package, representation)
+    shelf = Shelf(context.work / "metadata", f"data/{package.objid}")
+    header = _header(submission, context)
+    context.event(
+        EventType.PACKAGE_CREATION,
+        f"AIP {package.urn}",
+        note="E-ARK CSIP/AIP 2.2.0 in a BagIt 1.0 bag",
+        objects=(representation.id,),
+    )
+    described = describe_representation(
+        shelf, package, representation, worklist, header, file_events, context
+    )
+    of_files = {event.id for event in file_events}
+    events = tuple(_about(e, representation.id) for e in context.events if e.id not in of_files)
+    _package_metadata(
+        shelf, submission, worklist, context, header, described.mets, described.premis,
+        _Provenance(package.child("entity"), representation, events, rights),
+    )  # fmt: skip
+    write_bag_files(shelf, submission, context, worklist, FIRST)
+    return PlannedAip(submission, worklist, context.work / "content", tuple(shelf.stored_files()))
+
+
+@dataclass(frozen=True, slots=True)
+class _Provenance:
+    entity: str
+    representation: Representation
+    events: tuple[Event, ...]
+    rights: tuple[RightsStatement, ...]
+
+
+def _package_metadata(
+    shelf: Shelf,
+    submission: Submission,
+    worklist: Worklist,
+    context: IngestContext,
+    header: MetsHeader,
+    rep_mets: MetadataFile,
+    rep_premis: MetadataFile,
+    provenance: _Provenance,
+) -> None:
+    agents = tuple(context.agents.values())
+    premis = shelf.write(
+        "metadata/preservation/premis.xml",
+        encoded(
+            package_premis(
+                entity=provenance.entity,
+                name=submission.title,
+                representations=(provenance.representation,),
+                events=provenance.events,
+                agents=agents,
+                rights=provenance.rights,
+            )
+        ),
+    )
+    dublin = shelf.write("metadata/descriptive/dc.xml", encoded(dublin_core(submission, context)))
+    documentation = tuple(_documentation(shelf, worklist, context))
+    schemas = tuple(_schemas(shelf))
+    preservation = [Reference("dp-premis", premis, "PREMIS", "3.0")]
+    if submission.files <= context.sidecar_limit:
+        listed = [premis, dublin, *documentation, *schemas, rep_mets, rep_premis]
+        sidecar = _sidecar(shelf, submission, worklist, header, listed, provenance, context)
+        preservation.append(Reference("dp-mets", sidecar, "OTHER", other="METS"))
+    shelf.write(
+        "METS.xml",
+        aligned(
+            root_mets(
+                header=header,
+                descriptive=(Reference("dmd-1", dublin, "DC"),),
+                preservation=tuple(preservation),
+                documentation=documentation,
+                schemas=schemas,
+                representations=(rep_mets,),
+            )
+        ),
+    )
+
+
+def _sidecar(
+    shelf: Shelf,
+    submission: Submission,
+    worklist: Worklist,
+    header: MetsHeader,
+    listed: list[MetadataFile],
+    provenance: _Provenance,
+    context: IngestContext,
+) -> MetadataFile:
+    content = archivematica.write(
+        objid=submission.package_id.objid,
+        created=header.created,
+        content=[(f"representations/{FIRST}/data", provenance.representation.id, worklist.package_files())],
+        metadata=listed,
+        provenance=archivematica.Provenance((), tuple(context.agents.values())[:1], provenance.rights),
+    )
+    return shelf.write(f"metadata/preservation/METS.{submission.package_id.uuid}.xml", iter([content]))
+
+
+def _about(event: Event, representation: str) -> Event:
+    """Events of the whole submission are about the representation it became."""
+    if event.objects:
+        return event
+    return replace(event, objects=(representation,))
+
+
+def _header(submission: Submission, context: IngestContext) -> MetsHeader:
+    return MetsHeader(
+        objid=submission.package_id.objid,
+        label=submission.title,
+        package_type=PackageType.AIP,
+        created=context.clock(),
+        software=context.software.name,
+        software_version=context.software.version,
+    )
+
+
+def _rights(
+    context: IngestContext, package: PackageId, representation: Representation
+) -> tuple[RightsStatement, ...]:
+    agreed = context.agreement.rights
+    basis = RightsBasis[agreed.basis.upper().replace(" ", "_")]
+    return (
+        RightsStatement(
+            id=package.child("rights"),
+            basis=basis,
+            note=agreed.note,
+            act="disseminate",
+            restriction="" if agreed.access == "open" else f"access: {agreed.access}",
+            start=agreed.open_from or context.clock().date(),
+            end=None,
+            objects=(representation.id,),
+            agents=(context.software.agent.id,),
+        ),
+    )
+
+
+def _documentation(shelf: Shelf, worklist: Worklist, context: IngestContext) -> Iterator[MetadataFile]:
+    agreement = context.agreement.model_dump_json(indent=2).encode()
+    yield shelf.write("documentation/agreement.json", iter([agreement]), mime="application/json")
+    tags = list(worklist.tag_files())
+    given = {path for path, *_ in tags}
+    given |= {folder for path in given for folder in folders_above(path)}
+    for path, work, size, sha512 in tags:
+        name = path
+        if rename_reason(path):
+            name = renamed(path, taken=given.__contains__)
+            given |= {name, *folders_above(name)}
+        source = context.work / "content" / work
+        yield shelf.adopt(f"documentation/submission/{name}", source, size, sha512)
+
+
+def _schemas(shelf: Shelf) -> Iterator[MetadataFile]:
+    """The schemas the metadata follow, so that the package explains itself."""
+    for name, source in PACKAGE_SCHEMAS.items():
+        yield shelf.write(f"schemas/{name}", iter([source.read_bytes()]))

@@ -1,0 +1,71 @@
+"""Stage 2: is this a whole, valid bag, and is it what the agreement promised? Every finding at once."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+from packages.bag import read_bag
+from packages.bag.bag_info import BagInfo
+from packages.identifiers import IngestId
+from packages.paths import bag_encode
+from packages.premis import EventOutcome, EventType
+from pipeline.context import IngestContext, Submission
+from pipeline.ingest.receive import ReceivedSip
+from pipeline.ingest.verify import agreement, checksum_lists
+
+__all__ = ["VerifiedSip", "verify"]
+
+
+@dataclass(frozen=True, slots=True)
+class VerifiedSip:
+    """A submission judged; whether it is acceptable stands in the context's problems."""
+
+    received: ReceivedSip
+    submission: Submission
+
+
+def verify(received: ReceivedSip, context: IngestContext) -> VerifiedSip:
+    """Apply every rule, in reading order: declaration, tag files, manifests, payload, agreement."""
+    max_files = context.agreement.limits.max_files
+    bag = read_bag(received.worklist, context.work, context.add, max_files=max_files)
+    checksum_lists.check(received.worklist, context.work / "content", context.add)
+    context.add(*agreement.check(bag, context.agreement, received.form))
+    submission = _identify(received, bag.info, context)
+    rejected = context.rejected
+    context.event(
+        EventType.VALIDATION,
+        f"BagIt {bag.declaration.version} (RFC 8493) and agreement “{context.agreement.name}”",
+        outcome=EventOutcome.FAILURE if rejected else EventOutcome.SUCCESS,
+        note=f"{len(context.findings)} finding(s)",
+    )
+    context.event(
+        EventType.FIXITY_CHECK,
+        "digests of the payload compared with " + ", ".join(sorted(bag.listing.checked)),
+        outcome=EventOutcome.FAILURE if rejected else EventOutcome.SUCCESS,
+    )
+    return VerifiedSip(received, submission)
+
+
+def _identify(received: ReceivedSip, info: BagInfo, context: IngestContext) -> Submission:
+    hasher = hashlib.sha512()
+    for path, sha512 in received.worklist.payload_digests():
+        hasher.update(f"{sha512}  {bag_encode(path)}\n".encode())
+    external = info.first("External-Identifier")
+    files, size = received.worklist.totals()
+    ingest_id = IngestId.derive(
+        agreement=context.agreement.name,
+        external_identifier=external,
+        content_digest=hasher.hexdigest(),
+    )
+    title = info.first("External-Description") or external or context.subject_name
+    return Submission(
+        ingest_id=ingest_id,
+        package_id=ingest_id.package_id(),
+        external_identifier=external,
+        title=" ".join(title.split())[:500],
+        content_digest=hasher.hexdigest(),
+        bag_info=info.fields,
+        files=files,
+        bytes=size,
+    )

@@ -1,0 +1,1 @@
+"""What an archivist decides about submissions that wait for one."""

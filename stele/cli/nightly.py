@@ -1,0 +1,97 @@
+"""``stele nightly``: what the schedule runs, once, now."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from stele.cli.options import EXIT_FAILED, EXIT_INVALID, AsJson, Home, plain_errors
+
+if TYPE_CHECKING:
+    from pipeline.intake import Delivery, NightReport
+
+
+def register(app: typer.Typer) -> None:
+    """Add this command to the front door."""
+    app.command(epilog="Example: stele nightly --no-audit")(nightly)
+
+
+def nightly(
+    audit: Annotated[bool, typer.Option(help="Also pay owed copies and audit what is due.")] = True,
+    held: Annotated[
+        bool, typer.Option("--held", help="Take held deliveries again: policy or agreement has changed.")
+    ] = False,
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """Take in what is whole in the drop box, each once, then pay owed copies and audit what is due.
+
+    Safe to run several times and on several machines at once. Exit 3 when something failed on our
+    side, 1 when something was rejected or held.
+    """
+    from stele.cli.output import ERR, print_json
+    from stele.nightly import care_for_copies, night
+    from stele.nightly_report import tell
+    from stele.workspace import opened_with_settings
+    from storage.scratch import sweep_scratch
+
+    with plain_errors(), opened_with_settings(home) as (archive, settings):
+        sweep_scratch(archive.work)
+        report = night(archive, settings, _quietly if as_json else _told, held_again=held)
+        care = care_for_copies(archive, settings) if audit else {}
+        unsent = tell({**report.as_json(), **care}, settings)
+    if unsent:
+        ERR.print(unsent, markup=False, soft_wrap=True)
+    if as_json:
+        print_json({**report.as_json(), **care})
+    else:
+        _show(report, care)
+    failed = (
+        report.boxes_away
+        or report.outcomes.get("failed", 0)
+        or care.get("copies not made", 0)
+        or care.get("unreadable", 0)
+    )
+    bad = sum(report.outcomes.get(name, 0) for name in ("rejected", "held")) or care.get("damaged", 0)
+    raise typer.Exit(EXIT_FAILED if failed else EXIT_INVALID if bad else 0)
+
+
+def _quietly(_delivery: Delivery, _result: object) -> None:
+    pass
+
+
+def _told(delivery: Delivery, result: object) -> None:
+    from packages.paths import printable
+    from pipeline.context import Result
+    from stele.cli.output import ERR, data
+
+    if isinstance(result, Result):
+        ERR.print(f"{result.outcome:>10}  {data(printable(delivery.place))}", soft_wrap=True)
+
+
+def _show(report: NightReport, care: dict[str, int]) -> None:
+    from rich.table import Table
+
+    from packages.sizes import size_text
+    from stele.cli.output import OUT, data
+
+    table = Table("Agency", "Stored", "Duplicate", "Rejected", "Held", "Failed")
+    names = ("stored", "duplicate", "rejected", "held", "failed")
+    for agency, counts in sorted(report.agencies.items()):
+        table.add_row(data(agency), *(str(counts.get(name, "")) for name in names))
+    table.add_section()
+    table.add_row("all", *(str(report.outcomes.get(name, 0)) for name in names))
+    OUT.print(table)
+    OUT.print(
+        f"{report.files:,} files, {size_text(report.bytes)} taken in, in {report.seconds:,.1f} s; "
+        f"{report.left} left for another night, {report.arriving} still arriving, "
+        f"{report.known} dealt with before."
+    )
+    for path in report.ignored:
+        OUT.print(f"Not a delivery, left alone: {data(path)}", soft_wrap=True)
+    if report.ignored_count > len(report.ignored):
+        OUT.print(f"… and {report.ignored_count - len(report.ignored):,} more")
+    if care:
+        said = ", ".join(f"{number:,} {what}" for what, number in care.items() if number)
+        OUT.print(f"Copies: {said or 'nothing was due'}.")

@@ -1,0 +1,77 @@
+"""``stele hold``: what waits for a person, and the person's decision."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from pipeline.review.decisions import Verdict
+from stele.cli.options import AsJson, Home, plain_errors
+
+hold_app = typer.Typer(no_args_is_help=True, help="What waits for a decision: list it, decide it.")
+
+
+@hold_app.command("list")
+def hold_list(home: Home = None, as_json: AsJson = False) -> None:
+    """Held submissions and removals that wait for their second person."""
+    from rich.table import Table
+
+    from stele.cli.output import OUT, data, print_json
+    from stele.review import held
+    from stele.workspace import opened_with_settings
+
+    table = Table("Number and subject", "Agency", "Since", "What was found", "Needs")
+    waiting = 0
+    with plain_errors(), opened_with_settings(home) as (archive, settings):
+        for one in held(archive, settings):
+            waiting += 1
+            if as_json:
+                print_json(one.as_json())
+                continue
+            needs = f"a second person ({one.waiting} agreed)" if one.waiting else "a decision"
+            found = "\n".join(one.found[:10]) + (
+                f"\n… {len(one.found) - 10} more" if one.found[10:] else ""
+            )
+            subject = f"{one.id}\n[dim]{data(one.subject)}[/]"
+            table.add_row(subject, data(one.agency), one.since, data(found), needs)
+    if as_json:
+        return
+    if waiting:
+        OUT.print(table)
+        OUT.print("Decide with: stele hold decide NUMBER accept|reject|hold --by NAME --reason WHY")
+    else:
+        OUT.print("Nothing waits for a decision.")
+
+
+@hold_app.command(
+    "decide",
+    epilog="Example: stele hold decide 5d1f… accept --by 'A. Clerk' --reason 'false alarm, see 12/26'",
+)
+def hold_decide(
+    number: Annotated[str, typer.Argument(help="As “stele hold list” shows it.")],
+    verdict: Annotated[Verdict, typer.Argument(help="accept, reject, or hold on.")],
+    by: Annotated[str, typer.Option("--by", help="Who decides; it is kept with the records.")],
+    reason: Annotated[str, typer.Option(help="Why; it is kept with the records.")],
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """Decide about one of them. An accepted submission is taken in at once.
+
+    Where the agreement wants two people, the first acceptance waits for a second person's.
+    """
+    from stele.cli.output import OUT, print_json, print_results, watching
+    from stele.review import decide_and_carry_out
+    from stele.workspace import opened_with_settings
+
+    with plain_errors(), opened_with_settings(home) as (archive, settings), watching("ingest") as report:
+        done = decide_and_carry_out(
+            archive, settings, number, verdict, person=by, reason=reason, progress=report
+        )
+    if as_json:
+        print_json(done.as_json())
+    else:
+        OUT.print(f"Noted: {done.verdict}; {done.detail}.", markup=False, soft_wrap=True)
+        if done.result:
+            print_results([done.result], "Ingest")
+    raise typer.Exit(done.result.outcome.exit_code if done.result and verdict is Verdict.ACCEPT else 0)

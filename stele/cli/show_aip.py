@@ -1,0 +1,48 @@
+"""``stele aip show``: one AIP as a record and as a page of text."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from rich.table import Table
+
+from packages.identifiers import PackageId
+from packages.sizes import size_text
+from pipeline.errors import UnknownPackage
+from stele.cli.output import OUT, data
+from storage.catalogue import Catalogue
+
+
+def as_record(package: PackageId, catalogue: Catalogue) -> dict[str, Any]:
+    """Everything the catalogue knows. Raises UnknownPackage."""
+    row = catalogue.aip(package.urn)
+    if row is None:
+        raise UnknownPackage(f"the catalogue has no AIP {package.urn}")
+    return {
+        **asdict(row),
+        "copies": list(catalogue.copies(row.id)),
+        "formats": [asdict(count) for count in catalogue.formats(row.id)],
+        "events": [asdict(event) for event in catalogue.events(row.id)],
+    }
+
+
+def print_record(record: dict[str, Any]) -> None:
+    """The record for people."""
+    OUT.print(f"[bold]{data(record['title'])}[/]  {record['id']}", soft_wrap=True)
+    OUT.print(
+        f"{record['files']} files, {size_text(record['bytes'])}, {record['version']} of "
+        f"{record['created']}, from {data(record['agency'])}; "
+        f"copies in {data(', '.join(record['copies']))}",
+        soft_wrap=True,
+    )
+    formats = Table("PUID", "Format", "Files", "Size", title="Formats", title_justify="left")
+    for count in record["formats"]:
+        size = size_text(count["bytes"])
+        formats.add_row(count["puid"], data(count["name"]), str(count["files"]), size)
+    events = Table("Time", "Event", "Outcome", "Detail", title="Events", title_justify="left")
+    for event in record["events"]:
+        detail = data(" – ".join(part for part in (event["detail"], event["note"]) if part))
+        events.add_row(event["time"], event["type"], event["outcome"], detail)
+    OUT.print(formats)
+    OUT.print(events)

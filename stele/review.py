@@ -1,0 +1,166 @@
+"""Held submissions and waiting removals: what there is to decide, and what a decision sets going."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from packages.package_file import timestamp
+from pipeline.archive import Archive
+from pipeline.context import Outcome, Progress, Result, no_progress
+from pipeline.holdings.journal import write_journal
+from pipeline.preservation.removal import Removed, approve_removal, refuse_removal
+from pipeline.review.decisions import DecisionRefused, Standing, Verdict, decide, found_in, standing
+from stele.intake import ingest_now
+from stele.settings import Settings
+from stele.wiring import choose_agreement
+from storage.catalogue import IngestRow
+
+__all__ = ["Decided", "Held", "decide_and_carry_out", "held"]
+
+_PAGE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Something that waits for a person. ``kind`` is ``submission`` or ``removal``."""
+
+    id: str
+    kind: str
+    subject: str
+    agency: str
+    since: str
+    found: tuple[str, ...]
+    two_people: bool
+    waiting: str
+    """Who said yes already, where two must."""
+
+    def as_json(self) -> dict[str, object]:
+        """Stable keys."""
+        return {
+            "id": self.id, "kind": self.kind, "subject": self.subject, "agency": self.agency,
+            "since": self.since, "found": list(self.found), "two_people": self.two_people,
+            "waiting_for_second": self.waiting,
+        }  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """Where it stands after a decision; ``result`` where the submission was run again at once."""
+
+    id: str
+    verdict: str
+    waiting: str
+    detail: str
+    result: Result | None = None
+
+    def as_json(self) -> dict[str, object]:
+        """Stable keys."""
+        return {
+            "id": self.id, "verdict": self.verdict, "waiting_for_second": self.waiting,
+            "detail": self.detail, "result": self.result.as_json() if self.result else None,
+        }  # fmt: skip
+
+
+def held(archive: Archive, settings: Settings) -> Iterator[Held]:
+    """Everything that waits, the oldest submission first, then removals."""
+    catalogue = archive.catalogue
+    rows = catalogue.submissions([str(Outcome.HELD)], limit=_PAGE)
+    for row in reversed(rows):
+        whole = catalogue.ingest(row.id)
+        if whole is not None:
+            yield _held_submission(archive, settings, whole)
+    for removal in catalogue.removals():
+        aip = catalogue.aip(removal.aip)
+        if not removal.removed and aip is not None:
+            yield Held(
+                removal.aip, "removal", aip.title, aip.agency, removal.requested, (removal.reason,),
+                True, removal.approved_by or removal.requested_by,
+            )  # fmt: skip
+
+
+def _held_submission(archive: Archive, settings: Settings, row: IngestRow) -> Held:
+    two = _two_people(settings, row)
+    state = standing(archive.catalogue.decisions(row.id), two_people=two)
+    since = row.finished or row.started
+    return Held(
+        row.id, "submission", row.subject, row.agency, since, tuple(found_in(row)), two, state.waiting
+    )
+
+
+def _two_people(settings: Settings, row: IngestRow) -> bool:
+    return choose_agreement(settings, row.agreement).two_people
+
+
+def decide_and_carry_out(
+    archive: Archive,
+    settings: Settings,
+    subject: str,
+    verdict: Verdict,
+    *,
+    person: str,
+    reason: str,
+    progress: Progress = no_progress,
+) -> Decided:
+    """Record a decision about a held submission (its number) or removal (its AIP), and act on it.
+
+    An accepted submission is taken in at once where it still lies, a refused one gets its report.
+    Where it has gone, the decision waits for it. Raises DecisionRefused, RemovalRefused,
+    UnknownPackage, AgreementError, StoreUnavailable.
+    """
+    if subject.startswith("urn:uuid:"):
+        return _decide_removal(archive, subject, verdict, person=person, reason=reason)
+    row = archive.catalogue.ingest(subject)
+    if row is None:
+        raise DecisionRefused(f"no held submission has the number {subject}")
+    two = _two_people(settings, row)
+    state = decide(
+        archive.catalogue, subject, verdict, person=person, reason=reason, two_people=two,
+        clock=archive.clock,
+    )  # fmt: skip
+    write_journal(archive)  # also when the catalogue is lost, what was decided is known
+    if state.verdict is None:
+        said = "a second person must agree" if state.waiting else "it stays held"
+        return Decided(subject, str(verdict), state.waiting, said)
+    return _carry_out(archive, settings, row, state, progress)
+
+
+def _carry_out(
+    archive: Archive, settings: Settings, row: IngestRow, state: Standing, progress: Progress
+) -> Decided:
+    verdict, place = str(state.verdict), Path(row.subject)
+    if place.exists():
+        agreement = choose_agreement(settings, row.agreement)
+        if row.agency:  # the default agreement is lent to agencies that have none
+            agreement = agreement.lent_to(row.agency)
+        result = ingest_now(archive, settings, place, agreement, progress)
+        said = {Outcome.STORED: f"stored as {result.aip}", Outcome.REJECTED: "the report tells the agency"}
+        return Decided(row.id, verdict, "", said.get(result.outcome, result.reason), result)
+    if state.verdict is Verdict.REJECT:
+        _end(archive, row, state)
+        return Decided(row.id, verdict, "", "rejected; the submission itself lies there no more")
+    return Decided(
+        row.id, verdict, "", f"{row.subject} is not there now; taken in when a night finds it again"
+    )
+
+
+def _end(archive: Archive, row: IngestRow, state: Standing) -> None:
+    """A submission that is gone cannot be run again to be rejected."""
+    report = {**json.loads(row.report or "{}"), "outcome": "rejected", "reason": state.reason, "holds": []}
+    archive.catalogue.finish_ingest(
+        row.id, subject=row.subject, agreement=row.agreement, outcome=str(Outcome.REJECTED), aip=None,
+        now=timestamp(archive.clock()), report=json.dumps(report), agency=row.agency, run=archive.run,
+    )  # fmt: skip
+
+
+def _decide_removal(archive: Archive, aip: str, verdict: Verdict, *, person: str, reason: str) -> Decided:
+    """The second person approves a removal, or refuses it."""
+    if verdict is Verdict.ACCEPT:
+        done: Removed = approve_removal(archive, aip, person=person)
+        return Decided(aip, str(verdict), "", f"removed; the certificate is {done.certificate}")
+    if verdict is Verdict.REJECT:
+        refuse_removal(archive, aip, person=person, reason=reason)
+        return Decided(aip, str(verdict), "", "the request is withdrawn; nothing was removed")
+    return Decided(aip, str(verdict), "", "the request waits on")

@@ -1,0 +1,44 @@
+"""The stores of an archive and what each must hold."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from storage.ocfl.repository import OcflRepository
+
+__all__ = ["ArchivalStore", "CopyState", "Role"]
+
+
+class Role(StrEnum):
+    """How much depends on a store."""
+
+    REQUIRED = "required"  # nothing is “stored” before this store holds a verified copy
+    SECONDARY = "secondary"  # filled when it can be; what it lacks is owed, and replication pays it
+
+
+class CopyState(StrEnum):
+    """What is known of one copy of one AIP."""
+
+    VERIFIED = "verified"  # every byte was right when it was last looked at
+    DAMAGED = "damaged"  # some object is not what it must be, or does not belong there
+    MISSING = "missing"  # nothing of it is there
+    UNREADABLE = "unreadable"  # the store could not be asked; says nothing about the bytes
+    UNVERIFIED = "unverified"  # it is there, and has not been looked at since the catalogue was rebuilt
+    OWED = "owed"  # never written: the store was out of reach, or came later
+
+
+@dataclass(frozen=True, slots=True)
+class ArchivalStore:
+    """One store of the archive. ``place`` says in words where it is: site, provider."""
+
+    repository: OcflRepository
+    kind: str
+    place: str = ""
+    role: Role = Role.REQUIRED
+    audited: bool = True
+
+    @property
+    def name(self) -> str:
+        """The name operators know it by."""
+        return self.repository.store.name
