@@ -61,7 +61,7 @@ def audited(archive: Archive, home: Path, title: str) -> None:
 
 
 def synthetic(archive: Archive, rows: int) -> None:
-    """A catalogue of ``rows`` AIPs, verified over the last 90 days; a night planned over them."""
+    """A catalogue of ``rows`` AIPs, verified over the last 90 days; a nightly run planned over them."""
     now = datetime.now(UTC)
 
     def batches() -> Iterator[list[int]]:

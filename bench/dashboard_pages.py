@@ -89,7 +89,7 @@ def rows_of(number: int, files: int, chance: random.Random) -> Iterator[tuple[st
     for kind in ("unpacking", "fixity check", "ingestion"):
         number_of_event = uuid.UUID(int=chance.getrandbits(128))
         yield "event", (str(number_of_event), aip, kind, created, "success", "", "", "", True)
-    outcome = "held" if number % 50_000 == 9 else "rejected" if number % 1000 == 3 else "stored"
+    outcome = "in-review" if number % 50_000 == 9 else "rejected" if number % 1000 == 3 else "stored"
     digest = hashlib.sha1(str(number).encode()).hexdigest()
     yield "ingest", (
         digest, f"/srv/dropbox/{agency}/{number}", "default", outcome, aip if outcome == "stored" else None,
@@ -181,7 +181,7 @@ def _sums(execute: Any) -> None:
 def _pages(catalogue: Catalogue) -> list[str]:
     (_, middle), *_ = catalogue.search(_search("minutes"), limit=1)
     digest = catalogue.files(middle.id, limit=1)[0].sha512
-    (held,) = catalogue.submissions(["held"], limit=1)
+    (in_review,) = catalogue.submissions(["in-review"], limit=1)
     aip = middle.id[9:]
     return [
         "/", "/holdings", "/stores", "/copies?store=two&state=damaged", "/copies?store=one&state=verified",
@@ -189,8 +189,9 @@ def _pages(catalogue: Catalogue) -> list[str]:
         "/search?q=parcel+4711&from=2015-01-01&to=2019-12-31", "/search?q=nothing+such",
         "/search?q=harbour+会议+4999-013", "/search?format=fmt%2F43&agency=Agency+100&from=2020-01-01",
         "/search?from=2013-02-01&to=2013-02-28", f"/search?q={digest}", f"/search?q={aip}", f"/aips/{aip}",
-        f"/aips/{aip}/files", "/agencies/Agency%20007", "/submissions", "/submissions?outcome=held",
-        "/submissions?outcome=rejected", f"/submissions/{held.id}", "/removals", "/nights", "/problems",
+        f"/aips/{aip}/files", "/agencies/Agency%20007", "/submissions", "/submissions?outcome=in-review",
+        "/submissions?outcome=rejected", f"/submissions/{in_review.id}",
+        "/removals", "/nightly-runs", "/problems",
         "/metrics",
     ]  # fmt: skip
 

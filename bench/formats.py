@@ -29,7 +29,7 @@ from pipeline.formats.identification import Identifier
 from pipeline.formats.jhove import Jhove, module_for
 from pipeline.formats.kinds import kind_of
 from pipeline.formats.tool import Validator
-from pipeline.formats.validation import Choice, Validation
+from pipeline.formats.validation import BatchSelector, Validation
 from pipeline.formats.verapdf import VeraPdf, flavour_for
 from stele.wiring import shared_validation, shipped_config
 
@@ -139,7 +139,7 @@ def _validation(paths: Sequence[Path], known: Sequence[FileFormat]) -> None:
     alone.check(checked[:20])
     _rate("check: built-in checks only", checked, alone)
     alone.close()
-    tools: tuple[tuple[Validator, Choice], ...] = (
+    tools: tuple[tuple[Validator, BatchSelector], ...] = (
         (Jhove(_TOOLS / "jhove"), module_for),
         (VeraPdf(_TOOLS / "verapdf"), flavour_for),
         (ExifTool(), described_by),

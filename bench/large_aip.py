@@ -38,7 +38,7 @@ from bench_bags import make_bag
 
 from packages.digest import DigestAlgorithm
 from packages.identifiers import IngestId, PackageId
-from packages.package_file import FileFormat, Soundness
+from packages.package_file import FileFormat, FileValidation
 from packages.worklist import ReceivedFile, Worklist
 from pipeline.archive import Archive, run_context
 from pipeline.context import Submission
@@ -65,7 +65,7 @@ _FILE_BYTES = 12
 _SAMPLE_SECONDS = 0.5
 _GIF = bytes.fromhex("47494638396101000100800000000000ffffff21f90401000000002c000000000100010000020144003b")
 _TEXT = FileFormat("x-fmt/111", "Plain Text File", "", "text/plain", "text match ASCII", "")
-_SOUND = Soundness("not-validated", "", (), ())
+_SOUND = FileValidation("not-validated", "", (), ())
 _PICTURE = FileFormat("fmt/3", "Graphics Interchange Format", "87a", "image/gif", "byte match at 0, 6", "")
 _DC = (
     '<oai_dc:dc xmlns:oai_dc="http://www.openarchives.org/OAI/2.0/oai_dc/" '
@@ -182,7 +182,7 @@ def step_synthesise(places: Places, archive: Archive, aip: str) -> str:
             worklist.add(batch)
         numbers = range(1, files + 1)
         worklist.set_formats((number, _TEXT) for number in numbers)
-        worklist.set_soundness((number, _SOUND) for number in numbers)
+        worklist.set_validation((number, _SOUND) for number in numbers)
         worklist.set_formats([(files + 1, _PICTURE)])
         received = ReceivedSip("folder", "", worklist)
         planned = describe(ExaminedSip(VerifiedSip(received, submission), ""), context)

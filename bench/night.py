@@ -1,4 +1,4 @@
-"""A night of many small SIPs from many agencies: how long, and how much of it is not the ingests.
+"""A nightly run of many small SIPs from many agencies: how long, and how much of it is not the ingests.
 
 Usage: python bench/night.py [--sips 1000] [--agencies 138]    made in a scratch folder, thrown away
 """
@@ -31,11 +31,11 @@ def _bag(place: Path, number: int, *, bad: bool) -> None:
 
 
 def main() -> None:
-    """Fill a drop box, run the night as the schedule would, and say what it cost."""
+    """Fill a drop box, run the nightly run as the schedule would, and say what it cost."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sips", type=int, default=1000)
     parser.add_argument("--agencies", type=int, default=138)
-    parser.add_argument("--parallel", type=int, default=1, help="Processes that share the night.")
+    parser.add_argument("--parallel", type=int, default=1, help="Processes that share the nightly run.")
     parser.add_argument("--work", type=Path, default=None)
     asked = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="stele-night-", dir=asked.work))
@@ -51,8 +51,8 @@ def main() -> None:
             _bag(home / "dropbox" / agency / f"sip-{number:05d}", number, bad=spoilt)
         print(f"{asked.sips} SIPs of 10 files from {asked.agencies} agencies, {bad} of them bad")
         environment = {
-            **os.environ, "STELE_NIGHT__QUIET_SECONDS": "0",
-            "STELE_NIGHT__PARALLEL": str(asked.parallel),
+            **os.environ, "STELE_NIGHTLY__QUIET_SECONDS": "0",
+            "STELE_NIGHTLY__PARALLEL": str(asked.parallel),
         }  # fmt: skip
         began = time.perf_counter()
         done = subprocess.run(
@@ -64,7 +64,7 @@ def main() -> None:
         receipts = [json.loads(path.read_text("utf-8")) for path in (home / "receipts").glob("*.json")]
         work = sum(receipt["seconds"] for receipt in receipts)
         peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss >> 10
-        print(f"outcomes {report['outcomes']}, left {report['left']}")
+        print(f"outcomes {report['outcomes']}, not started {report['not_started']}")
         print(f"whole command {seconds:.1f} s, {seconds * 1000 / asked.sips:.1f} ms a SIP; peak {peak} MiB")
         rest = seconds - work / asked.parallel
         print(

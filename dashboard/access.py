@@ -30,7 +30,7 @@ __all__ = [
     "Role",
     "SignInRefused",
     "hash_password",
-    "password_is",
+    "verify_password",
 ]
 
 COOKIE = "stele_session"
@@ -81,7 +81,7 @@ def hash_password(password: str) -> str:
     return f"scrypt${salt.hex()}${hashlib.scrypt(password.encode(), salt=salt, **_SCRYPT).hex()}"
 
 
-def password_is(password: str, kept: str) -> bool:
+def verify_password(password: str, kept: str) -> bool:
     """Whether a password is the one that was hashed."""
     _, salt, digest = kept.split("$")
     made = hashlib.scrypt(password.encode(), salt=bytes.fromhex(salt), **_SCRYPT).hex()
@@ -195,7 +195,7 @@ class Access:
             return SignInRefused.BLOCKED
         # A name nobody has takes as long as one that is taken.
         with self._hashing:
-            good = password_is(password, account.password if account else _NOBODY)
+            good = verify_password(password, account.password if account else _NOBODY)
         if account is None or not good:
             return SignInRefused.WRONG
         self._guesses.succeeded(limits)

@@ -30,19 +30,23 @@ from dashboard.access import (
 )
 from dashboard.download import DipMissing, zipped
 from dashboard.metrics import metrics_text
-from dashboard.middleware import OwnPagesOnly, SafeHeaders, SignedIn
+from dashboard.middleware import (
+    AuthenticationMiddleware,
+    HostAndOriginMiddleware,
+    SecurityHeadersMiddleware,
+)
 from dashboard.pages.agency import agency_page
 from dashboard.pages.aip import aip_page, files_page
 from dashboard.pages.holdings import holdings_page
-from dashboard.pages.morning import morning_page
-from dashboard.pages.nights import night_page, nights_page
+from dashboard.pages.nightly_runs import nightly_run_page, nightly_runs_page
+from dashboard.pages.overview import overview_page
 from dashboard.pages.patterns import patterns_page
 from dashboard.pages.plain import MessagePage, SignInPage
 from dashboard.pages.problems import problems_page
 from dashboard.pages.search import search_page
 from dashboard.pages.stores import copies_page, stores_page
 from dashboard.pages.submissions import removals_page, submission_page, submissions_page
-from dashboard.rendering import Look, render
+from dashboard.rendering import PageContext, render
 from dashboard.sources import Sources
 from packages.identifiers import PackageId
 from pipeline.access.release import downloaded
@@ -51,7 +55,7 @@ from storage.errors import StorageError
 
 __all__ = ["create_app"]
 
-_MOST = 1 << 53
+_MAX_NUMBER = 1 << 53
 
 
 def create_app(sources: Sources, *, hosts: list[str], loopback: bool, secure: bool = False) -> Starlette:
@@ -66,9 +70,9 @@ def create_app(sources: Sources, *, hosts: list[str], loopback: bool, secure: bo
     return Starlette(
         routes=[*pages.routes(), Mount("/static", static)],
         middleware=[
-            Middleware(OwnPagesOnly, names=hosts),
-            Middleware(SafeHeaders),
-            Middleware(SignedIn, access=access),
+            Middleware(HostAndOriginMiddleware, names=hosts),
+            Middleware(SecurityHeadersMiddleware),
+            Middleware(AuthenticationMiddleware, access=access),
         ],
         exception_handlers={
             HTTPException: pages.refused,
@@ -89,7 +93,7 @@ class _Pages:
     def routes(self) -> list[BaseRoute]:
         """All addresses."""
         return [
-            Route("/", self._show("morning.html", lambda r: morning_page(self.sources), refresh=True)),
+            Route("/", self._show("overview.html", lambda r: overview_page(self.sources), refresh=True)),
             Route("/holdings", self._show("holdings.html", lambda r: holdings_page(self.sources))),
             Route("/stores", self._show("stores.html", lambda r: stores_page(self.sources))),
             Route("/copies", self._show("copies.html", self._copies)),
@@ -101,8 +105,10 @@ class _Pages:
             Route("/submissions", self._show("submissions.html", self._submissions)),
             Route("/submissions/{number}", self._show("submission.html", self._submission)),
             Route("/removals", self._show("removals.html", lambda r: removals_page(self.sources))),
-            Route("/nights", self._show("nights.html", lambda r: nights_page(self.sources))),
-            Route("/nights/{number}", self._show("night.html", self._night)),
+            Route(
+                "/nightly-runs", self._show("nightly_runs.html", lambda r: nightly_runs_page(self.sources))
+            ),
+            Route("/nightly-runs/{number}", self._show("nightly_run.html", self._night)),
             Route("/problems", self._show("problems.html", lambda r: problems_page())),
             Route("/patterns", self._show("patterns.html", lambda r: patterns_page())),
             Route("/metrics", self.metrics),
@@ -121,10 +127,10 @@ class _Pages:
 
         return endpoint
 
-    def _look(self, request: Request) -> Look:
+    def _look(self, request: Request) -> PageContext:
         person: Person = getattr(request.state, "person", LOCAL)
         sources = self.sources
-        return Look(sources.archive_name, sources.zone, person, sources.orchestration.address)
+        return PageContext(sources.archive_name, sources.zone, person, sources.orchestration.address)
 
     def _copies(self, request: Request) -> Any:
         asked = request.query_params
@@ -162,7 +168,7 @@ class _Pages:
         return submission_page(self.sources, request.path_params["number"])
 
     def _night(self, request: Request) -> Any:
-        return night_page(self.sources, request.path_params["number"])
+        return nightly_run_page(self.sources, request.path_params["number"])
 
     def dip(self, request: Request) -> Response:
         """A DIP that was built, as a zip; only for those who may see records."""
@@ -188,7 +194,7 @@ class _Pages:
 
     def health(self, request: Request) -> Response:
         """Whether the catalogue answers; says nothing else, for it is open to all."""
-        self.sources.catalogue.nights(1)
+        self.sources.catalogue.nightly_runs(1)
         return Response("ok\n", media_type="text/plain")
 
     def sign_in_form(self, request: Request) -> Response:
@@ -257,7 +263,7 @@ def _package(request: Request) -> PackageId:
 
 def _number(request: Request, name: str) -> int:
     text = request.query_params.get(name, "0")
-    return min(int(text), _MOST) if text.isascii() and text.isdecimal() else 0
+    return min(int(text), _MAX_NUMBER) if text.isascii() and text.isdecimal() else 0
 
 
 def _safe_target(target: str) -> str:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
-from dashboard.pages.morning import night_of
+from dashboard.pages.overview import nightly_run_of
 from dashboard.pages.stores import StoreLine, store_lines
 from dashboard.sources import Sources
-from pipeline.intake import NightState
+from pipeline.intake import NightlyState
 
 __all__ = ["metrics_text"]
 
@@ -25,7 +25,7 @@ def _holdings(sources: Sources) -> Iterator[str]:
     yield from _figure("stele_content_bytes", "gauge", "Bytes of content kept.", [("", size)])
     waiting = [
         (f'{{outcome="{name}"}}', sources.catalogue.count_submissions(name))
-        for name in ("held", "failed", "running")
+        for name in ("in-review", "failed", "running")
     ]
     yield from _figure("stele_submissions", "gauge", "Submissions that wait, failed or run.", waiting)
     dead = len(sources.catalogue.dead_submissions())
@@ -33,17 +33,19 @@ def _holdings(sources: Sources) -> Iterator[str]:
 
 
 def _night(sources: Sources) -> Iterator[str]:
-    night = night_of(sources, next(iter(sources.catalogue.nights(1)), None))
-    good = int(night.state in (NightState.ENDED, NightState.RUNNING))
+    night = nightly_run_of(sources, next(iter(sources.catalogue.nightly_runs(1)), None))
+    good = int(night.state in (NightlyState.ENDED, NightlyState.RUNNING))
     yield from _figure(
-        "stele_night_ok", "gauge", "1 while the last night ended in time or runs.", [("", good)]
+        "stele_night_ok", "gauge", "1 while the last nightly run ended in time or runs.", [("", good)]
     )
     if night.finished:
         ended = int(datetime.fromisoformat(night.finished).timestamp())
-        help_text = "When the last night ended, seconds since 1970."
+        help_text = "When the last nightly run ended, seconds since 1970."
         yield from _figure("stele_night_finished_seconds", "gauge", help_text, [("", ended)])
         outcomes = [(f'{{outcome="{name}"}}', number) for name, number in night.outcomes]
-        yield from _figure("stele_night_submissions", "gauge", "How the last night's ended.", outcomes)
+        yield from _figure(
+            "stele_night_submissions", "gauge", "How the last nightly run's ended.", outcomes
+        )
 
 
 def _stores(lines: tuple[StoreLine, ...]) -> Iterator[str]:

@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from dashboard.access import Access
 from storage.errors import StorageError
 
-__all__ = ["OwnPagesOnly", "SafeHeaders", "SignedIn"]
+__all__ = ["AuthenticationMiddleware", "HostAndOriginMiddleware", "SecurityHeadersMiddleware"]
 
 _OPEN = ("/sign-in", "/health", "/static/")
 _POLICY = (
@@ -34,7 +34,7 @@ _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::\d{1,5})?")
 _LOCAL_NAMES = ("localhost",)
 
 
-class OwnPagesOnly:
+class HostAndOriginMiddleware:
     """Refuses what a page of another site sends, before the application sees it; websockets too.
 
     The name in ``Host`` must be one of ``names``, *localhost* or an IP address: a site elsewhere that
@@ -88,7 +88,7 @@ def _values(scope: Scope, name: bytes) -> list[str]:
     return [value.decode("latin-1").lower() for key, value in scope["headers"] if key == name]
 
 
-class SafeHeaders:
+class SecurityHeadersMiddleware:
     """Nothing from elsewhere and no frame, by the policy (CSP) given; for the dashboard also no script
     but its own, and nothing kept by browsers. Also on errors."""
 
@@ -109,7 +109,7 @@ class SafeHeaders:
         await self._app(scope, receive, with_headers)
 
 
-class SignedIn:
+class AuthenticationMiddleware:
     """Lets nobody through who is not known; the person is in ``request.state.person``."""
 
     def __init__(self, app: ASGIApp, access: Access) -> None:

@@ -22,11 +22,11 @@ from packages.escaping import for_page
 from packages.paths import visible
 from packages.sizes import size_text
 
-__all__ = ["Look", "render"]
+__all__ = ["PageContext", "render"]
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class PageContext:
     """What every page needs besides its own facts."""
 
     archive_name: str
@@ -37,15 +37,21 @@ class Look:
 
 
 def render(
-    request: Request, look: Look, template: str, page: Any, *, status: int = 200, refresh: bool = False
+    request: Request,
+    context: PageContext,
+    template: str,
+    page: Any,
+    *,
+    status: int = 200,
+    refresh: bool = False,
 ) -> HTMLResponse:
     """One page in the language somebody wants; ``page`` is all that the template may see of the archive."""
     language = choose_language(request)
     facts = {one.name: getattr(page, one.name) for one in fields(page)}
     html = _environment(language).get_template(template).render(
-        **facts, look=look, language=language, languages=LANGUAGES, refresh=refresh,
+        **facts, context=context, language=language, languages=LANGUAGES, refresh=refresh,
         path=request.url.path, in_language=lambda other: _in_language(request, other),
-        moment=lambda text: _moment(text, look.zone, language),
+        moment=lambda text: _moment(text, context.zone, language),
     )  # fmt: skip
     response = HTMLResponse(html, status_code=status)
     if request.query_params.get("lang") in LANGUAGES:

@@ -82,7 +82,7 @@ class Sources:
     dips: Path
     orchestration_file: Path
     ttl_days: int
-    night_every_hours: float
+    nightly_every_hours: float
     zone: ZoneInfo
     clock: Clock = utc_now
 

@@ -1,4 +1,4 @@
-"""Decisions about held submissions and removals, as a form of the Prefect UI."""
+"""Decisions about submissions in review and removals, as a form of the Prefect UI."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ def decided(request: DecisionRequest) -> tuple[dict[str, Any], str]:
     """Record what the person said, and what follows from it."""
     with opened() as (archive, settings):
         done = decide_and_carry_out(
-            archive, settings, request.held.strip(), request.verdict, person=request.person,
+            archive, settings, request.number.strip(), request.decision, person=request.person,
             reason=request.reason, progress=shown_progress("ingest"),
         )  # fmt: skip
         return done.as_json(), dashboard_link(settings)
 
 
-@flow(name="decide", flow_run_name="{request.verdict.value}: {request.person}")
+@flow(name="decide", flow_run_name="{request.decision.value}: {request.person}")
 async def decide(request: DecisionRequest) -> Any:
-    """Accept, reject or hold on what waits for a decision; name and reason are kept with the records."""
+    """Accept or reject what waits, or keep it in review; name and reason are kept with the records."""
     state = decided(request, return_state=True)
     outcome = await state.aresult(raise_on_failure=False)
     if isinstance(outcome, (DecisionRefused, RemovalRefused, UnknownPackage)):
@@ -40,9 +40,9 @@ async def decide(request: DecisionRequest) -> Any:
     if isinstance(outcome, BaseException):
         raise outcome
     done, link = outcome
-    lines = [f"**{done['verdict']}** by {plain(request.person)}: {plain(done['detail'])}."]
+    lines = [f"**{done['decision']}** by {plain(request.person)}: {plain(done['detail'])}."]
     if done["result"]:
         lines += ["", results_markdown([done["result"]])]
-    lines += ["", f"[What else waits]({link}/submissions?outcome=held)"]
+    lines += ["", f"[What else waits]({link}/submissions?outcome=in-review)"]
     await create_markdown_artifact("\n".join(lines), key="decision", description="The decision")  # type: ignore[misc]
     return done

@@ -47,8 +47,8 @@ def deployments(settings: Settings) -> tuple[Deployment, ...]:
     return (
         Deployment(
             "nightly", nightly, "Takes in what is whole in the drop box, each delivery once, in fair "
-            "order; then makes owed copies and audits what is due.",
-            _nights(settings), most_at_once=settings.night.machines,
+            "order; then creates pending copies and audits what is due.",
+            _nights(settings), most_at_once=settings.nightly.machines,
         ),
         Deployment(
             "ingest", ingest, "Takes in deliveries of the drop box now.",
@@ -58,7 +58,8 @@ def deployments(settings: Settings) -> tuple[Deployment, ...]:
             "build-dip", disseminate, "Builds a package for use; it is downloaded from the AIP's page.",
         ),
         Deployment(
-            "decide", decide, "Decides about a held submission, or as the second person about a removal. "
+            "decide", decide,
+            "Decides about a submission in review, or as the second person about a removal. "
             "The dashboard's pages link here with the form filled in.",
         ),
         Deployment(
@@ -66,7 +67,7 @@ def deployments(settings: Settings) -> tuple[Deployment, ...]:
             most_at_once=1,
         ),
         Deployment(
-            "upkeep", upkeep, "Makes owed copies; compares catalogue and stores; reports on formats.",
+            "upkeep", upkeep, "Creates pending copies; compares catalogue and stores; reports on formats.",
             _crons(
                 ("replicate", times.replicate, {"task": "replicate"}),
                 ("reconcile", times.reconcile, {"task": "reconcile"}),
@@ -77,8 +78,8 @@ def deployments(settings: Settings) -> tuple[Deployment, ...]:
 
 
 def _nights(settings: Settings) -> tuple[tuple[str, str, dict[str, Any]], ...]:
-    """One run for each machine that shares the night; the first looks after the copies too."""
-    cron, machines = settings.schedule.nightly, settings.night.machines
+    """One run for each machine that shares the nightly run; the first looks after the copies too."""
+    cron, machines = settings.schedule.nightly, settings.nightly.machines
     others = [(f"nightly-{number}", cron, {"care": False}) for number in range(2, machines + 1)]
     return _crons(("nightly", cron, {}), *others)
 

@@ -55,7 +55,7 @@ def agency_of(delivery: str) -> str:
 async def ingest(request: IngestRequest) -> list[dict[str, Any]]:
     """Take in deliveries that lie in the drop box, one after the other; a failed one stops no other.
 
-    Each ends as stored, duplicate, rejected, held or failed; the report is an artifact of the run.
+    Each ends as stored, duplicate, rejected, in review or failed; the report is an artifact of the run.
     """
     # Asynchronous on purpose: a synchronous flow costs a second for its heartbeat thread.
     logger, results = get_run_logger(), []

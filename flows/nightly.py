@@ -1,4 +1,4 @@
-"""The night as a Prefect flow: one run a night, its report an artifact; bad deliveries are results."""
+"""The nightly run as a Prefect flow: its report is an artifact, bad deliveries are results."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from prefect import flow, get_run_logger, task
 from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 
-from flows.reports import dashboard_link, night_markdown
-from flows.requests import NightRequest
+from flows.reports import dashboard_link, nightly_markdown
+from flows.requests import NightlyRequest
 from flows.workspace import opened
 from pipeline.context import Result
 from pipeline.intake import Delivery
 from stele.nightly import care_for_copies, night
-from stele.nightly_report import tell
-from stele.review import held
+from stele.nightly_report import send_report
+from stele.review import waiting
 from storage.scratch import sweep_scratch
 
 
 @task(name="take in deliveries", cache_policy=NO_CACHE)
-def take_in(request: NightRequest) -> dict[str, Any]:
-    """Every whole delivery in the drop box; what happened to each is in the log."""
+def take_in(request: NightlyRequest) -> dict[str, Any]:
+    """Every complete delivery in the drop box; what happened to each is in the log."""
     log = get_run_logger()
 
     def watch(delivery: Delivery, result: Result | None) -> None:
@@ -30,11 +30,11 @@ def take_in(request: NightRequest) -> dict[str, Any]:
 
     with opened() as (archive, settings):
         sweep_scratch(archive.work)
-        return night(archive, settings, watch, held_again=request.held_again).as_json()
+        return night(archive, settings, watch, retry_in_review=request.retry_in_review).as_json()
 
 
 @task(name="care for copies", cache_policy=NO_CACHE)
-def care(request: NightRequest) -> dict[str, int]:
+def care(request: NightlyRequest) -> dict[str, int]:
     """Owed copies and the audit of what is due."""
     with opened() as (archive, settings):
         return care_for_copies(archive, settings)
@@ -44,14 +44,14 @@ def care(request: NightRequest) -> dict[str, int]:
 def report_of(report: dict[str, Any], copies: dict[str, int]) -> str:
     """The report as Markdown; it is also sent where the workspace says."""
     with opened() as (archive, settings):
-        unsent = tell({**report, **copies}, settings)
+        unsent = send_report({**report, **copies}, settings)
         if unsent:
             get_run_logger().warning(unsent)
-        return night_markdown(report, copies, held(archive, settings), dashboard_link(settings))
+        return nightly_markdown(report, copies, waiting(archive, settings), dashboard_link(settings))
 
 
 @flow(name="nightly", flow_run_name="nightly")
-async def nightly(request: NightRequest) -> dict[str, Any]:
+async def nightly(request: NightlyRequest) -> dict[str, Any]:
     """Take in what agencies left in the drop box, then look after the copies; the report is an artifact.
 
     Safe to start at any time: every delivery is taken once.
@@ -59,5 +59,5 @@ async def nightly(request: NightRequest) -> dict[str, Any]:
     report = take_in(request)
     copies = care(request) if request.care else {}
     text = report_of(report, copies)
-    await create_markdown_artifact(text, key="night", description="The night")  # type: ignore[misc]
+    await create_markdown_artifact(text, key="nightly-run", description="The nightly run")  # type: ignore[misc]
     return {**report, **copies}

@@ -7,20 +7,20 @@ from typing import Any
 
 from packages.escaping import for_markdown
 from pipeline.formats.report import FormatLine
-from stele.review import Held
+from stele.review import Waiting
 from stele.settings import Settings
 
 __all__ = [
     "dashboard_link",
     "formats_markdown",
-    "held_markdown",
-    "night_markdown",
+    "nightly_markdown",
     "plain",
     "results_markdown",
+    "waiting_markdown",
 ]
 
-_OUTCOMES = ("stored", "duplicate", "rejected", "held", "failed")
-_SHOWN = 200
+_OUTCOMES = ("stored", "duplicate", "rejected", "in-review", "failed")
+_MAX_SHOWN = 200
 _MAX_CHARS = 600
 
 
@@ -32,7 +32,7 @@ def plain(text: object) -> str:
 def results_markdown(results: Iterable[dict[str, Any]]) -> str:
     """What became of each submission."""
     lines = ["| Submission | Outcome | AIP | Why |", "|---|---|---|---|"]
-    for result in list(results)[:_SHOWN]:
+    for result in list(results)[:_MAX_SHOWN]:
         errors = [p["for_depositor"] for p in result.get("problems", ()) if p["severity"] == "error"]
         why = result.get("reason") or "; ".join(errors[:5])
         aip = f"`{result['aip']}`" if result.get("aip") else ""
@@ -40,16 +40,17 @@ def results_markdown(results: Iterable[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def night_markdown(
-    report: dict[str, Any], copies: dict[str, int], waiting: Iterable[Held], link: str
+def nightly_markdown(
+    report: dict[str, Any], copies: dict[str, int], waiting: Iterable[Waiting], link: str
 ) -> str:
-    """The report of a night; ``link`` is the dashboard's address."""
+    """The report of a nightly run; ``link`` is the dashboard's address."""
     lines = [
-        f"# The night of {report['started']}",
+        f"# The nightly run of {report['started']}",
         "",
-        f"{report['files']:,} files, {report['bytes']:,} bytes taken in; {report['left']} deliveries left, "
-        f"{report['arriving']} still arriving, {report['known']} dealt with before. "
-        f"[Dashboard]({link}) · [this night]({link}/nights/{report['night']})",
+        f"{report['files']:,} files, {report['bytes']:,} bytes ingested; "
+        f"{report['not_started']} deliveries not started before the time limit, "
+        f"{report['arriving']} still arriving, {report['already_processed']} processed before. "
+        f"[Dashboard]({link}) · [this nightly run]({link}/nightly-runs/{report['nightly_run']})",
         "",
         "| Agency | " + " | ".join(_OUTCOMES) + " |",
         "|---" * (len(_OUTCOMES) + 1) + "|",
@@ -57,22 +58,22 @@ def night_markdown(
     for agency, counts in sorted(report["agencies"].items()):
         cells = " | ".join(str(counts.get(name, "")) for name in _OUTCOMES)
         lines.append(f"| {plain(agency)} | {cells} |")
-    lines += [f"- drop box away: {plain(box)}" for box in report["boxes_away"]]
+    lines += [f"- drop box away: {plain(box)}" for box in report["unreachable_boxes"]]
     lines += [f"- not a delivery, left alone: {plain(path)}" for path in report.get("ignored", ())]
     said = ", ".join(f"{number} {what}" for what, number in copies.items() if number)
     lines += ["", f"Copies: {said or 'nothing was due'}", ""]
     slowest = [f"{plain(path)} ({seconds:.1f} s)" for path, seconds in report["slowest"]]
     lines += [f"Slowest: {', '.join(slowest)}", ""] if slowest else []
-    return "\n".join([*lines, held_markdown(waiting, link)])
+    return "\n".join([*lines, waiting_markdown(waiting, link)])
 
 
-def held_markdown(waiting: Iterable[Held], link: str) -> str:
+def waiting_markdown(waiting: Iterable[Waiting], link: str) -> str:
     """What waits for a decision, each with a link to where it is decided."""
     rows = list(waiting)
     if not rows:
         return "Nothing waits for a decision."
     lines = ["## Waiting for a decision", "", "| | What was found | |", "|---|---|---|"]
-    for one in rows[:_SHOWN]:
+    for one in rows[:_MAX_SHOWN]:
         page = "removals" if one.kind == "removal" else f"submissions/{one.id}"
         found = plain("; ".join(one.found))
         lines.append(f"| {plain(one.subject)} | {found} | [decide]({link}/{page}) |")

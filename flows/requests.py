@@ -7,14 +7,14 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from pipeline.review.decisions import Verdict
+from pipeline.review.decisions import Decision
 
 __all__ = [
     "AuditRequest",
     "DecisionRequest",
     "DipRequest",
     "IngestRequest",
-    "NightRequest",
+    "NightlyRequest",
     "UpkeepRequest",
     "UpkeepTask",
 ]
@@ -64,12 +64,12 @@ class DipRequest(_Form):
     )
 
 
-class NightRequest(_Form):
-    """What the schedule runs each night; start it here to run it now."""
+class NightlyRequest(_Form):
+    """What the schedule runs each nightly run; start it here to run it now."""
 
-    care: bool = Field(default=True, description="Also make owed copies, and audit what is due.")
-    held_again: bool = Field(
-        default=False, description="Take held deliveries again: policy or agreement has changed."
+    care: bool = Field(default=True, description="Also create pending copies, and audit what is due.")
+    retry_in_review: bool = Field(
+        default=False, description="Take deliveries in review again: policy or agreement has changed."
     )
 
 
@@ -78,7 +78,7 @@ class AuditRequest(_Form):
 
     max_hours: float = Field(default=0, ge=0, le=168, description="0: as the workspace is configured.")
     repair: bool = Field(
-        default=False, description="Mend damage at once from a good copy, whatever is configured."
+        default=False, description="Repair damage at once from a good copy, whatever is configured."
     )
 
 
@@ -95,26 +95,24 @@ class UpkeepRequest(_Form):
 
     task: UpkeepTask = Field(
         default=UpkeepTask.REPLICATE,
-        description="replicate: make owed copies. reconcile: compare stores and catalogue both ways. "
+        description="replicate: create pending copies. reconcile: compare stores and catalogue both ways. "
         "format report: what is kept in which formats, how risky.",
     )
 
 
 class DecisionRequest(_Form):
-    """Decide about a held submission, or as the second person about a removal."""
+    """Decide about a submission in review, or as the second person about a removal."""
 
-    held: str = Field(
+    number: str = Field(
         pattern=r"^\s*([0-9a-f]{40}|urn:uuid:[0-9a-fA-F-]{36})\s*$",
         title="Number",
-        description="Of the held submission, or the AIP whose removal is asked for; the dashboard's links "
-        "fill it in.",
+        description="Of the submission in review, or the AIP whose removal is asked for; the dashboard's "
+        "links fill it in.",
     )
-    found: str = Field(
-        default="", title="What was found", description="For you to read; changing it changes nothing."
-    )
-    verdict: Verdict = Field(
-        description="accept: take it although. reject: the agency gets a report with your reason. "
-        "hold: wait on, your reason is noted."
+    found: str = Field(default="", title="What was found", description="Read-only.")
+    decision: Decision = Field(
+        description="accept: despite the findings. reject: the agency gets a report with your reason. "
+        "keep: it stays in review, your reason is noted."
     )
     reason: str = Field(
         min_length=3, max_length=2000, pattern=_NAME, description="Kept with the records for good."

@@ -1,4 +1,4 @@
-"""Looking after what is kept, as Prefect flows: audit; owed copies, reconciliation, format report."""
+"""Looking after what is kept, as Prefect flows: audit; pending copies, reconciliation, format report."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from pipeline.preservation.replicate import replicate
 from stele.wiring import audit_budget
 from storage.replicas.store import CopyState
 
-_SHOWN = 500
+_MAX_SHOWN = 500
 _GOOD = (CopyState.VERIFIED,)
 
 
@@ -43,7 +43,7 @@ def audit_copies(request: AuditRequest) -> tuple[dict[str, int], list[str]]:
             watch("audit", one.seen.bytes, 1)
             if one.skipped:
                 continue
-            if one.state not in _GOOD and len(bad) < _SHOWN:
+            if one.state not in _GOOD and len(bad) < _MAX_SHOWN:
                 bad.append(f"| {one.seen.object_id} | {plain(one.seen.store)} | **{one.state}** |")
         write_journal(archive, catch_up=True)
     return dict(counts), bad
@@ -78,7 +78,7 @@ def upkeep_task(task: UpkeepTask) -> tuple[bool, str]:
                 ]
                 if not found:
                     return True, "Catalogue and storage agree."
-                return False, "\n".join(["| What | Store | Object |", "|---|---|---|", *found[:_SHOWN]])
+                return False, "\n".join(["| What | Store | Object |", "|---|---|---|", *found[:_MAX_SHOWN]])
             case UpkeepTask.FORMATS:
                 return True, formats_markdown(format_report(archive.catalogue, archive.tools.policy))
             case _:
@@ -91,13 +91,13 @@ def _copies_markdown(done: Iterable[tuple[bool, str, str, str]]) -> str:
     lines = [f"{made:,} copies made, {len(rows) - made:,} not."]
     bad = [f"| {aip} | {store} | {plain(reason)} |" for good, aip, store, reason in rows if not good]
     return "\n".join(
-        [*lines, *(["", "| AIP | Store | Why |", "|---|---|---|", *bad[:_SHOWN]] if bad else [])]
+        [*lines, *(["", "| AIP | Store | Why |", "|---|---|---|", *bad[:_MAX_SHOWN]] if bad else [])]
     )
 
 
 @flow(name="upkeep", flow_run_name="{request.task.value}")
 async def upkeep(request: UpkeepRequest) -> Any:
-    """Make owed copies, compare catalogue and stores, or report on formats; the report is an artifact."""
+    """Create pending copies, compare catalogue and stores, or report on formats."""
     good, text = upkeep_task(request.task)
     await create_markdown_artifact(text, key="upkeep", description=request.task.value)  # type: ignore[misc]
     return Completed(message="All is well.") if good else Failed(message="See the report: not all is well.")

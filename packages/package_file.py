@@ -33,7 +33,7 @@ UNKNOWN_FORMAT = FileFormat(None, "unknown", "", "", "", "no match in PRONOM")
 
 
 @dataclass(frozen=True, slots=True)
-class Soundness:
+class FileValidation:
     """What tools said of a file: ``validity`` in our words, by which tools, and facts they read.
 
     ``facts`` are pairs such as (``pages``, ``3``): PREMIS calls them significant properties.
@@ -53,7 +53,7 @@ def pages_and_seconds(facts: Mapping[str, str]) -> tuple[int, int]:
 
 @dataclass(frozen=True, slots=True)
 class PackageFile:
-    """A content file with its fixity and format; ``soundness`` where a tool looked at it.
+    """A content file with its fixity and format; ``validation`` where a tool looked at it.
 
     ``path`` is its name in the representation, ``original`` as the agency sent it,
     ``size`` bytes, ``sha512`` hexadecimal, ``modified`` in UTC, ``id`` a UUID.
@@ -66,7 +66,7 @@ class PackageFile:
     sha512: str
     modified: datetime
     format: FileFormat
-    soundness: Soundness | None = None
+    validation: FileValidation | None = None
     source: str = ""
     """The UUID of the file it was made from; empty for what the agency sent."""
 

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from packages.digest import DigestAlgorithm
-from packages.package_file import UNKNOWN_FORMAT, FileFormat, PackageFile, Soundness, pages_and_seconds
+from packages.package_file import UNKNOWN_FORMAT, FileFormat, FileValidation, PackageFile, pages_and_seconds
 
 _SCHEMA = """
 CREATE TABLE file (
@@ -31,7 +31,7 @@ CREATE TABLE format (
   id INTEGER PRIMARY KEY, puid TEXT, name TEXT NOT NULL, version TEXT NOT NULL,
   mime TEXT NOT NULL, basis TEXT NOT NULL, warning TEXT NOT NULL
 );
-CREATE TABLE soundness (
+CREATE TABLE validation (
   file INTEGER PRIMARY KEY, validity TEXT NOT NULL, tool TEXT NOT NULL, messages TEXT NOT NULL,
   facts TEXT NOT NULL
 );
@@ -225,11 +225,11 @@ class Worklist:
             )  # fmt: skip
         return number
 
-    def set_soundness(self, found: Iterable[tuple[int, Soundness]]) -> None:
+    def set_validation(self, found: Iterable[tuple[int, FileValidation]]) -> None:
         """Record what tools said of files, by row."""
         self._db.execute("BEGIN")
         self._db.executemany(
-            "INSERT OR REPLACE INTO soundness VALUES (?, ?, ?, ?, ?)",
+            "INSERT OR REPLACE INTO validation VALUES (?, ?, ?, ?, ?)",
             (
                 (row, said.validity, said.tool, json.dumps(said.messages), json.dumps(said.facts))
                 for row, said in found
@@ -237,16 +237,16 @@ class Worklist:
         )
         self._db.execute("COMMIT")
 
-    def unsound(self) -> Iterator[tuple[str, Soundness]]:
+    def not_valid(self) -> Iterator[tuple[str, FileValidation]]:
         """(UUID, what was said) of files that a tool found not valid, in the order of their names."""
-        query = """SELECT f.uuid, s.validity, s.tool, s.messages, s.facts FROM soundness s
+        query = """SELECT f.uuid, s.validity, s.tool, s.messages, s.facts FROM validation s
                    JOIN file f ON f.id = s.file WHERE s.validity = 'not-valid' ORDER BY f.name"""
         for uuid, *said in self._db.execute(query):
-            yield uuid, _soundness(*said)
+            yield uuid, _validation(*said)
 
     def validity_totals(self) -> Iterator[tuple[str, int]]:
         """(validity, files) of what tools looked at."""
-        yield from self._db.execute("SELECT validity, count(*) FROM soundness GROUP BY 1 ORDER BY 1")
+        yield from self._db.execute("SELECT validity, count(*) FROM validation GROUP BY 1 ORDER BY 1")
 
     def set_names(self, names: Iterable[tuple[str, str, int]]) -> None:
         """Record (name in the AIP, UUID, row)."""
@@ -266,7 +266,7 @@ class Worklist:
         known = {number: fmt for fmt, number in self._formats.items()}
         query = """SELECT f.uuid, f.name, f.original, f.size, f.sha512, f.modified, f.format,
                           coalesce(f.source, ''), s.validity, s.tool, s.messages, s.facts
-                   FROM file f LEFT JOIN soundness s ON s.file = f.id
+                   FROM file f LEFT JOIN validation s ON s.file = f.id
                    WHERE f.payload = 1 ORDER BY f.name"""
         for uuid, name, original, size, sha512, modified, number, source, *said in self._db.execute(query):
             yield PackageFile(
@@ -277,7 +277,7 @@ class Worklist:
                 sha512=sha512,
                 modified=_moment(modified),
                 format=known.get(number, UNKNOWN_FORMAT),
-                soundness=_soundness(*said) if said[0] is not None else None,
+                validation=_validation(*said) if said[0] is not None else None,
                 source=source,
             )
 
@@ -303,13 +303,13 @@ class Worklist:
                           sum(f.size), coalesce(sum(s.validity = 'not-valid'), 0),
                           max(coalesce(t.mime, ''))
                    FROM file f LEFT JOIN format t ON t.id = f.format
-                   LEFT JOIN soundness s ON s.file = f.id WHERE f.payload = 1
+                   LEFT JOIN validation s ON s.file = f.id WHERE f.payload = 1
                    GROUP BY 1 ORDER BY 3 DESC, 1"""
         yield from self._db.execute(query)
 
     def extents(self) -> dict[str, tuple[int, int]]:
         """(pages, seconds) of all files of a format, by PUID, where a tool read any."""
-        query = """SELECT coalesce(t.puid, 'unknown'), s.facts FROM soundness s
+        query = """SELECT coalesce(t.puid, 'unknown'), s.facts FROM validation s
                    JOIN file f ON f.id = s.file LEFT JOIN format t ON t.id = f.format
                    WHERE s.facts LIKE '%"pages"%' OR s.facts LIKE '%"duration"%'"""
         found: dict[str, tuple[int, int]] = {}
@@ -320,9 +320,9 @@ class Worklist:
         return found
 
 
-def _soundness(validity: str, tool: str, messages: str, facts: str) -> Soundness:
+def _validation(validity: str, tool: str, messages: str, facts: str) -> FileValidation:
     said = tuple((name, value) for name, value in json.loads(facts))
-    return Soundness(validity, tool, tuple(json.loads(messages)), said)
+    return FileValidation(validity, tool, tuple(json.loads(messages)), said)
 
 
 def _moment(seconds: int) -> datetime:

@@ -59,15 +59,15 @@ class Formats(_Part):
     """Which formats are welcome. PUIDs as PRONOM writes them."""
 
     refused: tuple[str, ...] = Field(default=(), description="PUIDs that reject the package.")
-    held: tuple[str, ...] = Field(
+    review: tuple[str, ...] = Field(
         default=(), description="PUIDs an archivist decides about; “unknown” for what nobody knows."
     )
     accepted: tuple[str, ...] = Field(default=(), description="PUIDs taken whatever the policy says.")
-    not_valid: Literal["reported", "held", "refused"] = Field(
-        default="reported", description="What happens to files that a tool finds to be unsound."
+    not_valid: Literal["reported", "review", "refused"] = Field(
+        default="reported", description="What happens to files that a tool finds not valid."
     )
     virus_scan: Literal["optional", "required"] = Field(
-        default="optional", description="“required”: a package that was not scanned whole is held."
+        default="optional", description="“required”: a package that was not scanned whole goes to review."
     )
     unidentified_limit: float = Field(
         default=100,
@@ -118,7 +118,7 @@ class Agreement(_Part):
         default="", description="Why an archivist looks at every package before it is stored; empty = no."
     )
     two_people: bool = Field(
-        default=False, description="A held package is accepted only when two people say so."
+        default=False, description="A package in review is accepted only when two people say so."
     )
     opaque_paths: bool = Field(
         default=False, description="Hide file names in storage keys (they leak titles)."

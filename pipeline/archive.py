@@ -33,7 +33,7 @@ class Archive:
     software: Software
     tools: Toolbox
     clock: Clock = utc_now
-    sidecar_limit: int = 1000
+    archivematica_mets_limit: int = 1000
     run: str = ""
     """Where what is done now can be watched: the id of an orchestrator's run."""
 
@@ -73,7 +73,7 @@ def run_context(
             tools=archive.tools,
             clock=archive.clock,
             progress=progress,
-            sidecar_limit=archive.sidecar_limit,
+            archivematica_mets_limit=archive.archivematica_mets_limit,
             shown=shown or printable(str(subject)),
             quarantine=archive.quarantine,
         )

@@ -41,7 +41,7 @@ class Outcome(StrEnum):
     STORED = "stored"  # nobody's: the archive has custody
     DUPLICATE = "duplicate"  # nobody's: the same content is kept already
     REJECTED = "rejected"  # the agency's
-    HELD = "held"  # an archivist's
+    IN_REVIEW = "in-review"  # an archivist's
     FAILED = "failed"  # ours; the only one that is retried
     ACCEPTABLE = "acceptable"  # the answer of a check: an ingest would succeed
 
@@ -51,7 +51,7 @@ class Outcome(StrEnum):
         match self:
             case Outcome.STORED | Outcome.DUPLICATE | Outcome.ACCEPTABLE:
                 return 0
-            case Outcome.REJECTED | Outcome.HELD:
+            case Outcome.REJECTED | Outcome.IN_REVIEW:
                 return 1
             case Outcome.FAILED:
                 return 3
@@ -87,14 +87,14 @@ class IngestContext:
     tools: Toolbox
     clock: Clock = utc_now
     progress: Progress = no_progress
-    sidecar_limit: int = 1000
+    archivematica_mets_limit: int = 1000
     shown: str = ""
     """Where the submission lies, for people; ``subject`` may be a copy that was only brought here."""
     attempt: int = 1
     quarantine: Path = Path("damaged")
     """Where what an interrupted run left, and what is damaged of it, is kept."""
     findings: Findings = field(default_factory=Findings)
-    holds: list[str] = field(default_factory=list)
+    review_reasons: list[str] = field(default_factory=list)
     """Why an archivist must decide before the package can be accepted."""
     events: list[Event] = field(default_factory=list)
     agents: dict[str, Agent] = field(default_factory=dict)
@@ -110,10 +110,10 @@ class IngestContext:
         for problem in problems:
             self.findings.add(problem)
 
-    def hold(self, reason: str) -> None:
+    def ask_review(self, reason: str) -> None:
         """Leave the decision to an archivist; the same reason twice counts once."""
-        if reason not in self.holds:
-            self.holds.append(reason)
+        if reason not in self.review_reasons:
+            self.review_reasons.append(reason)
 
     @property
     def rejected(self) -> bool:
@@ -188,7 +188,7 @@ class Result:
     finished: datetime
     reason: str = ""
     receipt: str | None = None
-    holds: tuple[str, ...] = ()
+    review_reasons: tuple[str, ...] = ()
     """Everything an archivist must decide about; ``reason`` says the first of it."""
 
     def as_json(self) -> dict[str, object]:
@@ -207,5 +207,5 @@ class Result:
             "finished": timestamp(self.finished),
             "reason": self.reason,
             "receipt": self.receipt,
-            "holds": list(self.holds),
+            "review_reasons": list(self.review_reasons),
         }

@@ -8,9 +8,9 @@ from dataclasses import replace
 
 from packages.problems.problem import Problem, Severity, by_severity
 
-__all__ = ["LISTED", "Findings"]
+__all__ = ["MAX_KEPT_PER_CODE", "Findings"]
 
-LISTED = 2000
+MAX_KEPT_PER_CODE = 2000
 """Findings of one code that are kept whole. A million of them help nobody and fill the memory."""
 
 
@@ -28,7 +28,7 @@ class Findings:
             return
         self.errors += problem.severity is Severity.ERROR
         self._counts[problem.code] += 1
-        if self._counts[problem.code] <= LISTED:
+        if self._counts[problem.code] <= MAX_KEPT_PER_CODE:
             self._kept[problem] = None
 
     def counts(self) -> dict[str, int]:
@@ -51,8 +51,8 @@ class Findings:
         """Gravest first; where some were only counted, a last one says how many."""
         rest = []
         for code, number in self._counts.items():
-            if number > LISTED:
+            if number > MAX_KEPT_PER_CODE:
                 kind = next(problem for problem in self._kept if problem.code == code)
-                text = f"… and {number - LISTED:,} more of this kind ({number:,} in all)."
+                text = f"… and {number - MAX_KEPT_PER_CODE:,} more of this kind ({number:,} in all)."
                 rest.append(replace(kind, path="", found=text, for_depositor=text, for_operator=text))
         return (*by_severity(self._kept), *rest)

@@ -31,7 +31,7 @@ def sources_of(settings: Settings, catalogue: Catalogue) -> Sources:
         dips=settings.place(settings.dips),
         orchestration_file=settings.home / ORCHESTRATION,
         ttl_days=settings.audit.ttl_days,
-        night_every_hours=settings.night.every_hours,
+        nightly_every_hours=settings.nightly.every_hours,
         zone=ZoneInfo(settings.time_zone),
     )
 
@@ -81,7 +81,7 @@ def _agreements(settings: Settings) -> Callable[[str], Agreement | None]:
 
 def _facts(store: StoreSettings, settings: Settings) -> StoreFacts:
     return StoreFacts(
-        store.name, store.kind, store.place, store.role, not store.paused, store.capacity,
+        store.name, store.kind, store.place, store.role, store.audited, store.capacity,
         lambda: _space(store, settings),
     )  # fmt: skip
 

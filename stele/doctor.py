@@ -20,7 +20,7 @@ from pipeline.formats.known_faults import known_fault
 from pipeline.formats.normalise import CONVERTERS
 from pipeline.formats.policy import PolicyError
 from pipeline.formats.tool import ToolState
-from pipeline.intake import NightState, night_state
+from pipeline.intake import NightlyState, nightly_state
 from pipeline.viruses.clamd import Clamd
 from stele.permissions import exposed, open_doors
 from stele.s3_probe_cache import age_text, kept, summary
@@ -205,21 +205,23 @@ def _catalogue(settings: Settings) -> Iterator[Finding]:
 
 
 def _night(catalogue: Catalogue, settings: Settings) -> Finding:
-    """Whether the last night happened, and came to its end."""
-    last = next(iter(catalogue.nights(1)), None)
-    every = settings.night.every_hours
-    state = night_state(catalogue, last, datetime.now(UTC), every_hours=every)
+    """Whether the last nightly run happened, and came to its end."""
+    last = next(iter(catalogue.nightly_runs(1)), None)
+    every = settings.nightly.every_hours
+    state = nightly_state(catalogue, last, datetime.now(UTC), every_hours=every)
     if last is None:
-        return Finding("last night", "missing", "no night has run yet (stele nightly)")
+        return Finding("last nightly run", "missing", "no night has run yet (stele nightly)")
     match state:
-        case NightState.RUNNING:
-            return Finding("last night", "ok", f"runs since {last.started}")
-        case NightState.DIED:
-            return Finding("last night", "broken", f"the one of {last.started} died; the next goes on")
-        case NightState.LATE:
-            return Finding("last night", "broken", f"none since {last.started}", "deliveries wait")
+        case NightlyState.RUNNING:
+            return Finding("last nightly run", "ok", f"runs since {last.started}")
+        case NightlyState.DIED:
+            return Finding(
+                "last nightly run", "broken", f"the one of {last.started} died; the next goes on"
+            )
+        case NightlyState.LATE:
+            return Finding("last nightly run", "broken", f"none since {last.started}", "deliveries wait")
         case _:
-            return Finding("last night", "ok", f"{last.started} to {last.finished}")
+            return Finding("last nightly run", "ok", f"{last.started} to {last.finished}")
 
 
 def _stores_hold_objects(settings: Settings) -> bool:

@@ -19,7 +19,7 @@ __all__ = ["agreements", "build_intake", "ingest_now"]
 def build_intake(archive: Archive, settings: Settings) -> Intake:
     """How this workspace takes deliveries in: its boxes, its agreements. Raises AgreementError."""
     boxes: dict[str, DropBox] = {"dropbox": FolderBox(settings.place(settings.dropbox))}
-    for wanted in settings.night.boxes:
+    for wanted in settings.nightly.boxes:
         store = build_store(box_store(wanted), settings)
         address = f"s3://{wanted.bucket}/{wanted.prefix.strip('/')}"
         boxes[wanted.name] = BucketBox(store, address, settings.place(settings.work))
@@ -71,7 +71,7 @@ def agreements(settings: Settings) -> Callable[[str], Agreement]:
 def _lent(default: Agreement, agency: str, settings: Settings) -> Agreement:
     """The default agreement for an agency that has none, and what the workspace says to that."""
     lent = default.lent_to(visible(agency))
-    if settings.night.unknown_agency == "held":
+    if settings.nightly.unknown_agency == "review":
         why = f"“{lent.agency.name}” has no submission agreement of its own"
         lent = lent.model_copy(update={"review": why})
     return lent

@@ -1,4 +1,4 @@
-"""The night as a workspace configures it; command line and flow both start here."""
+"""The nightly run as a workspace configures it; command line and flow both start here."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from collections import Counter
 from pipeline.archive import Archive
 from pipeline.holdings.journal import write_journal
 from pipeline.intake import (
-    NightLimits,
-    NightReport,
+    NightlyLimits,
+    NightlyReport,
     Watch,
-    run_night,
+    run_nightly,
     unwatched,
 )
 from pipeline.preservation.audit import audit
 from pipeline.preservation.removal import resume_removals, tell_stores_of_holds
 from pipeline.preservation.replicate import replicate
 from stele.intake import build_intake
-from stele.nightly_executor import ManyHands
+from stele.nightly_executor import ProcessExecutor
 from stele.settings import Settings
 from stele.wiring import audit_budget
 from storage.replicas.store import CopyState
@@ -26,19 +26,19 @@ __all__ = ["care_for_copies", "night"]
 
 
 def night(
-    archive: Archive, settings: Settings, watch: Watch = unwatched, *, held_again: bool = False
-) -> NightReport:
-    """One night as the workspace configures it. Raises AgreementError, StoreUnavailable."""
-    wanted = settings.night
-    limits = NightLimits(
-        quiet=wanted.quiet_seconds, max_seconds=wanted.max_hours * 3600, most_of_one=wanted.most_of_one,
-        held_again=held_again, weights=wanted.weights,
+    archive: Archive, settings: Settings, watch: Watch = unwatched, *, retry_in_review: bool = False
+) -> NightlyReport:
+    """One nightly run as the workspace configures it. Raises AgreementError, StoreUnavailable."""
+    wanted = settings.nightly
+    limits = NightlyLimits(
+        quiet=wanted.quiet_seconds, max_seconds=wanted.max_hours * 3600,
+        max_per_agency=wanted.max_per_agency, retry_in_review=retry_in_review, weights=wanted.weights,
     )  # fmt: skip
     intake = build_intake(archive, settings)
     if wanted.parallel == 1:
-        return run_night(intake, limits, watch)
-    with ManyHands(settings, archive, wanted.parallel) as hands:
-        return run_night(intake, limits, watch, hands)
+        return run_nightly(intake, limits, watch)
+    with ProcessExecutor(settings, archive, wanted.parallel) as executor:
+        return run_nightly(intake, limits, watch, executor)
 
 
 def care_for_copies(archive: Archive, settings: Settings) -> dict[str, int]:

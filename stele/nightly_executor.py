@@ -1,4 +1,4 @@
-"""Several processes that share one night: each claims what it is given, and dies with the night."""
+"""Several processes that share one nightly run: each claims what it is given, and ends with the run."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from stele.processes import die_with_parent
 from stele.settings import Settings, load_settings
 from stele.wiring import build_archive, choose_agreement
 
-__all__ = ["ManyHands"]
+__all__ = ["ProcessExecutor"]
 
 _intake: Intake | None = None  # of a child: opened once, used for every delivery it is given
 
 
-class ManyHands:
+class ProcessExecutor:
     """So many processes; each has a catalogue's connection and format tools of its own.
 
-    A child that dies costs what was in hand: told as failed, and taken again the next night.
+    A child that dies costs what was in hand: told as failed, and taken again the next nightly run.
     """
 
     def __init__(self, settings: Settings, archive: Archive, number: int) -> None:
@@ -38,7 +38,7 @@ class ManyHands:
         self._number = number
         self._pool = self._new_pool()
 
-    def __enter__(self) -> ManyHands:
+    def __enter__(self) -> ProcessExecutor:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -71,7 +71,7 @@ class ManyHands:
         try:
             return future.result()
         except BrokenProcessPool:
-            error = ToolFailed("its process died; the next night takes it again")
+            error = ToolFailed("its process died; the next nightly run takes it again")
             default = choose_agreement(self._settings, None)
             return failed(printable(delivery.place), default, self._archive, error)
 

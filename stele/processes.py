@@ -9,7 +9,7 @@ import subprocess
 from contextlib import suppress
 from pathlib import Path
 
-__all__ = ["GRACE", "children", "die_with_parent", "stop", "tell"]
+__all__ = ["GRACE", "children", "die_with_parent", "send_signal", "stop"]
 
 GRACE = 10.0  # seconds that a process gets to end
 _PR_SET_PDEATHSIG = 1
@@ -28,7 +28,7 @@ def stop(process: subprocess.Popen[bytes]) -> None:
         process.wait(GRACE)
 
 
-def tell(pid: int, number: signal.Signals) -> None:
+def send_signal(pid: int, number: signal.Signals) -> None:
     """A signal to a process that may have ended already."""
     with suppress(ProcessLookupError):
         os.kill(pid, number)

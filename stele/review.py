@@ -1,4 +1,4 @@
-"""Held submissions and waiting removals: what there is to decide, and what a decision sets going."""
+"""Submissions in review and removals that wait: what there is to decide, and what a decision starts."""
 
 from __future__ import annotations
 
@@ -12,19 +12,26 @@ from pipeline.archive import Archive
 from pipeline.context import Outcome, Progress, Result, no_progress
 from pipeline.holdings.journal import write_journal
 from pipeline.preservation.removal import Removed, approve_removal, refuse_removal
-from pipeline.review.decisions import DecisionRefused, Standing, Verdict, decide, found_in, standing
+from pipeline.review.decisions import (
+    Decision,
+    DecisionRefused,
+    ReviewState,
+    decide,
+    found_in,
+    review_state,
+)
 from stele.intake import ingest_now
 from stele.settings import Settings
 from stele.wiring import choose_agreement
 from storage.catalogue import IngestRow
 
-__all__ = ["Decided", "Held", "decide_and_carry_out", "held"]
+__all__ = ["Decided", "Waiting", "decide_and_carry_out", "waiting"]
 
 _PAGE = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class Waiting:
     """Something that waits for a person. ``kind`` is ``submission`` or ``removal``."""
 
     id: str
@@ -51,7 +58,7 @@ class Decided:
     """Where it stands after a decision; ``result`` where the submission was run again at once."""
 
     id: str
-    verdict: str
+    decision: str
     waiting: str
     detail: str
     result: Result | None = None
@@ -59,33 +66,33 @@ class Decided:
     def as_json(self) -> dict[str, object]:
         """Stable keys."""
         return {
-            "id": self.id, "verdict": self.verdict, "waiting_for_second": self.waiting,
+            "id": self.id, "decision": self.decision, "waiting_for_second": self.waiting,
             "detail": self.detail, "result": self.result.as_json() if self.result else None,
         }  # fmt: skip
 
 
-def held(archive: Archive, settings: Settings) -> Iterator[Held]:
+def waiting(archive: Archive, settings: Settings) -> Iterator[Waiting]:
     """Everything that waits, the oldest submission first, then removals."""
     catalogue = archive.catalogue
-    rows = catalogue.submissions([str(Outcome.HELD)], limit=_PAGE)
+    rows = catalogue.submissions([str(Outcome.IN_REVIEW)], limit=_PAGE)
     for row in reversed(rows):
         whole = catalogue.ingest(row.id)
         if whole is not None:
-            yield _held_submission(archive, settings, whole)
+            yield _submission_in_review(archive, settings, whole)
     for removal in catalogue.removals():
         aip = catalogue.aip(removal.aip)
         if not removal.removed and aip is not None:
-            yield Held(
+            yield Waiting(
                 removal.aip, "removal", aip.title, aip.agency, removal.requested, (removal.reason,),
                 True, removal.approved_by or removal.requested_by,
             )  # fmt: skip
 
 
-def _held_submission(archive: Archive, settings: Settings, row: IngestRow) -> Held:
+def _submission_in_review(archive: Archive, settings: Settings, row: IngestRow) -> Waiting:
     two = _two_people(settings, row)
-    state = standing(archive.catalogue.decisions(row.id), two_people=two)
+    state = review_state(archive.catalogue.decisions(row.id), two_people=two)
     since = row.finished or row.started
-    return Held(
+    return Waiting(
         row.id, "submission", row.subject, row.agency, since, tuple(found_in(row)), two, state.waiting
     )
 
@@ -98,69 +105,77 @@ def decide_and_carry_out(
     archive: Archive,
     settings: Settings,
     subject: str,
-    verdict: Verdict,
+    decision: Decision,
     *,
     person: str,
     reason: str,
     progress: Progress = no_progress,
 ) -> Decided:
-    """Record a decision about a held submission (its number) or removal (its AIP), and act on it.
+    """Record a decision about a submission in review (its number) or removal (its AIP), and act on it.
 
     An accepted submission is taken in at once where it still lies, a refused one gets its report.
     Where it has gone, the decision waits for it. Raises DecisionRefused, RemovalRefused,
     UnknownPackage, AgreementError, StoreUnavailable.
     """
     if subject.startswith("urn:uuid:"):
-        return _decide_removal(archive, subject, verdict, person=person, reason=reason)
+        return _decide_removal(archive, subject, decision, person=person, reason=reason)
     row = archive.catalogue.ingest(subject)
     if row is None:
-        raise DecisionRefused(f"no held submission has the number {subject}")
+        raise DecisionRefused(f"no submission in review has the number {subject}")
     two = _two_people(settings, row)
     state = decide(
-        archive.catalogue, subject, verdict, person=person, reason=reason, two_people=two,
+        archive.catalogue, subject, decision, person=person, reason=reason, two_people=two,
         clock=archive.clock,
     )  # fmt: skip
     write_journal(archive)  # also when the catalogue is lost, what was decided is known
-    if state.verdict is None:
-        said = "a second person must agree" if state.waiting else "it stays held"
-        return Decided(subject, str(verdict), state.waiting, said)
+    if state.decision is None:
+        said = "a second person must agree" if state.waiting else "it stays in review"
+        return Decided(subject, str(decision), state.waiting, said)
     return _carry_out(archive, settings, row, state, progress)
 
 
 def _carry_out(
-    archive: Archive, settings: Settings, row: IngestRow, state: Standing, progress: Progress
+    archive: Archive, settings: Settings, row: IngestRow, state: ReviewState, progress: Progress
 ) -> Decided:
-    verdict, place = str(state.verdict), Path(row.subject)
+    decision, place = str(state.decision), Path(row.subject)
     if place.exists():
         agreement = choose_agreement(settings, row.agreement)
         if row.agency:  # the default agreement is lent to agencies that have none
             agreement = agreement.lent_to(row.agency)
         result = ingest_now(archive, settings, place, agreement, progress)
         said = {Outcome.STORED: f"stored as {result.aip}", Outcome.REJECTED: "the report tells the agency"}
-        return Decided(row.id, verdict, "", said.get(result.outcome, result.reason), result)
-    if state.verdict is Verdict.REJECT:
+        return Decided(row.id, decision, "", said.get(result.outcome, result.reason), result)
+    if state.decision is Decision.REJECT:
         _end(archive, row, state)
-        return Decided(row.id, verdict, "", "rejected; the submission itself lies there no more")
+        return Decided(row.id, decision, "", "rejected; the submission itself lies there no more")
     return Decided(
-        row.id, verdict, "", f"{row.subject} is not there now; taken in when a night finds it again"
+        row.id,
+        decision,
+        "",
+        f"{row.subject} is not there now; it is taken in when a nightly run finds it again",
     )
 
 
-def _end(archive: Archive, row: IngestRow, state: Standing) -> None:
+def _end(archive: Archive, row: IngestRow, state: ReviewState) -> None:
     """A submission that is gone cannot be run again to be rejected."""
-    report = {**json.loads(row.report or "{}"), "outcome": "rejected", "reason": state.reason, "holds": []}
+    report = {
+        **json.loads(row.report or "{}"),
+        "outcome": "rejected",
+        "reason": state.reason,
+        "review_reasons": [],
+    }
     archive.catalogue.finish_ingest(
         row.id, subject=row.subject, agreement=row.agreement, outcome=str(Outcome.REJECTED), aip=None,
         now=timestamp(archive.clock()), report=json.dumps(report), agency=row.agency, run=archive.run,
     )  # fmt: skip
 
 
-def _decide_removal(archive: Archive, aip: str, verdict: Verdict, *, person: str, reason: str) -> Decided:
+def _decide_removal(archive: Archive, aip: str, decision: Decision, *, person: str, reason: str) -> Decided:
     """The second person approves a removal, or refuses it."""
-    if verdict is Verdict.ACCEPT:
+    if decision is Decision.ACCEPT:
         done: Removed = approve_removal(archive, aip, person=person)
-        return Decided(aip, str(verdict), "", f"removed; the certificate is {done.certificate}")
-    if verdict is Verdict.REJECT:
+        return Decided(aip, str(decision), "", f"removed; the certificate is {done.certificate}")
+    if decision is Decision.REJECT:
         refuse_removal(archive, aip, person=person, reason=reason)
-        return Decided(aip, str(verdict), "", "the request is withdrawn; nothing was removed")
-    return Decided(aip, str(verdict), "", "the request waits on")
+        return Decided(aip, str(decision), "", "the request is withdrawn; nothing was removed")
+    return Decided(aip, str(decision), "", "the request waits on")

@@ -40,7 +40,7 @@ class _StoreSettings(_Part):
     role: Literal["required", "secondary"] = Field(
         default="required", description="“Stored” is said only when every required store holds a copy."
     )
-    paused: bool = Field(default=False, description="Left out of audits.")
+    audited: bool = Field(default=True, description="Whether audits read it; it is written to anyway.")
     capacity: int = Field(
         default=0, ge=0, description="Bytes it may hold, where only the provider knows; 0 = ask the disk."
     )
@@ -136,7 +136,7 @@ class BoxSettings(_BucketSettings):
 
 
 class MailSettings(_Part):
-    """Where the report of a night is mailed."""
+    """Where the report of a nightly run is mailed."""
 
     host: str = Field(default="", description="The SMTP server; empty = no mail.")
     port: int = Field(default=25, ge=1, le=65535)
@@ -147,30 +147,36 @@ class MailSettings(_Part):
     recipients: tuple[Annotated[str, Field(pattern=r"^[^\s@]+@[^\s@]+$")], ...] = ()
 
 
-class NightSettings(_Part):
+class NightlySettings(_Part):
     """The nightly run."""
 
     quiet_seconds: float = Field(
-        default=120.0, ge=0, description="Unchanged for so long, a delivery counts as whole."
+        default=120.0,
+        ge=0,
+        description="A delivery is complete when it has not changed for this many seconds.",
     )
-    max_hours: float = Field(default=8.0, gt=0, description="No delivery is begun after these.")
+    max_hours: float = Field(default=8.0, gt=0, description="No delivery is started after so many hours.")
     machines: int = Field(
-        default=1, ge=1, le=64, description="Prefect runs that share a night: one for each machine."
+        default=1, ge=1, le=64, description="Prefect runs that share a nightly run: one for each machine."
     )
-    most_of_one: int = Field(default=0, ge=0, description="Deliveries of one agency a night; 0 = any.")
+    max_per_agency: int = Field(
+        default=0, ge=0, description="Deliveries of one agency in a run; 0 = any number."
+    )
     weights: dict[str, float] = Field(default_factory=dict, description="Shares of agencies; default 1.")
     webhook: str = Field(
         default="", pattern=r"^(https?://\S+)?$", description="Where the report is sent (POST, JSON)."
     )
     parallel: int = Field(default=1, ge=1, le=64, description="Processes that take deliveries in.")
-    unknown_agency: Literal["default", "held"] = Field(
+    unknown_agency: Literal["default", "review"] = Field(
         default="default",
-        description="Agencies without an agreement of their own: the default one, or an archivist decides.",
+        description="For an agency without an agreement: use the default one, or leave it for review.",
     )
     boxes: tuple[BoxSettings, ...] = Field(default=(), description="Drop boxes besides the folder.")
     mail: MailSettings = MailSettings()
     every_hours: float = Field(
-        default=24.0, gt=0, description="Doctor warns when the last night is longer ago than this and 2 h."
+        default=24.0,
+        gt=0,
+        description="“stele doctor” warns when the last run is older than this plus two hours.",
     )
 
 
@@ -181,8 +187,8 @@ class ScheduleSettings(_Part):
     """When Prefect starts what by itself: cron lines in the workspace's time zone; empty = never."""
 
     nightly: str = Field(default="30 22 * * *", pattern=_CRON, description="Take in, copy, audit.")
-    audit: str = Field(default="", pattern=_CRON, description="An audit besides that of the night.")
-    replicate: str = Field(default="0 12 * * *", pattern=_CRON, description="Make owed copies.")
+    audit: str = Field(default="", pattern=_CRON, description="An audit besides that of the nightly run.")
+    replicate: str = Field(default="0 12 * * *", pattern=_CRON, description="Create pending copies.")
     reconcile: str = Field(default="0 8 1 * *", pattern=_CRON, description="Compare stores, catalogue.")
     formats: str = Field(default="0 7 1 * *", pattern=_CRON, description="Report on formats.")
 
@@ -236,7 +242,7 @@ class DashboardSettings(_Part):
 
 
 class ValidateSettings(_Part):
-    """Which tools look whether files are sound."""
+    """Which tools check whether files are valid."""
 
     enabled: bool = Field(default=True, description="Off: no file is checked, which is said.")
     tools: Path | None = Field(
@@ -258,7 +264,7 @@ class Settings(BaseSettings):
     archive_name: str = Field(default="Stele", description="What the dashboard calls the archive.")
     time_zone: str = Field(default="UTC", description="For instance Europe/Berlin: schedules, pages.")
     dips: Path = Field(default=Path("dips"), description="Where the Prefect UI puts DIPs.")
-    damaged: Path = Field(default=Path("damaged"), description="Where repairs put the bad bytes.")
+    quarantine: Path = Field(default=Path("quarantine"), description="Where repairs keep damaged objects.")
     catalogue: str = Field(default="", description="SQLAlchemy URL; empty = catalogue.sqlite here.")
     work: Path = Field(default=Path("work"), description="Scratch; best on the store's file system.")
     receipts: Path = Field(default=Path("receipts"), description="Receipts and reports.")
@@ -270,7 +276,7 @@ class Settings(BaseSettings):
     identify: IdentifySettings = IdentifySettings()
     validate_files: ValidateSettings = Field(default=ValidateSettings(), alias="validate")
     virus: VirusSettings = VirusSettings()
-    night: NightSettings = NightSettings()
+    nightly: NightlySettings = NightlySettings()
     dashboard: DashboardSettings = DashboardSettings()
     prefect: PrefectSettings = PrefectSettings()
     schedule: ScheduleSettings = ScheduleSettings()
@@ -279,7 +285,7 @@ class Settings(BaseSettings):
     )
     format_policy: Path = Field(default=Path("format-policy.toml"), description="Your own rules.")
     workers: int = Field(default=2, ge=1, le=256, description="Threads of format identification.")
-    sidecar_max_files: int = Field(
+    archivematica_mets_max_files: int = Field(
         default=1000, ge=0, description="Largest package that also gets an Archivematica METS."
     )
 

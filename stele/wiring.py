@@ -52,10 +52,10 @@ def build_archive(settings: Settings, *, run: str = "") -> Archive:
         stores=tuple(_archival_store(store, settings) for store in settings.stores),
         work=settings.place(settings.work),
         receipts=settings.place(settings.receipts),
-        quarantine=settings.place(settings.damaged),
+        quarantine=settings.place(settings.quarantine),
         software=SOFTWARE,
         tools=build_tools(settings),
-        sidecar_limit=settings.sidecar_max_files,
+        archivematica_mets_limit=settings.archivematica_mets_max_files,
         run=run,
     )
 
@@ -70,7 +70,7 @@ def _archival_store(store: StoreSettings, settings: Settings) -> ArchivalStore:
         kind=store.kind,
         place=store.place,
         role=Role(store.role),
-        audited=not store.paused,
+        audited=store.audited,
     )
 
 
@@ -133,7 +133,7 @@ def build_identifier(settings: Settings) -> Identifier:
 
 @cache
 def shared_identifier(workers: int = 2, own: tuple[Path, ...] = (), *, second: bool = False) -> Identifier:
-    """Siegfried's processes, one set for the life of this program: a night starts them once."""
+    """Siegfried's processes, one set for the life of this program: a nightly run starts them once."""
     identifier = Identifier(workers, (*own, shipped_config() / "signatures"), second=second)
     atexit.register(identifier.close)
     return identifier
@@ -198,5 +198,5 @@ def audit_budget(settings: Settings) -> AuditBudget:
         max_objects=wanted.max_objects,
         max_seconds=wanted.max_hours * 3600,
         repair=wanted.repair == "automatic",
-        quarantine=settings.place(settings.damaged),
+        quarantine=settings.place(settings.quarantine),
     )

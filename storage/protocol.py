@@ -129,7 +129,7 @@ class ObjectStore(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class FolderOddities:
+class IrregularEntries:
     """What keys do not show: folders without anything in them, and names that are no plain files.
 
     ``links`` are symbolic links (to files or folders), pipes, sockets and devices.
@@ -143,7 +143,7 @@ class FolderOddities:
 class ListsFolders(Protocol):
     """An ability of stores with real folders; ask with ``isinstance(store, ListsFolders)``."""
 
-    def oddities(self, prefix: str) -> FolderOddities:
+    def oddities(self, prefix: str) -> IrregularEntries:
         """All of them below the folder ``prefix`` (it ends with ``/`` or is empty), by key."""
 
     def empty_folders(self, depth: int) -> Iterator[ObjectEntry]:
@@ -186,7 +186,7 @@ class SupportsLegalHold(Protocol):
 
 
 @runtime_checkable
-class HasLeftovers(Protocol):
+class TracksIncompleteUploads(Protocol):
     """A store in which killed writers leave what no listing of objects shows, but what is paid for."""
 
     def leftovers(self, older_than: datetime) -> Iterator[ObjectEntry]:

@@ -354,7 +354,7 @@ def _care(archive: Any, settings: Any) -> Any:
 def _forget_copy(archive: Any, _: Any, *, aip: str, store: str, version: str) -> Any:
     """A copy that is still to be made, as replication finds it."""
     copy = archive.catalogue.copy(aip, store)
-    archive.catalogue.set_copy(replace(copy, state="owed", version=version, detail="it was away"))
+    archive.catalogue.set_copy(replace(copy, state="pending", version=version, detail="it was away"))
 
 
 def _read(archive: Any, _: Any) -> Any:

@@ -130,7 +130,7 @@ def start_serving(
         ports = free_port(), free_port()
         config.write_text(
             f"{settings}\n{config.read_text('utf-8')}\n[prefect]\nport = {ports[0]}\n"
-            f"[dashboard]\nport = {ports[1]}\n[schedule]\nreplicate = ''\n[night]\nquiet_seconds = 0\n",
+            f"[dashboard]\nport = {ports[1]}\n[schedule]\nreplicate = ''\n[nightly]\nquiet_seconds = 0\n",
             "utf-8",
         )
     _lend_database(home)

@@ -19,11 +19,11 @@ class AgencyPage:
     latest: tuple[AipRow, ...]
     submissions: tuple[SubmissionRow, ...]
     open: tuple[SubmissionRow, ...]
-    """Rejected, held and failed ones."""
+    """Rejected and failed ones, and those in review."""
 
 
 def agency_page(sources: Sources, name: str) -> AgencyPage | None:
-    """Ask for it; None for a name nobody has heard of."""
+    """Build the page; None for a name nobody has heard of."""
     catalogue = sources.catalogue
     sums = next((row for row in catalogue.tallies("agency") if row.name == name), None)
     submissions = tuple(catalogue.submissions(agency=name, limit=20))
@@ -32,5 +32,5 @@ def agency_page(sources: Sources, name: str) -> AgencyPage | None:
     return AgencyPage(
         name, sums, tuple(row for _, row in catalogue.search(Search(agency=name), limit=10)),
         submissions,
-        tuple(catalogue.submissions(("rejected", "held", "failed"), agency=name, limit=20)),
+        tuple(catalogue.submissions(("rejected", "in-review", "failed"), agency=name, limit=20)),
     )  # fmt: skip

@@ -61,7 +61,7 @@ class AipPage:
 
 
 def aip_page(sources: Sources, package: PackageId, *, may_download: bool) -> AipPage | None:
-    """Ask for it; None where the archive never had such an AIP."""
+    """Build the page; None where the archive never had such an AIP."""
     catalogue, urn = sources.catalogue, package.urn
     row = catalogue.aip(urn)
     if row is None:
@@ -101,7 +101,7 @@ class FilesPage:
 
 
 def files_page(sources: Sources, package: PackageId, *, puid: str, skip: int) -> FilesPage | None:
-    """Ask for it; None where there is no such AIP."""
+    """Build the page; None where there is no such AIP."""
     catalogue, urn = sources.catalogue, package.urn
     row = catalogue.aip(urn)
     if row is None:

@@ -12,7 +12,7 @@ from storage.catalogue import TallyRow
 __all__ = ["HoldingsPage", "holdings_page"]
 
 _RISKS = {"high": 0, "medium": 1, "low": 2}
-_SHOWN = 200
+_MAX_SHOWN = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class HoldingsPage:
 
 
 def holdings_page(sources: Sources) -> HoldingsPage:
-    """Ask for it."""
+    """Build the page."""
     catalogue = sources.catalogue
     months = catalogue.tallies("month")
     total, points = 0, []
@@ -42,6 +42,6 @@ def holdings_page(sources: Sources) -> HoldingsPage:
     )
     agencies = sorted(catalogue.tallies("agency"), key=lambda row: (-row.bytes, row.name))
     return HoldingsPage(
-        *catalogue.totals(), area(points), months[-24:][::-1], tuple(agencies), tuple(formats[:_SHOWN]),
-        max(len(formats) - _SHOWN, 0),
+        *catalogue.totals(), area(points), months[-24:][::-1], tuple(agencies), tuple(formats[:_MAX_SHOWN]),
+        max(len(formats) - _MAX_SHOWN, 0),
     )  # fmt: skip

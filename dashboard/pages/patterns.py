@@ -23,8 +23,8 @@ def patterns_page() -> PatternsPage:
     """Made up on purpose; nothing of the archive."""
     return PatternsPage(
         (
-            "stored", "duplicate", "rejected", "held", "failed", "running", "verified", "damaged",
-            "missing", "unreadable", "unverified", "owed", "low", "medium", "high", "success", "warning",
+            "stored", "duplicate", "rejected", "in-review", "failed", "running", "verified", "damaged",
+            "missing", "unreadable", "unverified", "pending", "low", "medium", "high", "success", "warning",
             "failure", "ended", "died", "late", "never",
         ),
         area([("2026-01", 10), ("2026-02", 40), ("2026-03", 45), ("2026-04", 90)]),

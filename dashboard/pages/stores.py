@@ -31,7 +31,7 @@ class StoreLine:
     states: tuple[tuple[str, int], ...]
     """Everything that is not verified, by state."""
     lacking: int
-    """AIPs of which the store was never given a copy, not even an owed one."""
+    """AIPs of which the store was never given a copy, not even a pending one."""
     bytes: int
     total: int | None
     free: int | None
@@ -40,9 +40,9 @@ class StoreLine:
     ages: Chart
 
     @property
-    def owed(self) -> int:
+    def pending(self) -> int:
         """Copies that are still to be made."""
-        return self.lacking + sum(number for state, number in self.states if state == "owed")
+        return self.lacking + sum(number for state, number in self.states if state == "pending")
 
     @property
     def nearly_full(self) -> bool:
@@ -62,7 +62,7 @@ class StoresPage:
 
 
 def stores_page(sources: Sources) -> StoresPage:
-    """Ask for it."""
+    """Build the page."""
     catalogue = sources.catalogue
     return StoresPage(
         store_lines(sources),
@@ -95,7 +95,7 @@ def _line(
     states: Counter[str] = Counter()
     for tally in tallies:
         states[tally.state] += tally.copies
-    held = sum(t.bytes for t in tallies if t.state not in ("owed", "missing"))
+    held = sum(t.bytes for t in tallies if t.state not in ("pending", "missing"))
     quota = facts.capacity
     space = Space(quota, max(quota - held, 0)) if quota else facts.space()
     last_good_day = (today - timedelta(days=ttl_days)).isoformat()
@@ -124,7 +124,7 @@ def _ages(tallies: Sequence[CopyTallyRow], today: date, ttl_days: int) -> Chart:
     """How many days ago copies were last seen whole."""
     counts: Counter[str] = Counter()
     for tally in tallies:
-        if tally.state != "owed":
+        if tally.state != "pending":
             counts[_age(tally.day, today)] += tally.copies
     points = [
         (label, counts[label], "late" if days > ttl_days and counts[label] else "") for days, label in _AGES

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dashboard.sources import Sources
-from pipeline.review.decisions import Verdict
+from pipeline.review.decisions import Decision
 from storage.catalogue import AipRow, AttemptRow, DecisionRow, RemovalRow, SubmissionRow
 
 __all__ = [
@@ -20,7 +20,7 @@ __all__ = [
     "submissions_page",
 ]
 
-OUTCOMES = ("stored", "duplicate", "rejected", "held", "failed", "running")
+OUTCOMES = ("stored", "duplicate", "rejected", "in-review", "failed", "running")
 _PAGE = 100
 _PROBLEMS = 200
 _FOUND = 1000  # characters that a link carries
@@ -42,7 +42,7 @@ class SubmissionsPage:
 def submissions_page(
     sources: Sources, *, outcome: str, agency: str, since: str, skip: int
 ) -> SubmissionsPage:
-    """Ask for it."""
+    """Build the page."""
     rows = sources.catalogue.submissions(
         [outcome] if outcome else (), agency=agency, since=since, limit=_PAGE + 1, skip=skip
     )
@@ -58,18 +58,18 @@ class SubmissionPage:
     problems: tuple[dict[str, Any], ...]
     problem_count: int
     reason: str
-    holds: tuple[str, ...]
+    review_reasons: tuple[str, ...]
     decisions: tuple[DecisionRow, ...]
     attempts: tuple[tuple[AttemptRow, str], ...]
     """Every attempt, oldest first, with the link to the run in which it was made."""
     forms: tuple[tuple[str, str], ...]
-    """(verdict, link to the form filled in so) while it waits for a decision and a server is there."""
+    """(decision, link to the form filled in so) while it waits for a decision and a server is there."""
     run: str
     stages: tuple[tuple[str, float], ...]
 
 
 def submission_page(sources: Sources, number: str) -> SubmissionPage | None:
-    """Ask for it; None where there is none."""
+    """Build the page; None where there is none."""
     whole = sources.catalogue.ingest(number)
     if whole is None:
         return None
@@ -77,18 +77,18 @@ def submission_page(sources: Sources, number: str) -> SubmissionPage | None:
     problems = report.get("problems", [])
     orchestration = sources.orchestration
     forms = []
-    if whole.outcome == "held":
-        for verdict in Verdict:
-            found = "; ".join(report.get("holds", ()))[:_FOUND]
-            link = orchestration.form("decide", held=number, verdict=str(verdict), found=found)
-            forms += [(str(verdict), link)] if link else []
+    if whole.outcome == "in-review":
+        for decision in Decision:
+            found = "; ".join(report.get("review_reasons", ()))[:_FOUND]
+            link = orchestration.form("decide", number=number, decision=str(decision), found=found)
+            forms += [(str(decision), link)] if link else []
     row = SubmissionRow(
         whole.id, whole.subject, whole.agreement, whole.agency, whole.outcome, whole.aip, whole.started,
         whole.finished, whole.run,
     )  # fmt: skip
     return SubmissionPage(
         row, tuple(problems[:_PROBLEMS]), len(problems), report.get("reason", ""),
-        tuple(report.get("holds", ())), sources.catalogue.decisions(number),
+        tuple(report.get("review_reasons", ())), sources.catalogue.decisions(number),
         tuple((one, orchestration.run(one.run)) for one in sources.catalogue.attempts(number)),
         tuple(forms), orchestration.run(whole.run), tuple(report.get("stages", {}).items()),
     )  # fmt: skip
@@ -103,7 +103,7 @@ class RemovalsPage:
 
 
 def removals_page(sources: Sources) -> RemovalsPage:
-    """Ask for it."""
+    """Build the page."""
     waiting, done = [], []
     for removal in sources.catalogue.removals():
         aip = sources.catalogue.aip(removal.aip)
@@ -113,6 +113,6 @@ def removals_page(sources: Sources) -> RemovalsPage:
             done.append((removal, aip))
         else:
             found = f"{removal.requested_by} asks for its removal: {removal.reason}"[:_FOUND]
-            form = sources.orchestration.form("decide", held=removal.aip, verdict="accept", found=found)
+            form = sources.orchestration.form("decide", number=removal.aip, decision="accept", found=found)
             waiting.append((removal, aip, form))
     return RemovalsPage(tuple(waiting), tuple(reversed(done[-100:])))

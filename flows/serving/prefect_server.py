@@ -18,7 +18,7 @@ from prefect.settings import get_current_settings
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from dashboard.middleware import OwnPagesOnly, SafeHeaders
+from dashboard.middleware import HostAndOriginMiddleware, SecurityHeadersMiddleware
 from flows.serving.supervisor import ui_address
 from stele.settings import PrefectSettings, find_home, load_settings
 
@@ -36,8 +36,9 @@ _OPEN_PAGES = {"/openapi.json", "/docs", "/docs/oauth2-redirect", "/redoc"}
 def main() -> None:
     """Serve until SIGINT or SIGTERM."""
     wanted, api = load_settings(find_home(None)).prefect, get_current_settings().server.api
-    app = OwnPagesOnly(
-        SafeHeaders(_without_open_pages(create_app(final=True)), policy=_POLICY, no_store=False),
+    pages = _without_open_pages(create_app(final=True))
+    app = HostAndOriginMiddleware(
+        SecurityHeadersMiddleware(pages, policy=_POLICY, no_store=False),
         names=names_of(wanted), origins=[ui_address(wanted)],
     )  # fmt: skip
     uvicorn.run(

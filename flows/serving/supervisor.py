@@ -19,14 +19,14 @@ from types import FrameType
 
 from packages.paths import printable
 from pipeline.errors import PipelineError
-from stele.processes import GRACE, children, die_with_parent, stop, tell
+from stele.processes import GRACE, children, die_with_parent, send_signal, stop
 from stele.settings import PASSWORD_FILE, PrefectSettings, Settings, SettingsError
 from storage.catalogue import owner_of, seen_dead
 
 __all__ = ["Parts", "ServeFailed", "serve"]
 
 _LARGEST_LOG = 50 << 20  # bytes; looked at when a part is started
-_PATIENCE = 120.0  # seconds until the server must answer: its first start makes a database
+_TIMEOUT_S = 120.0  # seconds until the server must answer: its first start makes a database
 Say = Callable[[str], None]
 
 
@@ -52,7 +52,7 @@ class _Running:
     grace: float
     environment: dict[str, str]
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
-    asked: int = 0
+    stop_requests: int = 0
 
     def start(self, name: str, *words: str) -> None:
         """Start one; it dies with us, whatever kills us."""
@@ -76,9 +76,9 @@ class _Running:
                     f"the {name} stopped (exit {process.returncode}); see {log}:\n{_tail(log)}"
                 )
 
-    def ask(self) -> None:
+    def request_stop(self) -> None:
         """Asked to end; asked twice, at once."""
-        self.asked += 1
+        self.stop_requests += 1
 
 
 def serve(settings: Settings, parts: Parts, say: Say, *, grace: float = 60.0) -> None:
@@ -97,7 +97,7 @@ def serve(settings: Settings, parts: Parts, say: Say, *, grace: float = 60.0) ->
     }
     try:
         _start(running, parts)
-        while not running.asked:
+        while not running.stop_requests:
             running.check()
             time.sleep(0.2)
         say("Stopping …")
@@ -119,7 +119,7 @@ def _require_password(settings: Settings, parts: Parts) -> None:
 
 
 def _asked_by(running: _Running) -> Callable[[int, FrameType | None], None]:
-    return lambda *_: running.ask()
+    return lambda *_: running.request_stop()
 
 
 def _start(running: _Running, parts: Parts) -> None:
@@ -134,7 +134,7 @@ def _start(running: _Running, parts: Parts) -> None:
     from flows.serving.registration import crash_orphaned_runs, register
 
     _wait(running, f"{_api(settings)}/health", "Prefect server")
-    if running.asked:
+    if running.stop_requests:
         return
     ui = ui_address(settings.prefect)
     # A machine that only works leaves deployments and schedules to the one with the pages.
@@ -160,7 +160,7 @@ def _start(running: _Running, parts: Parts) -> None:
     if parts.dashboard:
         wanted = settings.dashboard
         _wait(running, f"http://{wanted.host}:{wanted.port}/health", "dashboard")
-    if running.asked:
+    if running.stop_requests:
         return
     running.say(f"Ready after {time.monotonic() - began:.1f} s.")
     running.say(f"  Prefect UI  {ui}/v2/dashboard")
@@ -182,7 +182,7 @@ def _end(running: _Running) -> None:
         process = running.processes.get(name)
         if process is not None:
             stop(process)
-    if running.asked:
+    if running.stop_requests:
         running.say("Stopped.")
 
 
@@ -193,17 +193,17 @@ def _drain(running: _Running, worker: subprocess.Popen[bytes]) -> None:
     the end is told to stop itself, so that Prefect hears of it.
     """
     at_work = {pid: owner_of(pid) for pid in children(worker.pid)}
-    tell(worker.pid, signal.SIGTERM)
-    if at_work and running.asked < 2:
+    send_signal(worker.pid, signal.SIGTERM)
+    if at_work and running.stop_requests < 2:
         running.say(
             f"Waiting up to {running.grace:.0f} s for {len(at_work)} running flow run(s). "
             "Press Ctrl-C again to stop now."
         )
     end = time.monotonic() + running.grace
-    while _alive(at_work) and time.monotonic() < end and running.asked < 2:
+    while _alive(at_work) and time.monotonic() < end and running.stop_requests < 2:
         time.sleep(0.2)
     for pid in _alive(at_work):
-        tell(pid, signal.SIGTERM)
+        send_signal(pid, signal.SIGTERM)
     end = time.monotonic() + GRACE
     while _alive(at_work) and time.monotonic() < end:
         time.sleep(0.1)
@@ -288,8 +288,8 @@ def _free_ports(settings: Settings, parts: Parts) -> None:
 
 
 def _wait(running: _Running, url: str, name: str) -> None:
-    end = time.monotonic() + _PATIENCE
-    while time.monotonic() < end and not running.asked:
+    end = time.monotonic() + _TIMEOUT_S
+    while time.monotonic() < end and not running.stop_requests:
         running.check()
         try:
             with urllib.request.urlopen(url, timeout=2):
@@ -300,8 +300,8 @@ def _wait(running: _Running, url: str, name: str) -> None:
         except OSError:
             pass
         time.sleep(0.1)
-    if not running.asked:
-        raise ServeFailed(f"the {name} did not answer at {url} within {_PATIENCE:.0f} s")
+    if not running.stop_requests:
+        raise ServeFailed(f"the {name} did not answer at {url} within {_TIMEOUT_S:.0f} s")
 
 
 def _tail(log: Path) -> str:

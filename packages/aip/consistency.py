@@ -1,4 +1,4 @@
-"""Is an AIP sound inside? What no single validator covers: METS, PREMIS, manifest and files agree."""
+"""Is an AIP consistent? What no single validator covers: METS, PREMIS, manifest and files agree."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import BinaryIO
 from packages.digest import DigestAlgorithm
 from packages.mets.csip_reader import ListedFile, MetsDocument, read_mets
 from packages.mets.rules.engine import check_package_type
-from packages.mets.rules.rule import Surroundings
+from packages.mets.rules.rule import PackageContext
 from packages.paths import bag_decode
 from packages.premis.reader import PremisDocument, read_premis
 from packages.problems.catalogue import problem
@@ -107,7 +107,7 @@ class _Checker:
                 stream,
                 self._short(path),
                 csip_rules=csip_rules,
-                around=Surroundings(representation="/representations/" in path),
+                package=PackageContext(representation="/representations/" in path),
             )
         self.problems += mets.problems
         for file in mets.files:

@@ -16,7 +16,7 @@ from packages.eark.line_endings import conversion
 from packages.eark.structure import check_folders
 from packages.mets.csip_reader import ListedFile, MetsDocument, read_mets
 from packages.mets.rules.engine import csip
-from packages.mets.rules.rule import NAMESPACES, Surroundings
+from packages.mets.rules.rule import NAMESPACES, PackageContext
 from packages.problems.catalogue import problem
 from packages.problems.problem import Problem, Severity
 
@@ -98,7 +98,7 @@ class _Checker:
         if content is None:
             return None
         with closing(content.open()) as stream:
-            document = read_mets(stream, path, around=self._around(folder))
+            document = read_mets(stream, path, package=self._package(folder))
             if document.dialect:
                 self._report(report_dialect(document, stream, path))
         self.report_all(document.problems)
@@ -111,9 +111,9 @@ class _Checker:
                 self._report(problem("METS-FILE-MISSING", path, found=pointer))
         return document
 
-    def _around(self, folder: str) -> Surroundings:
+    def _package(self, folder: str) -> PackageContext:
         fills = self._layout.fills
-        return Surroundings(
+        return PackageContext(
             representation=bool(folder),
             folder=folder.rstrip("/").rpartition("/")[2],
             descriptive=fills(f"{folder}metadata/descriptive"),

@@ -22,7 +22,7 @@ from packages.paths import normalise
 
 __all__ = ["Form", "Layout", "form_of", "look_at"]
 
-_DEEPEST = 5  # root/representations/name/metadata/descriptive: what the structure rules ask about
+_MAX_LEVELS = 5  # root/representations/name/metadata/descriptive: what the structure rules ask about
 _PLACEHOLDER = ".gitkeep"  # keeps an empty folder in git, and is no content
 
 
@@ -68,12 +68,12 @@ class Layout:
             self._add_folders(path, filled=not path.endswith(_PLACEHOLDER))
             if "/" not in path and len(self.loose) < 10:
                 self.loose.append(path)
-            if path.rpartition("/")[2] == "METS.xml" and path.count("/") < _DEEPEST:
+            if path.rpartition("/")[2] == "METS.xml" and path.count("/") < _MAX_LEVELS:
                 self.mets.add(path)
 
     def _add_folders(self, path: str, *, filled: bool) -> None:
         """All folders on the way to the last part of ``path``."""
-        parts = path.split("/")[:-1][:_DEEPEST]
+        parts = path.split("/")[:-1][:_MAX_LEVELS]
         while parts:
             folder = "/".join(parts)
             if folder in (self.filled if filled else self.folders):

@@ -10,7 +10,7 @@ from lxml import etree
 
 from packages.mets.rules.engine import check_rules
 from packages.mets.rules.files import FILE_CODES, REFERENCE_CODES, FileFindings, ReferenceCodes
-from packages.mets.rules.rule import NAMESPACES, Surroundings
+from packages.mets.rules.rule import NAMESPACES, PackageContext
 from packages.paths import from_href
 from packages.problems.catalogue import problem
 from packages.problems.problem import Problem
@@ -23,7 +23,7 @@ _METS = "{http://www.loc.gov/METS/}"
 _HREF = "{http://www.w3.org/1999/xlink}href"
 _REFERENCES = ("DMDID", "ADMID", "FILEID")
 _PARSED_WHOLE = 1 << 20
-ALONE = Surroundings()
+ALONE = PackageContext()
 """A package's METS of whose package nothing is known."""
 
 
@@ -97,7 +97,7 @@ class MetsDocument:
 
 
 def read_mets(
-    stream: BinaryIO, path: str, *, csip_rules: bool = True, around: Surroundings = ALONE
+    stream: BinaryIO, path: str, *, csip_rules: bool = True, package: PackageContext = ALONE
 ) -> MetsDocument:
     """Read a METS file; schema and CSIP rules are applied unless it is, or is said to be, no E-ARK METS.
 
@@ -119,7 +119,7 @@ def read_mets(
         # METS with PREMIS embedded cannot be judged without the PREMIS schema; it is read all the same.
         document.problems += _schema_findings(stream, path)
         document.problems += findings.problems(path)
-        document.problems += check_rules(document.root, path, around)
+        document.problems += check_rules(document.root, path, package)
     document.problems += _dangling(document, path)
     return document
 

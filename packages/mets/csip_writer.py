@@ -124,7 +124,7 @@ def _pointer(label: str, group: str) -> str:
     return f'<mets:div ID="d-{group}" LABEL="{label}"><mets:fptr FILEID="{group}"/></mets:div>\n'
 
 
-def aligned(parts: Iterable[str]) -> Iterator[bytes]:
+def pad_to_chunks(parts: Iterable[str]) -> Iterator[bytes]:
     """Encode ``parts``, padding so that no ``mets:file`` crosses a 32 KiB boundary.
 
     eark-validator reads in chunks of that size and crashes when an element straddles two;

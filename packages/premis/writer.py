@@ -23,7 +23,7 @@ _OPEN = (
     f'{DECLARATION}<premis:premis xmlns:premis="{NAMESPACE}"\n'
     '    xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" version="3.0">\n'
 )
-_CLOSE = "</premis:premis>\n"
+_END = "</premis:premis>\n"
 
 
 def _term(element: str, term: Term) -> str:
@@ -98,15 +98,15 @@ def _media_type(file: PackageFile) -> str:
 
 
 def _validity(file: PackageFile) -> str:
-    sound = file.soundness
-    if sound is None or not sound.tool:
+    validation = file.validation
+    if validation is None or not validation.tool:
         return ""
-    said = f"{VALIDITY_NOTE}{sound.validity}, by {sound.tool}"
-    return f"{said}: {'; '.join(sound.messages[:5])}" if sound.messages else said
+    said = f"{VALIDITY_NOTE}{validation.validity}, by {validation.tool}"
+    return f"{said}: {'; '.join(validation.messages[:5])}" if validation.messages else said
 
 
 def _significant(file: PackageFile) -> str:
-    facts = file.soundness.facts if file.soundness else ()
+    facts = file.validation.facts if file.validation else ()
     return "".join(
         "<premis:significantProperties>"
         f"<premis:significantPropertiesType>{text(name)}</premis:significantPropertiesType>"
@@ -261,7 +261,7 @@ def representation_premis(
         yield event_element(event)
     for agent in agents:
         yield agent_element(agent)
-    yield _CLOSE
+    yield _END
 
 
 def package_premis(
@@ -284,4 +284,4 @@ def package_premis(
         yield agent_element(agent)
     for statement in rights:
         yield rights_element(statement)
-    yield _CLOSE
+    yield _END

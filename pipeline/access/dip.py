@@ -18,7 +18,7 @@ from packages.mets.csip_writer import (
     MetsHeader,
     PackageType,
     Reference,
-    aligned,
+    pad_to_chunks,
     representation_header,
     representation_mets,
     root_mets,
@@ -29,7 +29,7 @@ from packages.premis.reader import iter_files
 from packages.xml_text import attribute, encoded, text
 from pipeline.access.access_copies import REPRESENTATION, AccessCopies, make_access_copies
 from pipeline.access.release import AccessClosed, Release, require_release
-from pipeline.aip_writing.representation import FIRST
+from pipeline.aip_writing.representation import SUBMITTED_REPRESENTATION
 from pipeline.archive import Archive
 from pipeline.errors import PipelineError
 from pipeline.holdings.aip_reader import AipReader, written_folder
@@ -39,7 +39,7 @@ from storage.scratch import scratch_folder
 
 __all__ = ["AccessClosed", "DamagedAip", "Disseminated", "Release", "disseminate"]
 
-_REP_FOLDER = f"representations/{FIRST}"
+_REP_FOLDER = f"representations/{SUBMITTED_REPRESENTATION}"
 
 
 class DamagedAip(PipelineError):
@@ -161,9 +161,9 @@ class _Builder:
         premis = self._adopted(f"{rep}/metadata/preservation/premis.xml")
         rep_mets = self._write(
             f"{rep}/METS.xml",
-            aligned(
+            pad_to_chunks(
                 representation_mets(
-                    header=representation_header(header, FIRST),
+                    header=representation_header(header, SUBMITTED_REPRESENTATION),
                     premis=Reference("dp-premis", premis.below(rep), "PREMIS", "3.0"),
                     files=files,
                 )
@@ -179,7 +179,7 @@ class _Builder:
         ]
         self._write(
             "METS.xml",
-            aligned(
+            pad_to_chunks(
                 root_mets(
                     header=header,
                     descriptive=(Reference("dmd-1", dublin, "DC"),),
@@ -210,7 +210,7 @@ class _Builder:
         )
         yield self._write(
             f"{folder}/METS.xml",
-            aligned(
+            pad_to_chunks(
                 representation_mets(
                     header=representation_header(header, name),
                     premis=Reference("dp-premis", premis.below(folder), "PREMIS", "3.0"),

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from packages.paths import bag_encode
 from packages.worklist import Worklist
 from packages.xml_text import encoded
-from pipeline.aip_writing.metadata_writer import Shelf
+from pipeline.aip_writing.metadata_writer import MetadataWriter
 from pipeline.context import IngestContext, Submission
 
 BAGIT_TXT = "BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n"
@@ -15,14 +15,14 @@ PROFILE = "https://stele.invalid/profiles/aip-bag-v1.json"
 
 
 def write_bag_files(
-    shelf: Shelf,
+    writer: MetadataWriter,
     submission: Submission,
     context: IngestContext,
     worklist: Worklist,
     representation: str,
 ) -> None:
     """bagit.txt, bag-info.txt, the manifest and the tag manifest."""
-    payload = list(shelf.stored_files())
+    payload = list(writer.stored_files())
     files, size = worklist.totals()
     total = (files + len(payload), size + sum(file.size for file in payload))
     folder = f"data/{submission.package_id.objid}/representations/{representation}/data"
@@ -34,17 +34,17 @@ def write_bag_files(
             yield f"{stored.sha512}  {bag_encode(stored.logical)}\n"
 
     tags = [
-        shelf.write("bagit.txt", iter([BAGIT_TXT.encode()]), mime="text/plain", bag=True),
-        shelf.write(
+        writer.write("bagit.txt", iter([BAGIT_TXT.encode()]), mime="text/plain", bag=True),
+        writer.write(
             "bag-info.txt",
             encoded(_bag_info(submission, context, total)),
             mime="text/plain",
             bag=True,
         ),
-        shelf.write("manifest-sha512.txt", encoded(manifest()), mime="text/plain", bag=True),
+        writer.write("manifest-sha512.txt", encoded(manifest()), mime="text/plain", bag=True),
     ]
     lines = (f"{tag.sha512}  {tag.path}\n" for tag in sorted(tags, key=lambda tag: tag.path))
-    shelf.write("tagmanifest-sha512.txt", encoded(lines), mime="text/plain", bag=True)
+    writer.write("tagmanifest-sha512.txt", encoded(lines), mime="text/plain", bag=True)
 
 
 def _bag_info(submission: Submission, context: IngestContext, total: tuple[int, int]) -> Iterator[str]:

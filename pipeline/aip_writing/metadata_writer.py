@@ -8,16 +8,16 @@ from pathlib import Path
 
 from packages.package_file import MetadataFile
 from storage.copying import write_hashed
-from storage.ocfl.repository import StoredFile
+from storage.ocfl.repository import FileToStore
 
 
-class Shelf:
+class MetadataWriter:
     """Collects metadata files below ``folder``; ``prefix`` is the package root in the bag."""
 
     def __init__(self, folder: Path, prefix: str) -> None:
         self.folder = folder
         self._prefix = prefix
-        self._stored: list[StoredFile] = []
+        self._stored: list[FileToStore] = []
 
     def write(
         self,
@@ -37,7 +37,7 @@ class Shelf:
         self._add(file, target, bag=bag)
         return file
 
-    def adopt(self, path: str, source: Path, size: int, sha512: str) -> MetadataFile:
+    def include(self, path: str, source: Path, size: int, sha512: str) -> MetadataFile:
         """Include a file from custody whose digest is known."""
         file = MetadataFile(path, size, sha512, "text/plain")
         self._add(file, source, bag=False)
@@ -45,8 +45,8 @@ class Shelf:
 
     def _add(self, file: MetadataFile, source: Path, *, bag: bool) -> None:
         logical = file.path if bag else f"{self._prefix}/{file.path}"
-        self._stored.append(StoredFile(logical, file.size, file.sha512, source))
+        self._stored.append(FileToStore(logical, file.size, file.sha512, source))
 
-    def stored_files(self) -> Iterator[StoredFile]:
+    def stored_files(self) -> Iterator[FileToStore]:
         """All of them, ordered by path."""
         yield from sorted(self._stored, key=lambda stored: stored.logical)

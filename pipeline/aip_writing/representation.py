@@ -10,7 +10,7 @@ from packages.identifiers import PackageId
 from packages.mets.csip_writer import (
     MetsHeader,
     Reference,
-    aligned,
+    pad_to_chunks,
     representation_header,
     representation_mets,
 )
@@ -20,7 +20,7 @@ from packages.premis import Event, EventOutcome, EventType, Representation, repr
 from packages.problems.catalogue import problem
 from packages.worklist import Worklist
 from packages.xml_text import encoded
-from pipeline.aip_writing.metadata_writer import Shelf
+from pipeline.aip_writing.metadata_writer import MetadataWriter
 from pipeline.context import IngestContext
 
 __all__ = [
@@ -29,12 +29,12 @@ __all__ = [
     "folders_above",
     "identify_representation",
     "name_files",
-    "unsound_events",
+    "not_valid_events",
 ]
 
 
-_TOLD = 1000  # files with an event of their own; the format notes tell of all
-FIRST = "rep1"
+_MAX_TOLD = 1000  # files with an event of their own; the format notes tell of all
+SUBMITTED_REPRESENTATION = "rep1"
 """The representation the agency sent."""
 
 
@@ -53,7 +53,7 @@ def identify_representation(package: PackageId, name: str) -> Representation:
 
 
 def describe_representation(
-    shelf: Shelf,
+    writer: MetadataWriter,
     package: PackageId,
     representation: Representation,
     worklist: Worklist,
@@ -63,7 +63,7 @@ def describe_representation(
 ) -> DescribedRepresentation:
     """Write ``premis.xml`` and ``METS.xml`` of a representation whose files have their names."""
     folder = f"representations/{representation.name}"
-    premis = shelf.write(
+    premis = writer.write(
         f"{folder}/metadata/preservation/premis.xml",
         encoded(
             representation_premis(
@@ -75,9 +75,9 @@ def describe_representation(
             )
         ),
     )
-    mets = shelf.write(
+    mets = writer.write(
         f"{folder}/METS.xml",
-        aligned(
+        pad_to_chunks(
             representation_mets(
                 header=representation_header(header, representation.name),
                 premis=Reference("dp-premis", premis.below(folder), "PREMIS", "3.0"),
@@ -129,7 +129,7 @@ def name_files(
     return tuple(events)
 
 
-def unsound_events(worklist: Worklist, context: IngestContext) -> tuple[Event, ...]:
+def not_valid_events(worklist: Worklist, context: IngestContext) -> tuple[Event, ...]:
     """An event for each file that a tool found not valid, so that it is told of the file itself."""
     return tuple(
         context.event(
@@ -139,12 +139,12 @@ def unsound_events(worklist: Worklist, context: IngestContext) -> tuple[Event, .
             note="; ".join(said.messages[:5]),
             objects=(uuid,),
         )
-        for uuid, said in islice(worklist.unsound(), _TOLD)
+        for uuid, said in islice(worklist.not_valid(), _MAX_TOLD)
     )
 
 
 def _file_id(package: PackageId, representation: str, name: str) -> str:
-    if representation == FIRST:
+    if representation == SUBMITTED_REPRESENTATION:
         return package.child("file", name)
     return package.child("file", representation, name)
 

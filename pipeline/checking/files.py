@@ -13,7 +13,7 @@ from packages.package_file import FileFormat
 from packages.paths import printable
 from pipeline.errors import SubmissionUnreadable
 from pipeline.examine.containers import inspect_container
-from pipeline.formats.tool import Verdict
+from pipeline.formats.tool import ValidationResult
 from pipeline.formats.validation import NOT_CHECKED
 from pipeline.tools import Toolbox
 
@@ -56,7 +56,7 @@ def _safe_name(file: Path, folder: Path, number: int) -> str:
     return name
 
 
-def _record(file: Path, known: FileFormat, verdict: Verdict, tools: Toolbox) -> dict[str, Any]:
+def _record(file: Path, known: FileFormat, verdict: ValidationResult, tools: Toolbox) -> dict[str, Any]:
     try:
         with file.open("rb") as stream:
             digest = hashlib.file_digest(stream, "sha512").hexdigest()

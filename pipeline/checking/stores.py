@@ -61,7 +61,7 @@ def verify_archive(
     """Every copy that was ever made, whatever is known of it, or every place of one AIP."""
     ids = [only.urn] if only else [row.id for row in catalogue.aips()]
     for aip in ids:
-        promised = {copy.store for copy in catalogue.copy_rows(aip) if copy.state != CopyState.OWED}
+        promised = {copy.store for copy in catalogue.copy_rows(aip) if copy.state != CopyState.PENDING}
         for repository in repositories:
             if only or repository.store.name in promised:
                 yield verify_object(repository.store, repository.layout.object_root(aip), aip)

@@ -11,7 +11,7 @@ from packages.eark.dialect import report_dialect
 from packages.eark.layout import Form, form_of, look_at
 from packages.eark.structure import check_top
 from packages.mets.csip_reader import read_mets
-from packages.mets.rules.rule import Surroundings
+from packages.mets.rules.rule import PackageContext
 from packages.paths import printable
 from packages.problems.problem import Problem, by_severity
 from pipeline.agreement import Agreement, Limits
@@ -62,8 +62,8 @@ def _may_be_a_package(result: Result) -> bool:
 def check_mets_file(path: Path) -> list[Problem]:
     """A METS document alone: schema, CSIP rules, references inside it. Nothing is fetched."""
     with path.open("rb") as stream:
-        around = Surroundings(today=int(f"{utc_now():%Y%m%d}"))
-        document = read_mets(stream, path.name, around=around)
+        package = PackageContext(today=int(f"{utc_now():%Y%m%d}"))
+        document = read_mets(stream, path.name, package=package)
         if document.dialect:
             document.problems.append(report_dialect(document, stream, path.name))
     return document.problems

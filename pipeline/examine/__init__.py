@@ -14,7 +14,7 @@ from packages.worklist import Worklist
 from pipeline.context import IngestContext
 from pipeline.examine.containers import inspect_container, is_locked_format
 from pipeline.examine.policy import apply_policy
-from pipeline.examine.soundness import SoundnessCheck
+from pipeline.examine.validation import ValidationCheck
 from pipeline.examine.virus import VirusScan
 from pipeline.formats.identification import DISAGREES
 
@@ -35,13 +35,13 @@ class ExaminedFile:
 
 
 def examine_files(worklist: Worklist, context: IngestContext) -> None:
-    """Give every file its format, look whether it is sound, and ask the policy.
+    """Give every file its format, look whether it is valid, and ask the policy.
 
     The formats were asked for when the files arrived, so that much of the work is done by now.
     """
     content = context.work / "content"
     answers = context.identification.formats()
-    soundness, virus = SoundnessCheck(context), VirusScan(context)
+    validation, virus = ValidationCheck(context), VirusScan(context)
     rows = worklist.work_files()
     while batch := list(islice(rows, _BATCH)):
         formats = list(islice(answers, len(batch)))
@@ -55,12 +55,12 @@ def examine_files(worklist: Worklist, context: IngestContext) -> None:
             if container or is_locked_format(known):
                 context.add(*inspect_container(file.place, path, known))
         virus.scan(files)
-        worklist.set_soundness(soundness.check(files))
+        worklist.set_validation(validation.check(files))
         context.progress("examine", sum(size for *_, size, _ in batch), len(batch))
     _identification_event(worklist, context)
     _review(worklist, context)
     virus.close()
-    soundness.close(worklist)
+    validation.close(worklist)
 
 
 def _identification_event(worklist: Worklist, context: IngestContext) -> None:
@@ -82,11 +82,11 @@ def _review(worklist: Worklist, context: IngestContext) -> None:
     agreed = context.agreement
     if agreed.review:
         context.add(problem("AGREE-REVIEW", found=agreed.review))
-        context.hold(agreed.review)
+        context.ask_review(agreed.review)
     totals = {puid: files for puid, _, files, *_ in worklist.format_totals()}
     share = 100 * totals.get("unknown", 0) / max(sum(totals.values()), 1)
     if share > agreed.formats.unidentified_limit:
-        context.hold(
+        context.ask_review(
             f"{totals['unknown']} of {sum(totals.values())} files have no known format: more than the "
             f"{agreed.formats.unidentified_limit:g} % of agreement “{agreed.name}”"
         )

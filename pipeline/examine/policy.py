@@ -20,8 +20,8 @@ def decision_about(file: ExaminedFile, context: IngestContext) -> tuple[Decision
     name = f"agreement “{context.agreement.name}”"
     if puid in agreed.refused:
         return "refused", name
-    if puid in agreed.held:
-        return "held", name
+    if puid in agreed.review:
+        return "review", name
     rule = context.tools.policy.rule_for(file.known)
     if puid in agreed.accepted:
         return "accepted", name
@@ -37,8 +37,8 @@ def apply_policy(file: ExaminedFile, context: IngestContext) -> None:
     if decision == "refused":
         preferred = context.agreement.formats.preferred or "another format"
         context.add(problem("FMT-REFUSED", file.path, expected=preferred, found=said))
-    elif decision == "held":
-        context.add(problem("FMT-HELD", file.path, expected=reason, found=said))
-        context.hold(f"{said}: {reason}")
+    elif decision == "review":
+        context.add(problem("FMT-REVIEW", file.path, expected=reason, found=said))
+        context.ask_review(f"{said}: {reason}")
     else:
         context.add(problem("FMT-RISK", file.path, expected=reason, found=said))

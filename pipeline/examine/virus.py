@@ -1,4 +1,4 @@
-"""The virus scan of one package: what was found is held, what was not scanned is said."""
+"""The virus scan of one package: what was found goes to review, what was not scanned is reported."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["VirusScan"]
 
-_OLD = timedelta(days=7)
+_MAX_SIGNATURE_AGE = timedelta(days=7)
 _LISTED = 20
 
 
@@ -43,7 +43,7 @@ class VirusScan:
             elif one.result is ScanResult.INFECTED:
                 self._infected.append(f"{file.path}: {one.name}")
                 context.add(problem("VIRUS-FOUND", file.path, found=one.name))
-                context.hold(f"virus in {file.path}: {one.name}")
+                context.ask_review(f"virus in {file.path}: {one.name}")
             else:
                 self._not_scanned.append(f"{file.path}: {one.name}")
                 context.add(problem("VIRUS-FILE-NOT-SCANNED", file.path, found=one.name))
@@ -54,20 +54,20 @@ class VirusScan:
         if self._state is None or self._why_not:
             context.add(problem("VIRUS-NOT-SCANNED", found=self._why_not))
             if required:
-                context.hold(f"the agreement demands a virus scan: {self._why_not}")
+                context.ask_review(f"the agreement demands a virus scan: {self._why_not}")
             context.event(
                 EventType.VIRUS_CHECK, self._why_not, outcome=EventOutcome.WARNING, note="not scanned"
             )
             return
         if self._not_scanned and required:
-            context.hold(f"{len(self._not_scanned)} file(s) could not be scanned for viruses")
+            context.ask_review(f"{len(self._not_scanned)} file(s) could not be scanned for viruses")
         self._weaknesses(self._state)
         self._event(self._state)
 
     def _weaknesses(self, state: ClamdState) -> None:
         """What makes its “clean” worth less than it sounds."""
         context, made = self._context, state.signature_date
-        if made is not None and context.clock() - made > _OLD:
+        if made is not None and context.clock() - made > _MAX_SIGNATURE_AGE:
             context.add(problem("VIRUS-SIGNATURES-OLD", found=f"{made:%Y-%m-%d}"))
         if not state.detects:
             context.add(problem("VIRUS-TEST-FILE", found=str(state.signatures or "no number")))

@@ -1,1 +1,1 @@
-"""What files are, whether they are sound, and what to do about it: foreign tools, made honest."""
+"""What files are, whether they are valid, and what to do about it: foreign tools, made honest."""

@@ -16,7 +16,7 @@ from typing import TextIO
 
 from pipeline.confinement import end_with_parent, enter_landlock, landlock_abi, leave_network, limit
 from pipeline.formats.kinds import Kind
-from pipeline.formats.tool import Validity, Verdict
+from pipeline.formats.tool import ValidationResult, Validity
 
 _CHECKS = {
     Kind.PDF: ("pdf", "check"),
@@ -45,21 +45,23 @@ _SYSTEM = (
 )  # fmt: skip
 
 
-def _check_of(kind: Kind) -> Callable[[str], Verdict]:
-    module, function = _CHECKS[kind]  # imported when first needed: most nights need few
-    found: Callable[[str], Verdict] = getattr(import_module(f"pipeline.formats.checks.{module}"), function)
+def _check_of(kind: Kind) -> Callable[[str], ValidationResult]:
+    module, function = _CHECKS[kind]  # imported when first needed: most nightly runs need few
+    found: Callable[[str], ValidationResult] = getattr(
+        import_module(f"pipeline.formats.checks.{module}"), function
+    )
     return found
 
 
-def _judge(path: str, kind: str) -> Verdict:
+def _judge(path: str, kind: str) -> ValidationResult:
     try:
         return _check_of(Kind(kind))(path)
     except MemoryError:
         said = f"it needs more than {_MAX_MEMORY_BYTES >> 20} MiB of memory to be checked"
-        return Verdict(Validity.UNKNOWN, f"Stele, {kind}", (said,))
+        return ValidationResult(Validity.UNKNOWN, f"Stele, {kind}", (said,))
     except Exception as error:  # a library that breaks on a file has no verdict on it
         said = f"the check failed: {type(error).__name__}: {error}"[:300]
-        return Verdict(Validity.UNKNOWN, f"Stele, {kind}", (said,))
+        return ValidationResult(Validity.UNKNOWN, f"Stele, {kind}", (said,))
 
 
 def _answer(question: list[tuple[str, str]], out: TextIO) -> None:

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from packages.package_file import FileFormat
 from pipeline.formats.tool import (
-    ToolGaveUp,
+    ToolError,
     ToolState,
+    ValidationResult,
     Validity,
-    Verdict,
     and_its_folder,
     in_batches,
     program_state,
@@ -22,8 +22,8 @@ from pipeline.formats.tool import (
 __all__ = ["ExifTool", "described_by"]
 
 _BATCH = 200
-_PATIENCE = 60.0
-_SLOWEST = 8 << 20
+_TIMEOUT_S = 60.0
+_MIN_BYTES_PER_S = 8 << 20
 _KEPT = {
     "CreateDate": "made on",
     "DateTimeOriginal": "taken on",
@@ -64,7 +64,7 @@ _OLDEST = (12, 24)  # CVE-2021-22204: before it a file could run commands
 class ExifTool:
     """The ``exiftool`` program."""
 
-    def __init__(self, patience: float = _PATIENCE) -> None:
+    def __init__(self, patience: float = _TIMEOUT_S) -> None:
         self._patience = patience
         self._state: ToolState | None = None
 
@@ -78,13 +78,13 @@ class ExifTool:
             self._state = program_state("ExifTool", command, version, _OLDEST)
         return self._state
 
-    def check(self, paths: Sequence[Path], puid: str) -> list[Verdict]:
-        """NOT_CHECKED with facts for every file; nothing here says that a file is sound."""
+    def check(self, paths: Sequence[Path], puid: str) -> list[ValidationResult]:
+        """NOT_CHECKED with facts for every file; nothing here says that a file is valid."""
         tool = f"ExifTool {self.state().version}"
         names = [f"-{name}" for name in _KEPT]
 
-        def ask(batch: Sequence[Path]) -> list[Verdict]:
-            seconds = self._patience + sum(path.stat().st_size for path in batch) / _SLOWEST
+        def ask(batch: Sequence[Path]) -> list[ValidationResult]:
+            seconds = self._patience + sum(path.stat().st_size for path in batch) / _MIN_BYTES_PER_S
             with safely_named(batch) as links:
                 words = ["exiftool", "-config", "", "-json", "-fast2", "-charset", "utf8", *names]
                 ran = run_tool([*words, *links], seconds=seconds, reads=and_its_folder(links))
@@ -93,22 +93,22 @@ class ExifTool:
         return in_batches(paths, ask, size=_BATCH, tool=tool)
 
 
-def _verdicts(output: bytes, links: Sequence[Path], tool: str) -> list[Verdict]:
-    """Raises ToolGaveUp for output that is cut short or lacks a file."""
+def _verdicts(output: bytes, links: Sequence[Path], tool: str) -> list[ValidationResult]:
+    """Raises ToolError for output that is cut short or lacks a file."""
     try:
         found = {Path(one["SourceFile"]).name: one for one in json.loads(output or b"[]")}
     except (ValueError, KeyError, TypeError) as error:
-        raise ToolGaveUp(f"its answer is no whole JSON ({error})") from None
+        raise ToolError(f"its answer is no whole JSON ({error})") from None
     missing = [link.name for link in links if link.name not in found]
     if missing:
-        raise ToolGaveUp(f"no answer about {len(missing)} of {len(links)} files")
+        raise ToolError(f"no answer about {len(missing)} of {len(links)} files")
     return [_verdict(found[link.name], tool) for link in links]
 
 
-def _verdict(record: dict[str, object], tool: str) -> Verdict:
+def _verdict(record: dict[str, object], tool: str) -> ValidationResult:
     facts: dict[str, str] = {}
     for name, words in _KEPT.items():
         value = str(record.get(name, "")).strip()
         if value and not value.startswith("0000:00:00"):
             facts.setdefault(words, "".join(c if c.isprintable() else " " for c in value)[:200])
-    return Verdict(Validity.NOT_CHECKED, tool, (), facts)
+    return ValidationResult(Validity.NOT_CHECKED, tool, (), facts)

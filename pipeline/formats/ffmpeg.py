@@ -10,8 +10,8 @@ from pathlib import Path
 
 from pipeline.formats.tool import (
     ToolState,
+    ValidationResult,
     Validity,
-    Verdict,
     and_its_folder,
     in_batches,
     program_state,
@@ -21,8 +21,8 @@ from pipeline.formats.tool import (
 
 __all__ = ["FROM_A_FILE", "FfmpegDecode"]
 
-_PATIENCE = 120.0
-_SLOWEST = 1 << 20  # bytes a second; compressed video decodes slowly
+_TIMEOUT_S = 120.0
+_MIN_BYTES_PER_S = 1 << 20  # bytes a second; compressed video decodes slowly
 
 _DEMUXERS = (
     "aac,ac3,aiff,amr,ape,asf,au,avi,caf,dts,dv,eac3,flac,flv,gif,gxf,h264,hevc,m4v,matroska,mjpeg,mlp,mov,"
@@ -36,7 +36,7 @@ and nothing is fetched."""
 class FfmpegDecode:
     """The ``ffmpeg`` program. One process a file: files of this kind are large."""
 
-    def __init__(self, patience: float = _PATIENCE) -> None:
+    def __init__(self, patience: float = _TIMEOUT_S) -> None:
         self._patience = patience
         self._state: ToolState | None = None
 
@@ -50,12 +50,12 @@ class FfmpegDecode:
             self._state = program_state("ffmpeg", command, version, (4, 0))
         return self._state
 
-    def check(self, paths: Sequence[Path], puid: str) -> list[Verdict]:
+    def check(self, paths: Sequence[Path], puid: str) -> list[ValidationResult]:
         tool = f"ffmpeg {self.state().version} (decoded)"
 
-        def ask(batch: Sequence[Path]) -> list[Verdict]:
+        def ask(batch: Sequence[Path]) -> list[ValidationResult]:
             (path,) = batch
-            seconds = self._patience + path.stat().st_size / _SLOWEST
+            seconds = self._patience + path.stat().st_size / _MIN_BYTES_PER_S
             with safely_named([path]) as (link,):
                 ran = run_tool(
                     ["ffmpeg", "-nostdin", "-v", "error", *FROM_A_FILE, "-err_detect",
@@ -65,7 +65,11 @@ class FfmpegDecode:
                 )  # fmt: skip
             said = [line.replace(str(link), "file") for line in ran.stderr.splitlines() if line.strip()]
             if said or ran.code:
-                return [Verdict(Validity.NOT_VALID, tool, tuple(said[:5]) or (f"exit code {ran.code}",))]
-            return [Verdict(Validity.WELL_FORMED, tool)]
+                return [
+                    ValidationResult(
+                        Validity.NOT_VALID, tool, tuple(said[:5]) or (f"exit code {ran.code}",)
+                    )
+                ]
+            return [ValidationResult(Validity.WELL_FORMED, tool)]
 
         return in_batches(paths, ask, size=1, tool=tool)

@@ -11,7 +11,7 @@ from typing import Any
 
 from packages.package_file import UNKNOWN_FORMAT, FileFormat
 from pipeline.errors import ToolFailed
-from pipeline.formats.tool import ToolGaveUp
+from pipeline.formats.tool import ToolError
 from pipeline.formats.worker import MAX_MEMORY_BYTES, Worker, WorkerPool
 
 __all__ = ["Identification", "Identifier"]
@@ -19,7 +19,7 @@ __all__ = ["Identification", "Identifier"]
 _SIEGFRIED = "pipeline.formats.siegfried_worker"
 _FIDO = "pipeline.formats.fido_worker"
 _BATCH = 500
-_PATIENCE = 300.0  # seconds for one batch; a 1 GiB file takes a hundredth of one
+_TIMEOUT_S = 300.0  # seconds for one batch; a 1 GiB file takes a hundredth of one
 
 
 class Identifier:
@@ -70,8 +70,8 @@ class Identifier:
 
     def _first(self, names: Sequence[str]) -> list[FileFormat]:
         try:
-            answer = self._siegfried.ask(list(names), seconds=_PATIENCE)
-        except ToolGaveUp:
+            answer = self._siegfried.ask(list(names), seconds=_TIMEOUT_S)
+        except ToolError:
             if len(names) == 1:
                 self._confirm_alive()
                 return [_CRASHED]
@@ -88,8 +88,8 @@ class Identifier:
     def _confirm_alive(self) -> None:
         """Tell a file that crashes Siegfried from a Siegfried that cannot run here."""
         try:
-            self._siegfried.ask([__file__], seconds=_PATIENCE)
-        except ToolGaveUp:
+            self._siegfried.ask([__file__], seconds=_TIMEOUT_S)
+        except ToolError:
             raise ToolFailed(
                 "Siegfried (pygfried) cannot be started; run “stele doctor” or install Stele again"
             ) from None
@@ -98,8 +98,8 @@ class Identifier:
         """fido's PUIDs and how it found them. A second opinion that fails is none, and says so."""
         assert self._fido is not None, "asked for"
         try:
-            answer: dict[str, Any] = self._fido.ask(list(names), seconds=_PATIENCE)
-        except ToolGaveUp as error:
+            answer: dict[str, Any] = self._fido.ask(list(names), seconds=_TIMEOUT_S)
+        except ToolError as error:
             if len(names) == 1:
                 return [([], f"failed: {error}")]
             half = len(names) // 2

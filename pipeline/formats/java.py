@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from pipeline.formats.tool import Ran, ToolGaveUp, ToolState, run_tool, state_of_version
+from pipeline.formats.tool import ToolError, ToolRun, ToolState, run_tool, state_of_version
 
 __all__ = ["JarProgram"]
 
@@ -44,7 +44,7 @@ class JarProgram:
             return ToolState(self._name, problem="there is no Java to run it")
         try:
             ran = self._ask_version()
-        except ToolGaveUp as error:
+        except ToolError as error:
             return ToolState(self._name, problem=f"it does not start: {error}")
         state = state_of_version(self._name, ran, _VERSION, self._oldest)
         return replace(state, version=self._version_of_core() or state.version)
@@ -57,11 +57,11 @@ class JarProgram:
         found = (jar.fullmatch(path.name) for path in self._home.glob("*.jar"))
         return next((match[1] for match in found if match), "")
 
-    def _ask_version(self) -> Ran:
+    def _ask_version(self) -> ToolRun:
         return self.run(["--version"], seconds=60)
 
-    def run(self, words: Sequence[str | Path], *, seconds: float, reads: Sequence[Path] = ()) -> Ran:
-        """Run it to its end; it reads ``reads`` and its jars. Raises ToolGaveUp."""
+    def run(self, words: Sequence[str | Path], *, seconds: float, reads: Sequence[Path] = ()) -> ToolRun:
+        """Run it to its end; it reads ``reads`` and its jars. Raises ToolError."""
         java = shutil.which("java") or "java"
         flags = ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", f"-Xmx{self._heap}"]
         flags += ["-Djava.awt.headless=true", "-Dfile.encoding=UTF-8", "-XX:-UsePerfData"]

@@ -16,11 +16,11 @@ from lxml import etree
 from packages.package_file import FileFormat
 from pipeline.formats.java import JarProgram
 from pipeline.formats.tool import (
-    Ran,
-    ToolGaveUp,
+    ToolError,
+    ToolRun,
     ToolState,
+    ValidationResult,
     Validity,
-    Verdict,
     and_its_folder,
     in_batches,
     safely_named,
@@ -76,8 +76,8 @@ _STATUS = {
 _SCRATCH = re.compile(r"(/\S*/)?epub\d+\.epub")
 """How JHOVE's copy of an EPUB is called in messages."""
 _BATCH = 100
-_PATIENCE = 120.0  # seconds for a batch, and more for its bytes
-_SLOWEST = 2 << 20  # bytes a second
+_TIMEOUT_S = 120.0  # seconds for a batch, and more for its bytes
+_MIN_BYTES_PER_S = 2 << 20  # bytes a second
 _OLDEST = (1, 28)
 
 
@@ -91,21 +91,21 @@ def module_for(known: FileFormat) -> str | None:
 class _Program(JarProgram):
     def run_module(
         self, module: str, words: Sequence[str | Path], *, seconds: float, reads: Sequence[Path] = ()
-    ) -> Ran:
+    ) -> ToolRun:
         """JHOVE does nothing without a configuration; ours names one module."""
         with NamedTemporaryFile("w", suffix=".conf") as conf:
             conf.write(_configuration(module))
             conf.flush()
             return self.run(["-c", conf.name, *words], seconds=seconds, reads=[Path(conf.name), *reads])
 
-    def _ask_version(self) -> Ran:
+    def _ask_version(self) -> ToolRun:
         return self.run_module("PDF-hul", ["-v"], seconds=60)
 
 
 class Jhove:
     """JHOVE in a folder of jars. Batches are named by their module."""
 
-    def __init__(self, home: Path | None, patience: float = _PATIENCE) -> None:
+    def __init__(self, home: Path | None, patience: float = _TIMEOUT_S) -> None:
         self._program = _Program("JHOVE", home, _MAIN, oldest=_OLDEST, heap="512m")
         self._patience = patience
 
@@ -116,12 +116,12 @@ class Jhove:
     def state(self) -> ToolState:
         return self._program.state()
 
-    def check(self, paths: Sequence[Path], puid: str) -> list[Verdict]:
+    def check(self, paths: Sequence[Path], puid: str) -> list[ValidationResult]:
         """``puid`` is here the module, as ``module_for`` names it."""
         tool = f"JHOVE {self.state().version} {puid}"
 
-        def ask(batch: Sequence[Path]) -> list[Verdict]:
-            seconds = self._patience + sum(path.stat().st_size for path in batch) / _SLOWEST
+        def ask(batch: Sequence[Path]) -> list[ValidationResult]:
+            seconds = self._patience + sum(path.stat().st_size for path in batch) / _MIN_BYTES_PER_S
             extension = ".epub" if puid == "EPUB-ptc" else ""  # it trusts nothing but this name
             with safely_named(batch, extension) as links:
                 words: list[str | Path] = ["-m", puid, "-h", "xml", *links]
@@ -134,7 +134,7 @@ class Jhove:
         return verdicts
 
 
-def _whole(path: Path, verdict: Verdict) -> Verdict:
+def _whole(path: Path, verdict: ValidationResult) -> ValidationResult:
     """AIFF-hul calls a file valid that ends long before its own header says (EA IFF 85)."""
     with path.open("rb") as stream:
         start = stream.read(8)
@@ -142,7 +142,7 @@ def _whole(path: Path, verdict: Verdict) -> Verdict:
     size = path.stat().st_size
     if start[:4] == b"FORM" and said > size + 1:
         cut = f"cut short: its header says {said} bytes, there are {size}"
-        return Verdict(Validity.NOT_VALID, verdict.tool, (cut, *verdict.messages), verdict.facts)
+        return ValidationResult(Validity.NOT_VALID, verdict.tool, (cut, *verdict.messages), verdict.facts)
     return verdict
 
 
@@ -155,17 +155,17 @@ def _configuration(module: str) -> str:
     )
 
 
-def _verdicts(output: bytes, links: Sequence[Path], module: str, tool: str) -> list[Verdict]:
-    """Raises ToolGaveUp for output that is cut short or lacks a file."""
+def _verdicts(output: bytes, links: Sequence[Path], module: str, tool: str) -> list[ValidationResult]:
+    """Raises ToolError for output that is cut short or lacks a file."""
     root = xml_answer(output)
     reports = {str(one.get("uri")).rpartition("/")[2]: one for one in root.iter("{*}repInfo")}
     missing = [link.name for link in links if link.name not in reports]
     if missing:
-        raise ToolGaveUp(f"no answer about {len(missing)} of {len(links)} files")
+        raise ToolError(f"no answer about {len(missing)} of {len(links)} files")
     return [_verdict(reports[link.name], module, tool) for link in links]
 
 
-def _verdict(report: etree._Element, module: str, tool: str) -> Verdict:
+def _verdict(report: etree._Element, module: str, tool: str) -> ValidationResult:
     said_by = report.findtext("{*}reportingModule") or ""
     status = report.findtext("{*}status") or ""
     messages = []
@@ -176,7 +176,7 @@ def _verdict(report: etree._Element, module: str, tool: str) -> Verdict:
     messages.sort()  # it keeps them in no order
     if said_by != module:
         messages.append(f"not validated: {module} did not recognise it")
-        return Verdict(
+        return ValidationResult(
             Validity.NOT_VALID if messages[:-1] else Validity.UNKNOWN, tool, tuple(messages[:20])
         )
     validity = _STATUS.get(status, Validity.UNKNOWN)
@@ -187,4 +187,4 @@ def _verdict(report: etree._Element, module: str, tool: str) -> Verdict:
         facts["version"] = version
     if profiles := [one.text or "" for one in report.iterfind("{*}profiles/{*}profile")]:
         facts["profile"] = "; ".join(profiles)[:200]
-    return Verdict(validity, tool, tuple(messages[:20]), facts)
+    return ValidationResult(validity, tool, tuple(messages[:20]), facts)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from pipeline.formats.tool import (
     ToolState,
+    ValidationResult,
     Validity,
-    Verdict,
     and_its_folder,
     in_batches,
     program_state,
@@ -19,14 +19,14 @@ from pipeline.formats.tool import (
 
 __all__ = ["MediaConch"]
 
-_PATIENCE = 60.0
-_SLOWEST = 4 << 20
+_TIMEOUT_S = 60.0
+_MIN_BYTES_PER_S = 4 << 20
 
 
 class MediaConch:
     """The ``mediaconch`` program. One process a file: files of this kind are large."""
 
-    def __init__(self, patience: float = _PATIENCE) -> None:
+    def __init__(self, patience: float = _TIMEOUT_S) -> None:
         self._patience = patience
         self._state: ToolState | None = None
 
@@ -40,12 +40,12 @@ class MediaConch:
             self._state = program_state("MediaConch", command, version, (18, 0))
         return self._state
 
-    def check(self, paths: Sequence[Path], puid: str) -> list[Verdict]:
+    def check(self, paths: Sequence[Path], puid: str) -> list[ValidationResult]:
         tool = f"MediaConch {self.state().version}"
 
-        def ask(batch: Sequence[Path]) -> list[Verdict]:
+        def ask(batch: Sequence[Path]) -> list[ValidationResult]:
             (path,) = batch
-            seconds = self._patience + path.stat().st_size / _SLOWEST
+            seconds = self._patience + path.stat().st_size / _MIN_BYTES_PER_S
             with safely_named([path]) as (link,):
                 # It remembers reports in its home, which is a new one for each run.
                 command = ["mediaconch", "-mc", "-fx", str(link)]
@@ -55,7 +55,7 @@ class MediaConch:
         return in_batches(paths, ask, size=1, tool=tool)
 
 
-def _verdict(output: bytes, tool: str) -> Verdict:
+def _verdict(output: bytes, tool: str) -> ValidationResult:
     root = xml_answer(output)
     failed = [
         str(test.getparent().get("icid") or test.getparent().get("name") or "a check")  # type: ignore[union-attr]
@@ -65,7 +65,7 @@ def _verdict(output: bytes, tool: str) -> Verdict:
     passed = any(test.get("outcome") == "pass" for test in root.iter("{*}test"))
     if failed:
         named = tuple(f"fails {name}" for name in dict.fromkeys(failed))
-        return Verdict(Validity.NOT_VALID, tool, named[:20])
+        return ValidationResult(Validity.NOT_VALID, tool, named[:20])
     if not passed:
-        return Verdict(Validity.UNKNOWN, tool, ("it made no check",))
-    return Verdict(Validity.WELL_FORMED, tool)
+        return ValidationResult(Validity.UNKNOWN, tool, ("it made no check",))
+    return ValidationResult(Validity.WELL_FORMED, tool)

@@ -20,7 +20,7 @@ from pipeline.errors import PipelineError
 
 __all__ = ["Decision", "FormatPolicy", "PolicyError", "Rule", "load_policy"]
 
-Decision = Literal["accepted", "warned", "held", "refused"]
+Decision = Literal["accepted", "warned", "review", "refused"]
 
 
 class PolicyError(PipelineError):
@@ -39,7 +39,7 @@ class Rule(BaseModel):
     risk: Literal["low", "medium", "high"] = "medium"
     reason: str = Field(min_length=1, description="Why; it is shown to agencies and archivists.")
     validator: Literal["required", "optional", "off"] = Field(
-        default="optional", description="“required”: what cannot be shown to be sound is held."
+        default="optional", description="“required”: what is not shown to be valid goes to review."
     )
     preserve: str = Field(default="", description="Converter for a preservation copy; empty = none.")
     access: str = Field(default="", description="Converter for an access copy; empty = none.")

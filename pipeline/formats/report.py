@@ -1,4 +1,4 @@
-"""The formats of the whole archive: how much of each, how risky, how much of it unsound."""
+"""The formats of the whole archive: how much of each, how risky, how much of it not valid."""
 
 from __future__ import annotations
 

@@ -23,12 +23,12 @@ from pipeline.confinement import confined, environment
 
 __all__ = [
     "PASSWORD",
-    "Ran",
-    "ToolGaveUp",
+    "ToolError",
+    "ToolRun",
     "ToolState",
+    "ValidationResult",
     "Validator",
     "Validity",
-    "Verdict",
     "and_its_folder",
     "in_batches",
     "program_state",
@@ -48,10 +48,10 @@ _NOT_CONFINED = 126  # the launcher's exit code
 
 
 class Validity(StrEnum):
-    """What is known about the soundness of a file."""
+    """What is known about the validity of a file."""
 
     VALID = "valid"
-    WELL_FORMED = "well-formed"  # sound syntax; whether more is right was not or cannot be said
+    WELL_FORMED = "well-formed"  # right syntax; whether more is right was not or cannot be said
     NOT_VALID = "not-valid"
     UNKNOWN = "unknown"  # it was tried, and the tool crashed, hung or made no sense
     NOT_CHECKED = "not-checked"  # nothing here can check this format
@@ -72,7 +72,7 @@ class ToolState:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class ValidationResult:
     """One tool's word on one file. ``tool`` is its name with version (and module)."""
 
     validity: Validity
@@ -92,16 +92,16 @@ class Validator(Protocol):
     def state(self) -> ToolState:
         """Asked once and remembered: whether it can be used."""
 
-    def check(self, paths: Sequence[Path], puid: str) -> list[Verdict]:
+    def check(self, paths: Sequence[Path], puid: str) -> list[ValidationResult]:
         """A verdict for every file, in the order given; few processes, never one a file."""
 
 
-class ToolGaveUp(Exception):
+class ToolError(Exception):
     """A run ended without an answer: time-out, crash, output cut short or not understood."""
 
 
 @dataclass(frozen=True, slots=True)
-class Ran:
+class ToolRun:
     """A finished run. The exit code is a hint at most: several tools exit 0 on failure."""
 
     code: int
@@ -118,17 +118,17 @@ def run_tool(
     sockets: Sequence[Path] = (),
     cwd: Path | None = None,
     max_file_bytes: int = _MAX_OUTPUT_BYTES,
-) -> Ran:
+) -> ToolRun:
     """Run a program confined to its end, with everything it started.
 
     It can read ``reads`` and what belongs to the system, write ``writes`` and a folder of its own that
     goes with it, reach no network and see no secret; what its input refers to is not there for it.
-    Raises ToolGaveUp when it takes longer than ``seconds``, is killed, cannot be started or confined,
+    Raises ToolError when it takes longer than ``seconds``, is killed, cannot be started or confined,
     or writes a file of more than ``max_file_bytes``.
     """
     words = [str(part) for part in command]
     if shutil.which(words[0]) is None:
-        raise ToolGaveUp(f"{words[0]} cannot be started: it is not installed")
+        raise ToolError(f"{words[0]} cannot be started: it is not installed")
     limits = {
         "CPU": math.ceil(seconds * (os.cpu_count() or 1)) + 1, "DATA": _MAX_MEMORY_BYTES,
         "FSIZE": max_file_bytes, "NOFILE": _MAX_OPEN_FILES,
@@ -145,25 +145,25 @@ def run_tool(
                 start_new_session=True, env=environment(home),
             )  # fmt: skip
         except OSError as error:
-            raise ToolGaveUp(f"{words[0]} cannot be started: {error.strerror}") from None
+            raise ToolError(f"{words[0]} cannot be started: {error.strerror}") from None
         try:
             code = process.wait(seconds)
         except subprocess.TimeoutExpired:
-            raise ToolGaveUp(f"no answer within {seconds:.0f} seconds") from None
+            raise ToolError(f"no answer within {seconds:.0f} seconds") from None
         finally:
             with suppress(ProcessLookupError):  # its children too
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
         if code < 0:
-            raise ToolGaveUp(_killed_by(-code, max_file_bytes))
+            raise ToolError(_killed_by(-code, max_file_bytes))
         if out.tell() > _MAX_OUTPUT_BYTES:
-            raise ToolGaveUp(f"more than {_MAX_OUTPUT_BYTES >> 20} MiB of output")
+            raise ToolError(f"more than {_MAX_OUTPUT_BYTES >> 20} MiB of output")
         out.seek(0)
         err.seek(0)
         said = err.read(1 << 20).decode("utf-8", "replace")
         if code == _NOT_CONFINED and said.startswith("it could not be confined"):
-            raise ToolGaveUp(said.strip())
-        return Ran(code, out.read(), said)
+            raise ToolError(said.strip())
+        return ToolRun(code, out.read(), said)
 
 
 def _killed_by(number: int, max_file_bytes: int) -> str:
@@ -176,16 +176,16 @@ def _killed_by(number: int, max_file_bytes: int) -> str:
 
 def in_batches(
     paths: Sequence[Path],
-    ask: Callable[[Sequence[Path]], list[Verdict]],
+    ask: Callable[[Sequence[Path]], list[ValidationResult]],
     *,
     size: int,
     tool: str,
-) -> list[Verdict]:
+) -> list[ValidationResult]:
     """Ask about batches; where a batch gives up, about its halves, until the guilty file is alone.
 
-    ``ask`` raises ToolGaveUp, or answers for each path in order.
+    ``ask`` raises ToolError, or answers for each path in order.
     """
-    verdicts: list[Verdict] = []
+    verdicts: list[ValidationResult] = []
     lost = _Lost()
     for at in range(0, len(paths), size):
         verdicts += _bisect(paths[at : at + size], ask, tool, lost)
@@ -200,22 +200,22 @@ class _Lost:
 
 
 def _bisect(
-    paths: Sequence[Path], ask: Callable[[Sequence[Path]], list[Verdict]], tool: str, lost: _Lost
-) -> list[Verdict]:
+    paths: Sequence[Path], ask: Callable[[Sequence[Path]], list[ValidationResult]], tool: str, lost: _Lost
+) -> list[ValidationResult]:
     if lost.seconds > _MAX_LOST_S:
         said = f"not asked: files beside it cost {lost.seconds:.0f} seconds without an answer"
-        return [Verdict(Validity.UNKNOWN, tool, (said,))] * len(paths)
+        return [ValidationResult(Validity.UNKNOWN, tool, (said,))] * len(paths)
     began = time.monotonic()
     try:
         answers = ask(paths)
         if len(answers) == len(paths):
             return answers
         reason = f"{len(answers)} answers for {len(paths)} files"
-    except ToolGaveUp as error:
+    except ToolError as error:
         reason = str(error)
     lost.seconds += time.monotonic() - began
     if len(paths) == 1:
-        return [Verdict(Validity.UNKNOWN, tool, (f"the tool gave up: {reason}",))]
+        return [ValidationResult(Validity.UNKNOWN, tool, (f"the tool gave up: {reason}",))]
     half = len(paths) // 2
     return _bisect(paths[:half], ask, tool, lost) + _bisect(paths[half:], ask, tool, lost)
 
@@ -231,12 +231,12 @@ def program_state(
         return ToolState(name, problem="not installed")
     try:
         ran = run_tool(command, seconds=60, writes=writes)
-    except ToolGaveUp as error:
+    except ToolError as error:
         return ToolState(name, problem=f"it does not start: {error}")
     return state_of_version(name, ran, pattern, oldest)
 
 
-def state_of_version(name: str, ran: Ran, pattern: str, oldest: tuple[int, int]) -> ToolState:
+def state_of_version(name: str, ran: ToolRun, pattern: str, oldest: tuple[int, int]) -> ToolState:
     """What follows from the run in which a tool was asked for its version."""
     said = ran.stdout.decode("utf-8", "replace") + ran.stderr
     found = re.search(pattern, said)
@@ -252,12 +252,12 @@ def state_of_version(name: str, ran: Ran, pattern: str, oldest: tuple[int, int])
 
 
 def xml_answer(output: bytes) -> etree._Element:
-    """A tool's XML report. Raises ToolGaveUp when it is cut short or no XML."""
+    """A tool's XML report. Raises ToolError when it is cut short or no XML."""
     parser = etree.XMLParser(resolve_entities=False, no_network=True, huge_tree=True)
     try:
         return etree.fromstring(output, parser)
     except etree.XMLSyntaxError as error:
-        raise ToolGaveUp(f"its answer is no whole XML ({error.msg})") from None
+        raise ToolError(f"its answer is no whole XML ({error.msg})") from None
 
 
 def and_its_folder(links: Sequence[Path]) -> list[Path]:

@@ -10,14 +10,14 @@ from pathlib import Path
 from packages.package_file import FileFormat
 from pipeline.formats.builtin import Builtin
 from pipeline.formats.kinds import Kind, kind_of, kind_of_name
-from pipeline.formats.tool import PASSWORD, ToolState, Validator, Validity, Verdict
+from pipeline.formats.tool import PASSWORD, ToolState, ValidationResult, Validator, Validity
 
-__all__ = ["Choice", "Validation", "combined"]
+__all__ = ["BatchSelector", "Validation", "combined"]
 
-Choice = Callable[[FileFormat], str | None]
+BatchSelector = Callable[[FileFormat], str | None]
 """For a format: the batch in which a tool takes it (any PUID of that batch), None to leave it out."""
 
-NOT_CHECKED = Verdict(Validity.NOT_CHECKED, "")
+NOT_CHECKED = ValidationResult(Validity.NOT_CHECKED, "")
 
 
 class Validation:
@@ -26,7 +26,9 @@ class Validation:
     A tool that is missing is left out and named in ``missing``; it is never shown as a pass.
     """
 
-    def __init__(self, builtin: Builtin, tools: Sequence[tuple[Validator, Choice]] = (), threads: int = 2):
+    def __init__(
+        self, builtin: Builtin, tools: Sequence[tuple[Validator, BatchSelector]] = (), threads: int = 2
+    ):
         self._builtin = builtin
         self._tools = tuple(tools)
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="validate")
@@ -47,9 +49,9 @@ class Validation:
         wanted = (tool.state() for tool, choice in self._tools if choice(known) is not None)
         return tuple(state for state in wanted if not state.usable)
 
-    def check(self, files: Sequence[tuple[Path, FileFormat]]) -> list[Verdict]:
+    def check(self, files: Sequence[tuple[Path, FileFormat]]) -> list[ValidationResult]:
         """One verdict for every file, in the order given; all tools at work at once."""
-        jobs: list[tuple[list[int], Future[list[Verdict]]]] = []
+        jobs: list[tuple[list[int], Future[list[ValidationResult]]]] = []
         for kind, rows in _grouped(files, _kind):
             paths = [files[row][0] for row in rows]
             jobs.append((rows, self._pool.submit(self._builtin.check, paths, Kind(kind))))
@@ -59,7 +61,7 @@ class Validation:
                     break
                 paths = [files[row][0] for row in rows]
                 jobs.append((rows, self._pool.submit(tool.check, paths, puid)))
-        said: dict[int, list[Verdict]] = defaultdict(list)
+        said: dict[int, list[ValidationResult]] = defaultdict(list)
         for rows, job in jobs:
             for row, verdict in zip(rows, job.result(), strict=True):
                 said[row].append(verdict)
@@ -71,7 +73,7 @@ def _kind(path: Path, known: FileFormat) -> Kind | None:
     return kind_of(known) if known.is_known else kind_of_name(path.name)
 
 
-def _by_format(choice: Choice) -> Callable[[Path, FileFormat], str | None]:
+def _by_format(choice: BatchSelector) -> Callable[[Path, FileFormat], str | None]:
     return lambda _, known: choice(known)
 
 
@@ -89,7 +91,7 @@ def _grouped(
 _ORDER = (Validity.NOT_VALID, Validity.VALID, Validity.WELL_FORMED, Validity.UNKNOWN, Validity.NOT_CHECKED)
 
 
-def combined(verdicts: Sequence[Verdict]) -> Verdict:
+def combined(verdicts: Sequence[ValidationResult]) -> ValidationResult:
     """One word from several tools: any fault counts; then the best that was shown.
 
     A tool that gave up takes nothing from what another has shown, but its message stays.
@@ -105,4 +107,4 @@ def combined(verdicts: Sequence[Verdict]) -> Verdict:
     for one in sorted(verdicts, key=lambda one: one.validity is not validity):
         messages.update(dict.fromkeys(one.messages))
         facts = {**one.facts, **facts}
-    return Verdict(validity, by, tuple(messages), facts)
+    return ValidationResult(validity, by, tuple(messages), facts)

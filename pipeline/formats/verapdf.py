@@ -10,10 +10,10 @@ from lxml import etree
 from packages.package_file import FileFormat
 from pipeline.formats.java import JarProgram
 from pipeline.formats.tool import (
-    ToolGaveUp,
+    ToolError,
     ToolState,
+    ValidationResult,
     Validity,
-    Verdict,
     and_its_folder,
     in_batches,
     safely_named,
@@ -29,8 +29,8 @@ _FLAVOURS = {
     "fmt/1912": "4f",
 }  # fmt: skip
 _BATCH = 50
-_PATIENCE = 180.0  # seconds for a batch, and more for its bytes
-_SLOWEST = 1 << 20  # bytes a second
+_TIMEOUT_S = 180.0  # seconds for a batch, and more for its bytes
+_MIN_BYTES_PER_S = 1 << 20  # bytes a second
 _OLDEST = (1, 24)
 
 
@@ -42,7 +42,7 @@ def flavour_for(known: FileFormat) -> str | None:
 class VeraPdf:
     """veraPDF in a folder of jars. Batches are named by their flavour."""
 
-    def __init__(self, home: Path | None, patience: float = _PATIENCE) -> None:
+    def __init__(self, home: Path | None, patience: float = _TIMEOUT_S) -> None:
         self._program = JarProgram("veraPDF", home, _MAIN, oldest=_OLDEST, heap="1g", core="core")
         self._patience = patience
 
@@ -53,12 +53,12 @@ class VeraPdf:
     def state(self) -> ToolState:
         return self._program.state()
 
-    def check(self, paths: Sequence[Path], puid: str) -> list[Verdict]:
+    def check(self, paths: Sequence[Path], puid: str) -> list[ValidationResult]:
         """``puid`` is here the flavour, as ``flavour_for`` names it."""
         tool = f"veraPDF {self.state().version} PDF/A-{puid}"
 
-        def ask(batch: Sequence[Path]) -> list[Verdict]:
-            seconds = self._patience + sum(path.stat().st_size for path in batch) / _SLOWEST
+        def ask(batch: Sequence[Path]) -> list[ValidationResult]:
+            seconds = self._patience + sum(path.stat().st_size for path in batch) / _MIN_BYTES_PER_S
             with safely_named(batch) as links:
                 words = ["--format", "xml", "--flavour", puid, "--maxfailuresdisplayed", "1"]
                 words += ["--nonpdfext", "--loglevel", "0"]
@@ -68,32 +68,34 @@ class VeraPdf:
         return in_batches(paths, ask, size=_BATCH, tool=tool)
 
 
-def _verdicts(output: bytes, links: Sequence[Path], flavour: str, tool: str) -> list[Verdict]:
-    """Raises ToolGaveUp for output that is cut short or lacks a file."""
+def _verdicts(output: bytes, links: Sequence[Path], flavour: str, tool: str) -> list[ValidationResult]:
+    """Raises ToolError for output that is cut short or lacks a file."""
     root = xml_answer(output)
     jobs = {Path(job.findtext("item/name") or "").name: job for job in root.iter("job")}
     missing = [link.name for link in links if link.name not in jobs]
     if missing:
-        raise ToolGaveUp(f"no answer about {len(missing)} of {len(links)} files")
+        raise ToolError(f"no answer about {len(missing)} of {len(links)} files")
     return [_verdict(jobs[link.name], flavour, tool) for link in links]
 
 
-def _verdict(job: etree._Element, flavour: str, tool: str) -> Verdict:
+def _verdict(job: etree._Element, flavour: str, tool: str) -> ValidationResult:
     report = job.find("validationReport")
     if report is None:  # it could not even parse the file: then it is no PDF/A either
         said = job.findtext("taskException/exceptionMessage") or job.findtext(".//exceptionMessage")
         if job.find("taskException") is None and said is None:
-            return Verdict(Validity.UNKNOWN, tool, ("no report and no reason",))
-        return Verdict(Validity.NOT_VALID, tool, (f"not parseable as PDF: {said or 'no reason'}"[:300],))
+            return ValidationResult(Validity.UNKNOWN, tool, ("no report and no reason",))
+        return ValidationResult(
+            Validity.NOT_VALID, tool, (f"not parseable as PDF: {said or 'no reason'}"[:300],)
+        )
     compliant = report.get("isCompliant")
     if compliant == "true":
-        return Verdict(Validity.VALID, tool, (), {"profile": f"PDF/A-{flavour}"})
+        return ValidationResult(Validity.VALID, tool, (), {"profile": f"PDF/A-{flavour}"})
     if compliant != "false":
-        return Verdict(Validity.UNKNOWN, tool, ("the report has no verdict",))
+        return ValidationResult(Validity.UNKNOWN, tool, ("the report has no verdict",))
     messages = tuple(
         f"PDF/A-{flavour} {rule.get('clause')}-{rule.get('testNumber')}: "
         f"{(rule.findtext('description') or '').strip()}"[:300]
         for rule in report.iterfind("details/rule")
         if rule.get("status") == "failed"
     )
-    return Verdict(Validity.NOT_VALID, tool, messages[:20] or ("not compliant",))
+    return ValidationResult(Validity.NOT_VALID, tool, messages[:20] or ("not compliant",))

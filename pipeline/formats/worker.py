@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from pipeline.confinement import environment
-from pipeline.formats.tool import ToolGaveUp
+from pipeline.formats.tool import ToolError
 
 __all__ = ["MAX_MEMORY_BYTES", "Worker", "WorkerPool"]
 
@@ -29,7 +29,7 @@ class Worker:
         self._process: subprocess.Popen[str] | None = None
 
     def ask(self, question: object, *, seconds: float) -> Any:
-        """The answer to one question. Raises ToolGaveUp when the process dies or takes too long."""
+        """The answer to one question. Raises ToolError when the process dies or takes too long."""
         process = self._process or self._start()
         assert process.stdin is not None and process.stdout is not None, "started with pipes"
         late = threading.Event()
@@ -50,7 +50,7 @@ class Worker:
             alarm.cancel()
         if not line.endswith("\n"):
             self.stop()
-            raise ToolGaveUp(f"no answer within {seconds:.0f} seconds" if late.is_set() else "it crashed")
+            raise ToolError(f"no answer within {seconds:.0f} seconds" if late.is_set() else "it crashed")
         return json.loads(line)
 
     def _start(self) -> subprocess.Popen[str]:

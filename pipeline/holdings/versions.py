@@ -20,7 +20,7 @@ from pipeline.holdings.stored_record import ForeignObject, read_stored_record
 from storage.catalogue import AipRow, CopyRow, PlannedVersionRow
 from storage.errors import InventoryUnreadable, LeaseLost, ObjectMissing, StorageError, StoreUnavailable
 from storage.ocfl.inventory import StoredVersion, VersionInfo
-from storage.ocfl.repository import StoredFile
+from storage.ocfl.repository import FileToStore
 from storage.replicas.store import ArchivalStore, CopyState, Role
 
 _LOG = logging.getLogger(__name__)
@@ -39,7 +39,7 @@ def commit_version(
     archive: Archive,
     row: AipRow,
     first: ArchivalStore,
-    files: Iterable[StoredFile],
+    files: Iterable[FileToStore],
     removed: Iterable[str],
     info: VersionInfo,
     *,
@@ -195,7 +195,7 @@ def _carried_over(
         before = known.pop(name, None)
         if name in failed:
             yield _pending(row.id, name, before, failed[name])
-        elif before is None or before.state in (CopyState.OWED, CopyState.MISSING):
+        elif before is None or before.state in (CopyState.PENDING, CopyState.MISSING):
             # Written now as a whole or in part, and read by nobody since.
             yield CopyRow(row.id, name, facts.version, "", str(CopyState.UNVERIFIED), "", "")
         else:
@@ -206,10 +206,10 @@ def _carried_over(
 def _pending(aip: str, store: str, before: CopyRow | None, reason: str) -> CopyRow:
     """A copy that lacks the newest version. What is known of the bytes it does hold stays known."""
     if before is None:
-        return CopyRow(aip, store, "", "", str(CopyState.OWED), reason, "")
+        return CopyRow(aip, store, "", "", str(CopyState.PENDING), reason, "")
     if before.state in (CopyState.DAMAGED, CopyState.MISSING):
         return before
-    return replace(before, state=str(CopyState.OWED), detail=reason)
+    return replace(before, state=str(CopyState.PENDING), detail=reason)
 
 
 def _next(version: str) -> str:

@@ -13,7 +13,7 @@ from packages.mets.csip_writer import (
     MetsHeader,
     PackageType,
     Reference,
-    aligned,
+    pad_to_chunks,
     root_mets,
 )
 from packages.package_file import MetadataFile
@@ -30,19 +30,19 @@ from packages.worklist import Worklist
 from packages.xml_text import encoded
 from pipeline.aip_writing.bag import write_bag_files
 from pipeline.aip_writing.descriptive import dublin_core
-from pipeline.aip_writing.metadata_writer import Shelf
+from pipeline.aip_writing.metadata_writer import MetadataWriter
 from pipeline.aip_writing.representation import (
-    FIRST,
+    SUBMITTED_REPRESENTATION,
     describe_representation,
     folders_above,
     identify_representation,
     name_files,
-    unsound_events,
+    not_valid_events,
 )
 from pipeline.context import IngestContext, Submission
 from pipeline.ingest.examine import ExaminedSip
 from schemas.xsd import PACKAGE_SCHEMAS
-from storage.ocfl.repository import StoredFile
+from storage.ocfl.repository import FileToStore
 
 __all__ = ["PlannedAip", "describe"]
 
@@ -54,18 +54,18 @@ class PlannedAip:
     submission: Submission
     worklist: Worklist
     content: Path
-    metadata: tuple[StoredFile, ...]
+    metadata: tuple[FileToStore, ...]
 
     @property
     def package_id(self) -> PackageId:
         """Its identity."""
         return self.submission.package_id
 
-    def stored_files(self) -> Iterator[StoredFile]:
+    def stored_files(self) -> Iterator[FileToStore]:
         """Every file of the AIP, in the order of the digests."""
-        prefix = f"data/{self.package_id.objid}/representations/{FIRST}/data"
+        prefix = f"data/{self.package_id.objid}/representations/{SUBMITTED_REPRESENTATION}/data"
         content = (
-            StoredFile(f"{prefix}/{name}", size, sha512, self.content / work)
+            FileToStore(f"{prefix}/{name}", size, sha512, self.content / work)
             for sha512, name, size, work in self.worklist.by_digest()
         )
         return merge(
@@ -80,10 +80,12 @@ def describe(examined: ExaminedSip, context: IngestContext) -> PlannedAip:
     submission = examined.verified.submission
     worklist = examined.verified.received.worklist
     package = submission.package_id
-    representation = identify_representation(package, FIRST)
-    file_events = name_files(worklist, package, FIRST, context) + unsound_events(worklist, context)
+    representation = identify_representation(package, SUBMITTED_REPRESENTATION)
+    file_events = name_files(worklist, package, SUBMITTED_REPRESENTATION, context) + not_valid_events(
+        worklist, context
+    )
     rights = _rights(context, package, representation)
-    shelf = Shelf(context.work / "metadata", f"data/{package.objid}")
+    writer = MetadataWriter(context.work / "metadata", f"data/{package.objid}")
     header = _header(submission, context)
     context.event(
         EventType.PACKAGE_CREATION,
@@ -92,16 +94,16 @@ def describe(examined: ExaminedSip, context: IngestContext) -> PlannedAip:
         objects=(representation.id,),
     )
     described = describe_representation(
-        shelf, package, representation, worklist, header, file_events, context
+        writer, package, representation, worklist, header, file_events, context
     )
     of_files = {event.id for event in file_events}
     events = tuple(_about(e, representation.id) for e in context.events if e.id not in of_files)
     _package_metadata(
-        shelf, submission, worklist, context, header, described.mets, described.premis,
+        writer, submission, worklist, context, header, described.mets, described.premis,
         _Provenance(package.child("entity"), representation, events, rights),
     )  # fmt: skip
-    write_bag_files(shelf, submission, context, worklist, FIRST)
-    return PlannedAip(submission, worklist, context.work / "content", tuple(shelf.stored_files()))
+    write_bag_files(writer, submission, context, worklist, SUBMITTED_REPRESENTATION)
+    return PlannedAip(submission, worklist, context.work / "content", tuple(writer.stored_files()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +115,7 @@ class _Provenance:
 
 
 def _package_metadata(
-    shelf: Shelf,
+    writer: MetadataWriter,
     submission: Submission,
     worklist: Worklist,
     context: IngestContext,
@@ -123,7 +125,7 @@ def _package_metadata(
     provenance: _Provenance,
 ) -> None:
     agents = tuple(context.agents.values())
-    premis = shelf.write(
+    premis = writer.write(
         "metadata/preservation/premis.xml",
         encoded(
             package_premis(
@@ -136,17 +138,17 @@ def _package_metadata(
             )
         ),
     )
-    dublin = shelf.write("metadata/descriptive/dc.xml", encoded(dublin_core(submission, context)))
-    documentation = tuple(_documentation(shelf, worklist, context))
-    schemas = tuple(_schemas(shelf))
+    dublin = writer.write("metadata/descriptive/dc.xml", encoded(dublin_core(submission, context)))
+    documentation = tuple(_documentation(writer, worklist, context))
+    schemas = tuple(_schemas(writer))
     preservation = [Reference("dp-premis", premis, "PREMIS", "3.0")]
-    if submission.files <= context.sidecar_limit:
+    if submission.files <= context.archivematica_mets_limit:
         listed = [premis, dublin, *documentation, *schemas, rep_mets, rep_premis]
-        sidecar = _sidecar(shelf, submission, worklist, header, listed, provenance, context)
+        sidecar = _sidecar(writer, submission, worklist, header, listed, provenance, context)
         preservation.append(Reference("dp-mets", sidecar, "OTHER", other="METS"))
-    shelf.write(
+    writer.write(
         "METS.xml",
-        aligned(
+        pad_to_chunks(
             root_mets(
                 header=header,
                 descriptive=(Reference("dmd-1", dublin, "DC"),),
@@ -160,7 +162,7 @@ def _package_metadata(
 
 
 def _sidecar(
-    shelf: Shelf,
+    writer: MetadataWriter,
     submission: Submission,
     worklist: Worklist,
     header: MetsHeader,
@@ -171,11 +173,17 @@ def _sidecar(
     content = archivematica.write(
         objid=submission.package_id.objid,
         created=header.created,
-        content=[(f"representations/{FIRST}/data", provenance.representation.id, worklist.package_files())],
+        content=[
+            (
+                f"representations/{SUBMITTED_REPRESENTATION}/data",
+                provenance.representation.id,
+                worklist.package_files(),
+            )
+        ],
         metadata=listed,
         provenance=archivematica.Provenance((), tuple(context.agents.values())[:1], provenance.rights),
     )
-    return shelf.write(f"metadata/preservation/METS.{submission.package_id.uuid}.xml", iter([content]))
+    return writer.write(f"metadata/preservation/METS.{submission.package_id.uuid}.xml", iter([content]))
 
 
 def _about(event: Event, representation: str) -> Event:
@@ -216,9 +224,11 @@ def _rights(
     )
 
 
-def _documentation(shelf: Shelf, worklist: Worklist, context: IngestContext) -> Iterator[MetadataFile]:
+def _documentation(
+    writer: MetadataWriter, worklist: Worklist, context: IngestContext
+) -> Iterator[MetadataFile]:
     agreement = context.agreement.model_dump_json(indent=2).encode()
-    yield shelf.write("documentation/agreement.json", iter([agreement]), mime="application/json")
+    yield writer.write("documentation/agreement.json", iter([agreement]), mime="application/json")
     tags = list(worklist.tag_files())
     given = {path for path, *_ in tags}
     given |= {folder for path in given for folder in folders_above(path)}
@@ -228,10 +238,10 @@ def _documentation(shelf: Shelf, worklist: Worklist, context: IngestContext) -> 
             name = renamed(path, taken=given.__contains__)
             given |= {name, *folders_above(name)}
         source = context.work / "content" / work
-        yield shelf.adopt(f"documentation/submission/{name}", source, size, sha512)
+        yield writer.include(f"documentation/submission/{name}", source, size, sha512)
 
 
-def _schemas(shelf: Shelf) -> Iterator[MetadataFile]:
+def _schemas(writer: MetadataWriter) -> Iterator[MetadataFile]:
     """The schemas the metadata follow, so that the package explains itself."""
     for name, source in PACKAGE_SCHEMAS.items():
-        yield shelf.write(f"schemas/{name}", iter([source.read_bytes()]))
+        yield writer.write(f"schemas/{name}", iter([source.read_bytes()]))

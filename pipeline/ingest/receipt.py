@@ -21,7 +21,7 @@ _SENTENCE = {
     Outcome.STORED: "The archive has taken these records into custody.",
     Outcome.DUPLICATE: "The archive holds exactly these records already; nothing was stored again.",
     Outcome.REJECTED: "The package could not be accepted. Please correct the errors below.",
-    Outcome.HELD: "An archivist will decide about this package.",
+    Outcome.IN_REVIEW: "An archivist will decide about this package.",
     Outcome.FAILED: "Something failed on the archive's side. You need do nothing; we try again.",
     Outcome.ACCEPTABLE: "The package would be accepted. Nothing was stored.",
 }

@@ -116,7 +116,7 @@ def ingest(
             result = _run(context, archive, run, judge)
     except Busy as error:  # the other process answers for the submission, and records it
         return _failure(shown, agreement, archive, run, error)
-    except Exception as error:  # even a bug must not cost the rest of the night its run
+    except Exception as error:  # even a bug must not cost the rest of the nightly run its run
         result = _failure(shown, agreement, archive, run, error)
     return _reported(subject.name, agreement, archive, run, result)
 
@@ -179,20 +179,20 @@ def _take_custody(context: IngestContext, leased: LeasedAip, run: _Run, verified
     submission, catalogue = verified.submission, archive.catalogue
     urn = submission.package_id.urn
     if known is not None and known.state == "kept":
-        _require_held(urn, archive.stores)
+        _require_kept(urn, archive.stores)
         # The run before was interrupted after its work was done: this one tells how that ended.
         outcome = Outcome.STORED if run.resumes else Outcome.DUPLICATE
         return _result(context, run, outcome, verified, aip=urn, version=known.version)
     if known is not None:
         context.add(problem("AGREE-REMOVED", found=known.state))
-        context.hold(f"the archive has removed these records before ({known.state})")
+        context.ask_review(f"the archive has removed these records before ({known.state})")
     with run.stage("examine"):
         examined = examine(verified, context)
     apply_decisions(context, catalogue.decisions(str(submission.ingest_id)))
     if context.rejected:  # a format the agreement refuses, or an archivist
         return _result(context, run, Outcome.REJECTED, verified)
-    if context.holds:
-        return _result(context, run, Outcome.HELD, verified)
+    if context.review_reasons:
+        return _result(context, run, Outcome.IN_REVIEW, verified)
     with run.stage("describe"):
         planned = describe(examined, context)
     with run.stage("store"):
@@ -221,7 +221,7 @@ def _require_stores(archive: Archive, agreement: Agreement) -> None:
                 raise  # what a secondary one lacks is pending
 
 
-def _require_held(urn: str, stores: Sequence[ArchivalStore]) -> None:
+def _require_kept(urn: str, stores: Sequence[ArchivalStore]) -> None:
     """What the catalogue says is kept must be there; one small question to each required store.
 
     Sending records again is no way to mend a copy: a copy may have later versions, and repair
@@ -258,7 +258,7 @@ def check(
             if verified is not None:
                 with run.stage("examine"):
                     examine(verified, context)
-            outcome = Outcome.HELD if context.holds else Outcome.ACCEPTABLE
+            outcome = Outcome.IN_REVIEW if context.review_reasons else Outcome.ACCEPTABLE
             if verified is None or context.rejected:
                 outcome = Outcome.REJECTED
             return _result(context, run, outcome, verified)
@@ -287,8 +287,8 @@ def _result(
         seconds=run.seconds,
         agreement=context.agreement.name,
         finished=context.clock(),
-        reason="; ".join(context.holds[:20]) if outcome is Outcome.HELD else "",
-        holds=tuple(context.holds) if outcome is Outcome.HELD else (),
+        reason="; ".join(context.review_reasons[:20]) if outcome is Outcome.IN_REVIEW else "",
+        review_reasons=tuple(context.review_reasons) if outcome is Outcome.IN_REVIEW else (),
     )
 
 

@@ -94,7 +94,7 @@ def _store(
         except StoreUnavailable as error:
             if one.role is Role.REQUIRED:
                 raise
-            copies.append(CopyRow(urn, one.name, "", "", str(CopyState.OWED), error.reason, ""))
+            copies.append(CopyRow(urn, one.name, "", "", str(CopyState.PENDING), error.reason, ""))
             context.add(problem("STORE-OWED", found=f"{one.name}: {error.reason}"))
     required = context.agreement.required_copies
     verified = sum(1 for copy in copies if copy.state == CopyState.VERIFIED)

@@ -1,26 +1,26 @@
-"""The night: what agencies left in the drop box is taken in, each once, in fair order, within limits."""
+"""Intake: what agencies left in the drop boxes is ingested, each once, in fair order, within limits."""
 
 from pipeline.intake.boxes import BucketBox, DropBox, FolderBox
 from pipeline.intake.deliveries import Delivery, find_deliveries
-from pipeline.intake.intake import Hands, Intake, OneByOne, take_from_drop_box
-from pipeline.intake.nightly import NightLimits, NightReport, Watch, run_night, unwatched
-from pipeline.intake.state import NightState, night_state
+from pipeline.intake.intake import Executor, Intake, SerialExecutor, take_from_drop_box
+from pipeline.intake.nightly import NightlyLimits, NightlyReport, Watch, run_nightly, unwatched
+from pipeline.intake.state import NightlyState, nightly_state
 
 __all__ = [
     "BucketBox",
     "Delivery",
     "DropBox",
+    "Executor",
     "FolderBox",
-    "Hands",
     "Intake",
-    "NightLimits",
-    "NightReport",
-    "NightState",
-    "OneByOne",
+    "NightlyLimits",
+    "NightlyReport",
+    "NightlyState",
+    "SerialExecutor",
     "Watch",
     "find_deliveries",
-    "night_state",
-    "run_night",
+    "nightly_state",
+    "run_nightly",
     "take_from_drop_box",
     "unwatched",
 ]

@@ -14,13 +14,13 @@ from pipeline.intake.deliveries import READY, Delivery, Found, find_deliveries, 
 from storage.protocol import ObjectEntry, ObjectStore
 from storage.scratch import scratch_folder
 
-__all__ = ["BucketBox", "DropBox", "FolderBox", "Undeliverable"]
+__all__ = ["BucketBox", "DeliveryUnreadable", "DropBox", "FolderBox"]
 
-_LONGEST = 255  # bytes of a name on disk
-_PIECE = 1 << 20
+_MAX_NAME_BYTES = 255  # bytes of a name on disk
+_CHUNK_BYTES = 1 << 20
 
 
-class Undeliverable(Exception):
+class DeliveryUnreadable(Exception):
     """A delivery in a bucket cannot become files here; the message says why, for the agency."""
 
 
@@ -34,10 +34,10 @@ class DropBox(Protocol):
     def find(self, *, quiet: float, now: float) -> Found:
         """What lies there. Raises OSError, StoreUnavailable when it cannot be looked into."""
 
-    def brought(self, delivery: Delivery) -> AbstractContextManager[Path]:
+    def fetched(self, delivery: Delivery) -> AbstractContextManager[Path]:
         """The delivery as files, while the context lasts.
 
-        Raises Undeliverable for what the agency must mend, OSError, StorageError.
+        Raises DeliveryUnreadable for what the agency must mend, OSError, StorageError.
         """
 
 
@@ -51,7 +51,7 @@ class FolderBox:
     def find(self, *, quiet: float, now: float) -> Found:
         return find_deliveries(self._folder, quiet=quiet, now=now, box=self.name)
 
-    def brought(self, delivery: Delivery) -> AbstractContextManager[Path]:
+    def fetched(self, delivery: Delivery) -> AbstractContextManager[Path]:
         return nullcontext(Path(delivery.place))
 
 
@@ -102,7 +102,7 @@ class BucketBox:
         return Delivery(place, agency, len(entries), size, newest, hasher.hexdigest(), self.name)
 
     @contextmanager
-    def brought(self, delivery: Delivery) -> Iterator[Path]:
+    def fetched(self, delivery: Delivery) -> Iterator[Path]:
         name = delivery.place.removeprefix(f"{self._address}/")
         with scratch_folder(self._scratch) as scratch:
             last = name.rpartition("/")[2]
@@ -123,12 +123,12 @@ class BucketBox:
         try:
             self._fetch(entry.key, target)
         except (FileExistsError, NotADirectoryError, IsADirectoryError):
-            raise Undeliverable(f"“{printable(entry.key)}” is both a file and a folder") from None
+            raise DeliveryUnreadable(f"“{printable(entry.key)}” is both a file and a folder") from None
 
     def _fetch(self, key: str, target: Path) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         with self._store.open(key) as source, target.open("xb") as sink:
-            while piece := source.read(_PIECE):
+            while piece := source.read(_CHUNK_BYTES):
                 sink.write(piece)
 
 
@@ -136,7 +136,7 @@ def _segment(part: str, key: str) -> str:
     """One name below the scratch folder and never above it."""
     shown = printable(key)[:300]
     if part in ("", ".", "..") or "\\" in part or any(ord(c) < 32 for c in part):
-        raise Undeliverable(f"“{shown}” cannot be the name of a file")
-    if len(part.encode("utf-8", "surrogatepass")) > _LONGEST:
-        raise Undeliverable(f"“{shown}” has a name longer than {_LONGEST} bytes")
+        raise DeliveryUnreadable(f"“{shown}” cannot be the name of a file")
+    if len(part.encode("utf-8", "surrogatepass")) > _MAX_NAME_BYTES:
+        raise DeliveryUnreadable(f"“{shown}” has a name longer than {_MAX_NAME_BYTES} bytes")
     return part

@@ -14,12 +14,12 @@ _STEP = 1 << 20  # bytes that every delivery costs besides its own: many small o
 
 
 def in_fair_order(
-    deliveries: Iterable[Delivery], weights: Mapping[str, float], *, most_of_one: int = 0
+    deliveries: Iterable[Delivery], weights: Mapping[str, float], *, max_per_agency: int = 0
 ) -> Iterator[Delivery]:
     """Oldest first within an agency; between agencies whoever has had least for its weight.
 
-    An agency of weight 2 gets twice the bytes of one of weight 1 (the default). ``most_of_one``
-    is the most deliveries of one agency in a night, 0 for no such limit.
+    An agency of weight 2 gets twice the bytes of one of weight 1 (the default). ``max_per_agency``
+    is the most deliveries of one agency in a nightly run, 0 for no such limit.
     """
     queues: dict[str, deque[Delivery]] = defaultdict(deque)
     for delivery in sorted(deliveries, key=lambda one: (one.newest, one.place)):
@@ -29,7 +29,7 @@ def in_fair_order(
     taken: dict[str, int] = defaultdict(int)
     while heap:
         served, agency = heapq.heappop(heap)
-        if most_of_one and taken[agency] >= most_of_one:
+        if max_per_agency and taken[agency] >= max_per_agency:
             continue
         delivery = queues[agency].popleft()
         taken[agency] += 1

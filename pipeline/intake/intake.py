@@ -14,12 +14,20 @@ from pipeline.agreement import Agreement, AgreementError
 from pipeline.archive import Archive
 from pipeline.context import Outcome, Result
 from pipeline.ingest.run import failed, refused
-from pipeline.intake.boxes import DropBox, Undeliverable
+from pipeline.intake.boxes import DeliveryUnreadable, DropBox
 from pipeline.intake.deliveries import Delivery, delivery_at
 from storage.catalogue import DECIDED
 from storage.errors import Busy, StorageError
 
-__all__ = ["RETRIED", "ChooseAgreement", "Hands", "Ingest", "Intake", "OneByOne", "take_from_drop_box"]
+__all__ = [
+    "RETRIED",
+    "ChooseAgreement",
+    "Executor",
+    "Ingest",
+    "Intake",
+    "SerialExecutor",
+    "take_from_drop_box",
+]
 
 RETRIED = (str(Outcome.FAILED), DECIDED)
 """Outcomes after which a delivery is taken again: what is our fault, and what somebody decided."""
@@ -61,23 +69,23 @@ class Intake:
         except AgreementError as error:  # one agency's mistake must not cost the others their night
             return failed(shown, self.agreement_for(""), self.archive, error)
         try:
-            with self.boxes[delivery.box].brought(delivery) as path:
+            with self.boxes[delivery.box].fetched(delivery) as path:
                 return self.ingest(path, agreement, self.archive, shown=shown)
-        except Undeliverable as error:
+        except DeliveryUnreadable as error:
             found = problem("PATH-ESCAPE", shown, found=str(error))
             return refused(shown, agreement, self.archive, found)
         except (OSError, StorageError) as error:  # the box is away
             return failed(shown, agreement, self.archive, error)
 
 
-class Hands(Protocol):
+class Executor(Protocol):
     """Who takes deliveries in: this process, or several."""
 
     def take(
         self, deliveries: Iterable[Delivery], retried: Collection[str]
     ) -> Iterator[tuple[Delivery, Result | None]]:
         """Each with how it ended, None when another process had it. They are asked for one by one,
-        only when hands are free."""
+        only when executor are free."""
 
 
 def take_from_drop_box(
@@ -107,7 +115,7 @@ def _finish(archive: Archive, delivery: Delivery, result: Result) -> None:
     )
 
 
-class OneByOne:
+class SerialExecutor:
     """This process, one after the other."""
 
     def __init__(self, intake: Intake) -> None:

@@ -1,4 +1,4 @@
-"""One night: deliveries claimed one by one, taken in, and told about in one report."""
+"""One nightly run: deliveries claimed one by one, taken in, and told about in one report."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from packages.paths import printable
 from pipeline.context import Outcome, Result
 from pipeline.intake.deliveries import Delivery
 from pipeline.intake.fair_order import in_fair_order
-from pipeline.intake.intake import RETRIED, Hands, Intake, OneByOne
+from pipeline.intake.intake import RETRIED, Executor, Intake, SerialExecutor
 from storage.errors import StorageError
 
-__all__ = ["NightLimits", "NightReport", "Watch", "run_night", "unwatched"]
+__all__ = ["NightlyLimits", "NightlyReport", "Watch", "run_nightly", "unwatched"]
 
 _MAX_IGNORED = 20
-_SLOWEST = 5
+_MAX_SLOWEST_SHOWN = 5
 Watch = Callable[[Delivery, Result | None], None]
 """Told of each delivery when it is begun (no result yet) and when it is done."""
 
@@ -30,24 +30,25 @@ def unwatched(_delivery: Delivery, _result: Result | None) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class NightLimits:
-    """How long a night may be, and how it is shared out."""
+class NightlyLimits:
+    """How long a nightly run may be, and how it is shared out."""
 
-    quiet: float = 120.0  # seconds without change after which a delivery counts as whole
-    max_seconds: float = 8 * 3600.0  # no delivery is begun after these
-    most_of_one: int = 0
-    held_again: bool = False  # also what was held, because policy or agreement has changed
+    quiet: float = 120.0  # seconds without change after which a delivery is complete
+    max_seconds: float = 8 * 3600.0  # no delivery is started after these
+    max_per_agency: int = 0
+    retry_in_review: bool = False  # also what is in review, because policy or agreement has changed
     weights: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
-class NightReport:
-    """What a night did. ``left`` were whole and not taken; ``arriving`` were not whole yet.
+class NightlyReport:
+    """What a nightly run did. ``not_started`` were complete and not ingested before the time limit;
+    ``arriving`` were not complete yet.
 
-    ``elsewhere`` were claimed by another process that runs now.
+    ``claimed_elsewhere`` were claimed by another process that runs now.
     """
 
-    night: str
+    nightly_run: str
     started: str
     finished: str = ""
     seconds: float = 0.0
@@ -58,11 +59,11 @@ class NightReport:
     agencies: dict[str, dict[str, int]] = field(default_factory=dict)
     slowest: list[tuple[str, float]] = field(default_factory=list)
     problems: dict[str, int] = field(default_factory=dict)
-    known: int = 0
-    elsewhere: int = 0
-    left: int = 0
+    already_processed: int = 0
+    claimed_elsewhere: int = 0
+    not_started: int = 0
     arriving: int = 0
-    boxes_away: list[str] = field(default_factory=list)
+    unreachable_boxes: list[str] = field(default_factory=list)
     """Drop boxes that could not be looked into, each with the reason."""
     ignored_count: int = 0
     ignored: list[str] = field(default_factory=list)
@@ -82,59 +83,59 @@ class NightReport:
             self.files += result.files
             self.bytes += result.bytes
         self.slowest.append((printable(delivery.place), round(result.seconds, 3)))
-        self.slowest = sorted(self.slowest, key=lambda one: -one[1])[:_SLOWEST]
+        self.slowest = sorted(self.slowest, key=lambda one: -one[1])[:_MAX_SLOWEST_SHOWN]
         for code, number in Counter(problem.code for problem in result.problems).items():
             self.problems[code] = self.problems.get(code, 0) + number
 
 
-def run_night(
-    intake: Intake, limits: NightLimits, watch: Watch = unwatched, hands: Hands | None = None
-) -> NightReport:
-    """Take in what is whole in the drop boxes and was not dealt with yet.
+def run_nightly(
+    intake: Intake, limits: NightlyLimits, watch: Watch = unwatched, executor: Executor | None = None
+) -> NightlyReport:
+    """Ingest what is complete in the drop boxes and was not processed yet.
 
-    Several nights may run at once, on one machine or many: each delivery is claimed in the
-    catalogue first, and a claim of a dead process is taken over. What a killed night left is
-    finished by the next. A box that cannot be looked into is told of and costs the others nothing.
+    Several nightly runs may run at once, on one machine or many: each delivery is claimed in the
+    catalogue first, and a claim of a dead process is taken over. The next run resumes a killed
+    one. A box that cannot be read is reported and costs the others nothing.
     Raises StoreUnavailable when the catalogue cannot be reached.
     """
     archive, began = intake.archive, time.monotonic()
     catalogue = archive.catalogue
-    report = NightReport(str(uuid.uuid4()), timestamp(archive.clock()))
-    catalogue.begin_night(report.night, report.started)
-    whole = _look_around(intake, limits, report)
-    retried = (*RETRIED, str(Outcome.HELD)) if limits.held_again else RETRIED
-    done = catalogue.dealt_with([one.fingerprint for one in whole], retried)
-    report.known = len(done)
+    report = NightlyReport(str(uuid.uuid4()), timestamp(archive.clock()))
+    catalogue.begin_nightly_run(report.nightly_run, report.started)
+    whole = _scan_boxes(intake, limits, report)
+    retried = (*RETRIED, str(Outcome.IN_REVIEW)) if limits.retry_in_review else RETRIED
+    done = catalogue.already_processed([one.fingerprint for one in whole], retried)
+    report.already_processed = len(done)
     todo = [one for one in whole if one.fingerprint not in done]
 
     def in_time() -> Iterator[Delivery]:
-        for delivery in in_fair_order(todo, limits.weights, most_of_one=limits.most_of_one):
+        for delivery in in_fair_order(todo, limits.weights, max_per_agency=limits.max_per_agency):
             if time.monotonic() - began > limits.max_seconds:
                 return
             watch(delivery, None)
             yield delivery
 
-    for delivery, result in (hands or OneByOne(intake)).take(in_time(), retried):
+    for delivery, result in (executor or SerialExecutor(intake)).take(in_time(), retried):
         if result is None:
-            report.elsewhere += 1
+            report.claimed_elsewhere += 1
             continue
         report.count(delivery, result)
         watch(delivery, result)
-    report.left = len(todo) - sum(report.outcomes.values()) - report.elsewhere
+    report.not_started = len(todo) - sum(report.outcomes.values()) - report.claimed_elsewhere
     report.seconds = round(time.monotonic() - began, 3)
     report.finished = timestamp(archive.clock())
-    catalogue.finish_night(report.night, report.finished, json.dumps(report.as_json()))
+    catalogue.finish_nightly_run(report.nightly_run, report.finished, json.dumps(report.as_json()))
     return report
 
 
-def _look_around(intake: Intake, limits: NightLimits, report: NightReport) -> list[Delivery]:
+def _scan_boxes(intake: Intake, limits: NightlyLimits, report: NightlyReport) -> list[Delivery]:
     """What is whole in any box."""
     every: list[Delivery] = []
     for name, box in intake.boxes.items():
         try:
             whole, arriving, ignored = box.find(quiet=limits.quiet, now=time.time())
         except (OSError, StorageError) as error:
-            report.boxes_away.append(f"{name}: {error}")
+            report.unreachable_boxes.append(f"{name}: {error}")
             continue
         report.found += len(whole)
         report.arriving += len(arriving)

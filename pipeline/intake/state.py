@@ -1,19 +1,19 @@
-"""What became of a night: said alike by doctor, dashboard and metrics."""
+"""What became of a nightly run: said alike by doctor, dashboard and metrics."""
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from storage.catalogue import Catalogue, NightRow
+from storage.catalogue import Catalogue, NightlyRunRow
 
-__all__ = ["NightState", "night_state"]
+__all__ = ["NightlyState", "nightly_state"]
 
 _GRACE = timedelta(hours=2)
 
 
-class NightState(StrEnum):
-    """Whether a night happened, and came to its end."""
+class NightlyState(StrEnum):
+    """Whether a nightly run happened, and came to its end."""
 
     NEVER = "never"  # none has run yet
     RUNNING = "running"
@@ -22,14 +22,14 @@ class NightState(StrEnum):
     ENDED = "ended"
 
 
-def night_state(
-    catalogue: Catalogue, night: NightRow | None, now: datetime, *, every_hours: float | None
-) -> NightState:
+def nightly_state(
+    catalogue: Catalogue, night: NightlyRunRow | None, now: datetime, *, every_hours: float | None
+) -> NightlyState:
     """Of the newest night with ``every_hours``, of an earlier one with None: only the newest is late."""
     if night is None:
-        return NightState.NEVER
+        return NightlyState.NEVER
     if not night.finished:
-        return NightState.RUNNING if catalogue.night_is_running(night) else NightState.DIED
+        return NightlyState.RUNNING if catalogue.nightly_run_is_alive(night) else NightlyState.DIED
     age = now - datetime.fromisoformat(night.started)
     late = every_hours is not None and age > timedelta(hours=every_hours) + _GRACE
-    return NightState.LATE if late else NightState.ENDED
+    return NightlyState.LATE if late else NightlyState.ENDED

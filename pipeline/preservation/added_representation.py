@@ -12,19 +12,19 @@ from packages.mets.csip_writer import MetsHeader
 from packages.package_file import MetadataFile
 from packages.premis import Agent, AgentType, Event, EventType, Representation
 from packages.worklist import Worklist
-from pipeline.aip_writing.metadata_writer import Shelf
+from pipeline.aip_writing.metadata_writer import MetadataWriter
 from pipeline.aip_writing.representation import (
     describe_representation,
     identify_representation,
     name_files,
-    unsound_events,
+    not_valid_events,
 )
 from pipeline.context import IngestContext
 from pipeline.errors import PipelineError
 from pipeline.examine import examine_files
 from pipeline.unpacking.custody import take_custody
 from pipeline.unpacking.safety import Screening
-from storage.ocfl.repository import StoredFile
+from storage.ocfl.repository import FileToStore
 
 __all__ = ["AddedRepresentation", "Derived", "RepresentationRefused", "add_representation"]
 
@@ -42,7 +42,7 @@ class AddedRepresentation:
     premis: MetadataFile
     worklist: Worklist
     file_events: tuple[Event, ...]
-    files: tuple[StoredFile, ...]
+    files: tuple[FileToStore, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ def add_representation(
     name: str,
     package: PackageId,
     header: MetsHeader,
-    shelf: Shelf,
+    writer: MetadataWriter,
     context: IngestContext,
     derived: Mapping[str, Derived],
 ) -> AddedRepresentation:
@@ -94,13 +94,13 @@ def add_representation(
     if infected:  # what else the policy holds an archivist decides about, and adds this very moment
         raise RepresentationRefused(f"a virus was found in {infected[0].path}: {infected[0].found}")
     representation = identify_representation(package, name)
-    events = name_files(worklist, package, name, context) + unsound_events(worklist, context)
+    events = name_files(worklist, package, name, context) + not_valid_events(worklist, context)
     events += tuple(_derivation(path, how, worklist, package, context) for path, how in derived.items())
-    described = describe_representation(shelf, package, representation, worklist, header, events, context)
+    described = describe_representation(writer, package, representation, worklist, header, events, context)
     prefix = f"data/{package.objid}/representations/{name}/data"
     content = context.work / "content"
     files = tuple(
-        StoredFile(f"{prefix}/{path}", size, sha512, content / work)
+        FileToStore(f"{prefix}/{path}", size, sha512, content / work)
         for sha512, path, size, work in worklist.by_digest()
     )
     return AddedRepresentation(representation, described.mets, described.premis, worklist, events, files)

@@ -1,4 +1,4 @@
-"""The audit: every byte of every copy, a part each night, so that all are seen within the term."""
+"""The audit: every byte of every copy, a part each nightly run, so that all are seen within the term."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class AuditResult:
 
 
 def plan(archive: Archive, budget: AuditBudget) -> list[DueCopy]:
-    """Tonight's copies, longest unseen first: total ÷ days of the term for each store.
+    """this run's copies, longest unseen first: total ÷ days of the term for each store.
 
     Copies beyond their term come on top, so that a backlog is worked off as the budget allows.
     """
@@ -75,12 +75,12 @@ def plan(archive: Archive, budget: AuditBudget) -> list[DueCopy]:
         if not store.audited:
             continue
         counts = archive.catalogue.count_copies(store.name)
-        share = math.ceil(sum(n for state, n in counts.items() if state != CopyState.OWED) / nights)
+        share = math.ceil(sum(n for state, n in counts.items() if state != CopyState.PENDING) / nights)
         overdue = timestamp(now - budget.ttl)
         late = archive.catalogue.due(store.name, limit=7 * share, before=overdue)
         turn = archive.catalogue.due(store.name, limit=share, before=timestamp(now))
         due += late if len(late) >= len(turn) else turn
-    due.sort(key=lambda copy: (copy.looked, copy.aip, copy.store))
+    due.sort(key=lambda copy: (copy.last_checked, copy.aip, copy.store))
     return _within(due, budget.max_bytes)
 
 
@@ -96,7 +96,7 @@ def _within(due: Sequence[DueCopy], max_bytes: int) -> list[DueCopy]:
 
 
 def audit(archive: Archive, budget: AuditBudget) -> Iterator[AuditResult]:
-    """Run tonight's audit; one that was interrupted is resumed.
+    """Run this run's audit; one that was interrupted is resumed.
 
     Every copy's result is recorded before the next one is read. An AIP that another process works on
     is skipped, and stays due.
@@ -134,7 +134,7 @@ def audit_one(archive: Archive, aip: str, store: ArchivalStore, budget: AuditBud
             if leased.row is None or leased.row.state != "kept":
                 return _skipped(archive, aip, store, "it was removed meanwhile")
             known = leased.archive.catalogue.copy(aip, store.name)
-            if known is not None and known.state == CopyState.OWED:
+            if known is not None and known.state == CopyState.PENDING:
                 return _skipped(
                     archive, aip, store, "the copy is pending: replication brings what it lacks"
                 )
@@ -161,7 +161,7 @@ def repair_all(archive: Archive, quarantine: Path, only: str | None = None) -> I
             if only is not None and aip != only:
                 continue
             copy = archive.catalogue.copy(aip, store.name)
-            if copy is None or copy.state == CopyState.OWED:
+            if copy is None or copy.state == CopyState.PENDING:
                 continue  # replication's business
             result = audit_one(archive, aip, store, budget)
             if result.repaired or result.skipped:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from packages.identifiers import PackageId
 from packages.premis.reader import iter_files
-from pipeline.aip_writing.representation import FIRST
+from pipeline.aip_writing.representation import SUBMITTED_REPRESENTATION
 from pipeline.archive import Archive
 from pipeline.formats.normalise import CONVERTERS
 from pipeline.formats.normalise.converter import Converted, Converter
@@ -241,7 +241,7 @@ def _wanted(
     for entry in reader.inventory.below(prefix):
         if not entry.logical.endswith("/metadata/preservation/premis.xml"):
             continue
-        first = entry.logical.startswith(f"{prefix}{FIRST}/")
+        first = entry.logical.startswith(f"{prefix}{SUBMITTED_REPRESENTATION}/")
         with reader.open(entry.logical) as stream:
             for file in iter_files(stream):
                 if file.source:
@@ -251,7 +251,7 @@ def _wanted(
                     if name in names:
                         submitted[file.sha512] = name
     found: dict[str, list[InventoryEntry]] = defaultdict(list)
-    for entry in reader.inventory.below(f"{prefix}{FIRST}/data/") if submitted else ():
+    for entry in reader.inventory.below(f"{prefix}{SUBMITTED_REPRESENTATION}/data/") if submitted else ():
         converter = submitted.get(entry.sha512)
         if converter is not None and reader.package.child("file", _path(entry)) not in have:
             found[converter].append(entry)
@@ -259,7 +259,7 @@ def _wanted(
 
 
 def _path(entry: InventoryEntry) -> str:
-    return entry.logical.split(f"/representations/{FIRST}/data/", 1)[1]
+    return entry.logical.split(f"/representations/{SUBMITTED_REPRESENTATION}/data/", 1)[1]
 
 
 def _fetched(reader: AipReader, entry: InventoryEntry, folder: Path) -> Path | None:

@@ -157,7 +157,7 @@ def _of_older_version(copy: CopyRow, newest: AipRow) -> CopyRow:
     if copy.version == newest.version or copy.state == CopyState.DAMAGED:
         return copy
     detail = f"it holds {copy.version or 'nothing'}"
-    return replace(copy, state=str(CopyState.OWED), detail=detail, verified="")
+    return replace(copy, state=str(CopyState.PENDING), detail=detail, verified="")
 
 
 def _number(row: AipRow) -> int:
@@ -312,7 +312,9 @@ class _History:
         intact = row.outcome == "success"
         state = str(CopyState.VERIFIED if intact else CopyState.DAMAGED)
         verified, detail = (row.time, "") if intact else ("", row.detail)
-        catalogue.set_copy(replace(copy, verified=verified, looked=row.time, state=state, detail=detail))
+        catalogue.set_copy(
+            replace(copy, verified=verified, last_checked=row.time, state=state, detail=detail)
+        )
 
 
 def _is_about_version(row: EventRow, version: VersionRow) -> bool:

@@ -13,7 +13,7 @@ from pipeline.holdings.leases import leased_aip
 from storage.catalogue import AipRow, CopyRow
 from storage.errors import Busy, LeaseLost, StorageError, StoreUnavailable
 from storage.ocfl.scan import FoundObject, root_of_key, scan_empty_folders, scan_objects
-from storage.protocol import HasLeftovers, ObjectEntry
+from storage.protocol import ObjectEntry, TracksIncompleteUploads
 from storage.replicas.store import ArchivalStore, CopyState
 
 __all__ = ["Difference", "DifferenceKind", "reconcile", "sweep"]
@@ -72,13 +72,13 @@ def _is_foreign(store: ArchivalStore, found: FoundObject) -> bool:
 def _missing(archive: Archive, store: ArchivalStore, aip: AipRow) -> Iterator[Difference]:
     """A copy the listing lacked: recorded as missing when it is due there and still is not."""
     copy = archive.catalogue.copy(aip.id, store.name)
-    if copy is None or copy.state == CopyState.OWED:
+    if copy is None or copy.state == CopyState.PENDING:
         return
     try:
         with leased_aip(archive, aip.id, "reconciliation") as leased:
             row = leased.row
             copy = leased.archive.catalogue.copy(aip.id, store.name)
-            if row is None or row.state != "kept" or copy is None or copy.state == CopyState.OWED:
+            if row is None or row.state != "kept" or copy is None or copy.state == CopyState.PENDING:
                 return
             if store.repository.holds(aip.id):
                 return
@@ -145,7 +145,7 @@ def sweep(archive: Archive, older_than: timedelta, *, remove: bool) -> Iterator[
             else:
                 yield from _swept(archive, store, found, remove=remove)
         target = store.repository.store
-        if isinstance(target, HasLeftovers):
+        if isinstance(target, TracksIncompleteUploads):
             for entry in target.leftovers(limit):
                 yield from _swept_leftover(archive, store, target, entry, remove=remove)
 
@@ -172,7 +172,12 @@ def _swept(
 
 
 def _swept_leftover(
-    archive: Archive, store: ArchivalStore, target: HasLeftovers, entry: ObjectEntry, *, remove: bool
+    archive: Archive,
+    store: ArchivalStore,
+    target: TracksIncompleteUploads,
+    entry: ObjectEntry,
+    *,
+    remove: bool,
 ) -> Iterator[Difference]:
     """An upload that was never finished, removed when nobody is at the AIP it belongs to."""
     root = root_of_key(entry.key)

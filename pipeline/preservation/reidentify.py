@@ -29,7 +29,7 @@ from storage.scratch import scratch_folder
 __all__ = ["OverrideRefused", "override_format", "reidentify"]
 
 _BATCH = 200
-_TOLD = 500
+_MAX_TOLD = 500
 _PREFIX = re.compile(r"data/[^/]+/representations/[^/]+/data/")
 _PUID = re.compile(r"(x-)?fmt/\d+|local/[\w.-]+")
 
@@ -152,8 +152,8 @@ def override_format(
 
 def _record(archive: Archive, aip: str, changed: Sequence[Changed], detail: str, problem: str) -> None:
     """Events of at most so many files each, and the catalogue's counts with them."""
-    for at in range(0, max(1, len(changed)), _TOLD):
-        part = changed[at : at + _TOLD]
+    for at in range(0, max(1, len(changed)), _MAX_TOLD):
+        part = changed[at : at + _MAX_TOLD]
         note = (
             json.dumps({"formats": [asdict(one) for one in part]}, ensure_ascii=False) if part else problem
         )

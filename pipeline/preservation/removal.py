@@ -154,7 +154,7 @@ def lift_hold(
         _require_kept(leased.row, aip)
         hold = leased.archive.catalogue.hold(aip)
         if hold is None:
-            raise RemovalRefused(f"there is no hold on {aip}")
+            raise RemovalRefused(f"there is no legal hold on {aip}")
         for store in leased.archive.stores:
             store.repository.set_hold(aip, held=False)
         happened = _event(archive, EventType.POLICY_ASSIGNMENT, text, note=release_note(hold))

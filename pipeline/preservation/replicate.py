@@ -188,5 +188,5 @@ def _record_pending(
     known = archive.catalogue.copy(row.id, target.name)
     version = known.version if known else ""
     missing = known is not None and known.state == CopyState.MISSING
-    state = CopyState.MISSING if missing else CopyState.OWED
+    state = CopyState.MISSING if missing else CopyState.PENDING
     archive.catalogue.set_copy(CopyRow(row.id, target.name, version, "", str(state), reason), events)

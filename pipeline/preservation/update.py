@@ -15,7 +15,7 @@ from pathlib import Path
 from packages.identifiers import PackageId
 from packages.mets import archivematica
 from packages.mets.csip_reader import read_mets
-from packages.mets.csip_writer import MetsHeader, PackageType, Reference, aligned, root_mets
+from packages.mets.csip_writer import MetsHeader, PackageType, Reference, pad_to_chunks, root_mets
 from packages.mets.root_reader import RootMets, read_root_mets
 from packages.package_file import MetadataFile, PackageFile, timestamp
 from packages.paths import bag_encode, escape_reason, rename_reason
@@ -23,7 +23,7 @@ from packages.premis import EventType
 from packages.premis.reader import iter_files
 from packages.xml_text import encoded
 from pipeline.agreement import Agreement
-from pipeline.aip_writing.metadata_writer import Shelf
+from pipeline.aip_writing.metadata_writer import MetadataWriter
 from pipeline.archive import Archive, run_context
 from pipeline.context import IngestContext
 from pipeline.errors import DamagedArchive, PipelineError, UnknownPackage
@@ -37,7 +37,7 @@ from schemas.xml import XmlRefused, parse
 from storage.catalogue import AipRow
 from storage.errors import ObjectMissing, StoreUnavailable
 from storage.ocfl.inventory import VersionInfo
-from storage.ocfl.repository import StoredFile
+from storage.ocfl.repository import FileToStore
 from storage.replicas.store import ArchivalStore, CopyState, Role
 
 __all__ = ["Change", "UpdateRefused", "Updated", "update_aip", "update_leased"]
@@ -122,7 +122,7 @@ def _done_before(archive: Archive, row: AipRow) -> Updated:
     pending = tuple(
         (copy.store, copy.detail)
         for copy in archive.catalogue.copy_rows(row.id)
-        if copy.version != row.version or copy.state == CopyState.OWED
+        if copy.version != row.version or copy.state == CopyState.PENDING
     )
     required = {one.name for one in archive.stores if one.role is Role.REQUIRED}
     for name, detail in pending:
@@ -219,10 +219,10 @@ class _Update:
         self._context = context
         self._package = reader.package
         self._root = f"data/{self._package.objid}"
-        self._shelf = Shelf(context.work / "metadata", self._root)
+        self._shelf = MetadataWriter(context.work / "metadata", self._root)
         self._mets: RootMets = read_root_mets(_read(reader, "METS.xml"))
 
-    def files(self) -> tuple[list[StoredFile], list[str]]:
+    def files(self) -> tuple[list[FileToStore], list[str]]:
         """Everything the new version needs, written and described; and the paths that go."""
         added = self._representation()
         descriptive = self._descriptive()
@@ -236,7 +236,7 @@ class _Update:
             preservation.append(Reference("dp-mets", sidecar, "OTHER", other="METS"))
         self._shelf.write(
             "METS.xml",
-            aligned(
+            pad_to_chunks(
                 root_mets(
                     header=self._header(),
                     descriptive=descriptive,
@@ -250,11 +250,11 @@ class _Update:
         self._bag(added, removed)
         return [*self._shelf.stored_files(), *(added.files if added else ())], removed
 
-    def changed(self, files: list[StoredFile]) -> list[StoredFile]:
+    def changed(self, files: list[FileToStore]) -> list[FileToStore]:
         """Without those that are in the newest version already, under the same path."""
         return [file for file in files if self._digest(file.logical) != file.sha512]
 
-    def new_content(self, files: list[StoredFile]) -> dict[str, int]:
+    def new_content(self, files: list[FileToStore]) -> dict[str, int]:
         """What had to be stored: the bytes by digest of what no version had."""
         held = self._reader.inventory.content_of
         return {file.sha512: file.size for file in files if held(file.sha512) is None}
@@ -330,7 +330,7 @@ class _Update:
     ) -> tuple[MetadataFile | None, list[str]]:
         """The Archivematica METS of this version, or that of the last one to be dropped."""
         path = f"metadata/preservation/METS.{self._package.uuid}.xml"
-        if self._content_files(added) > self._context.sidecar_limit:
+        if self._content_files(added) > self._context.archivematica_mets_limit:
             return None, [f"{self._root}/{path}"] if self._reader.has(f"{self._root}/{path}") else []
         content = [
             (f"representations/{name}/data", self._package.child("representation", name), files)

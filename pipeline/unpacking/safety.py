@@ -19,9 +19,9 @@ _RATIO_FROM = 1 << 20  # small files may compress as well as they like
 _MAX_HARMLESS_BYTES = 256 << 20  # of whatever ratio: empty disk images and logs compress like bombs
 _BATCH = 2000
 # Systems take 4,096 bytes of path; the AIP's own folders, and those of an export, come before it.
-_LONGEST = 3000
-_DEEPEST = 100
-_SHORT = 150  # characters of a path that is too long nowhere
+_MAX_PATH_BYTES = 3000
+_MAX_LEVELS = 100
+_PORTABLE_PATH_CHARACTERS = 150  # characters of a path that is too long nowhere
 _SEGMENT = r"(?!(?:con|prn|aux|nul|com\d|lpt\d)(?:[./]|$))[a-z0-9_-](?:[a-z0-9._-]{0,98}[a-z0-9_-])?"
 _HARMLESS = re.compile(rf"(?i){_SEGMENT}(?:/{_SEGMENT})*")
 _SCHEMA = """
@@ -62,21 +62,21 @@ class Screening:
                 self.examples.append(paths.printable(entry.path))
         # Most names are harmless and most entries plain files; only the others cost time.
         path = entry.path
-        if not (is_file and len(path) < _SHORT and _HARMLESS.fullmatch(path)):
+        if not (is_file and len(path) < _PORTABLE_PATH_CHARACTERS and _HARMLESS.fullmatch(path)):
             path = paths.normalise(entry.path)
             yield from self._name(entry, path)
         elif entry.encrypted:
             yield from _kind(entry, path)
         if is_file:
             yield from self._ratio(entry)
-        if path and len(path) <= _LONGEST and path.count("/") < _DEEPEST:
+        if path and len(path) <= _MAX_PATH_BYTES and path.count("/") < _MAX_LEVELS:
             self._remember(path, 0 if entry.kind is not EntryKind.FOLDER else 1)
 
     def _name(self, entry: Entry, path: str) -> Iterator[Problem]:
         shown = paths.printable(entry.path[:500])
         size, depth = len(entry.path.encode("utf-8", "surrogateescape")), path.count("/") + 1
-        if size > _LONGEST or depth > _DEEPEST:
-            limit = f"{_LONGEST} bytes and {_DEEPEST} levels"
+        if size > _MAX_PATH_BYTES or depth > _MAX_LEVELS:
+            limit = f"{_MAX_PATH_BYTES} bytes and {_MAX_LEVELS} levels"
             yield problem("PATH-TOO-LONG", shown, expected=limit, found=f"{size} bytes, {depth} levels")
             return
         reason = paths.escape_reason(entry.path)

@@ -30,7 +30,7 @@ __all__ = ["Clamd", "ClamdState", "ScanResult", "Scanned"]
 
 _LARGEST = 2_147_483_645  # ClamAV's own cap, whatever MaxFileSize says; it answers OK to larger ones
 _AHEAD = 8  # files waiting for each connection
-_PATIENCE = 10.0  # seconds for what a living clamd answers at once, however busy it is
+_TIMEOUT_S = 10.0  # seconds for what a living clamd answers at once, however busy it is
 _BETWEEN_CALLS = 0.2  # seconds between two attempts to reach a clamd that may be starting
 
 
@@ -84,7 +84,7 @@ class Clamd:
         """Ask anew whether it can be used: its signatures change while we run."""
         session = None
         try:
-            session = Session(self.address, _PATIENCE)
+            session = Session(self.address, _TIMEOUT_S)
             self._state = self._ask_state(session)
         except (ClamdGone, ClamdTooSlow, ToolFailed) as error:
             self._state = ClamdState("ClamAV", problem=f"clamd at {self.address}: {error}")
@@ -115,7 +115,7 @@ class Clamd:
             pool.shutdown()
 
     def _ask_state(self, session: Session) -> ClamdState:
-        state = read_version(session.command("VERSION", _PATIENCE))
+        state = read_version(session.command("VERSION", _TIMEOUT_S))
         if not state.usable:
             return state
         test = self._probe(session, eicar())
@@ -133,7 +133,7 @@ class Clamd:
             with tempfile.TemporaryFile(dir=self._scratch) as file:
                 file.write(content)
                 file.flush()
-                return read_word(session.scan(file.fileno(), _PATIENCE))
+                return read_word(session.scan(file.fileno(), _TIMEOUT_S))
         except OSError as error:
             raise ToolFailed(f"no room for a test file: {error.strerror}") from None
 
@@ -227,7 +227,7 @@ class _Run:
     def _once(self, file: int, *, new: bool = False) -> str:
         with self._guard:
             session = self._idle.pop() if self._idle and not new else None
-        session = session or Session(self._clamd.address, _PATIENCE)
+        session = session or Session(self._clamd.address, _TIMEOUT_S)
         with self._guard:
             self._open.add(session)
         if self._stopped.is_set():  # too late for stop() to see this one
@@ -257,9 +257,9 @@ class _Run:
         raise ToolFailed(self._gone or "the scan was ended")
 
     def _ping(self) -> None:
-        session = Session(self._clamd.address, _PATIENCE)
+        session = Session(self._clamd.address, _TIMEOUT_S)
         try:
-            answer = session.command("PING", _PATIENCE)
+            answer = session.command("PING", _TIMEOUT_S)
         finally:
             session.close()
         if answer != "PONG":

@@ -18,7 +18,7 @@ _RISK = {"low": "green", "medium": "yellow", "high": "red"}
 
 @formats_app.command(epilog="Example: stele formats report")
 def report(home: Home = None, as_json: AsJson = False) -> None:
-    """Every format in the archive: AIPs, files, bytes, unsound ones, risk."""
+    """Every format in the archive: AIPs, files, bytes, not valid ones, risk."""
     from dataclasses import asdict
 
     from rich.table import Table

@@ -36,7 +36,7 @@ store_app = typer.Typer(no_args_is_help=True, help="The archival storage.")
 app.add_typer(aip_app, name="aip")
 app.add_typer(store_app, name="store")
 app.add_typer(formats.formats_app, name="formats")
-app.add_typer(review.hold_app, name="hold")
+app.add_typer(review.review_app, name="review")
 preservation.register(app, store_app)
 removal.register(aip_app)
 update.register(aip_app)
@@ -84,7 +84,7 @@ def ingest(
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
-    """Ingest submissions now. Each ends as stored, duplicate, rejected, held or failed."""
+    """Ingest submissions now. Each ends as stored, duplicate, rejected, in review or failed."""
     from stele.intake import ingest_now
 
     def choose(settings: Settings) -> Callable[..., object]:
@@ -152,7 +152,7 @@ def inspect(
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show what files are: format, size, SHA-512, whether they are sound, what to know about them."""
+    """Show what files are: format, size, SHA-512, whether they are valid, what to know about them."""
     from rich.table import Table
 
     from packages.sizes import size_text
@@ -171,8 +171,8 @@ def inspect(
                 continue
             notes = "; ".join(str(m) for m in record["messages"])
             size = size_text(record["size"])
-            sound = record["validity"]
-            cells = (record["path"], size, record["puid"] or "unknown", record["format"], sound, notes)
+            validity = record["validity"]
+            cells = (record["path"], size, record["puid"] or "unknown", record["format"], validity, notes)
             table.add_row(*(data(str(cell)) for cell in cells))
     if not as_json:
         OUT.print(table)

@@ -9,7 +9,7 @@ import typer
 from stele.cli.options import EXIT_FAILED, EXIT_INVALID, AsJson, Home, plain_errors
 
 if TYPE_CHECKING:
-    from pipeline.intake import Delivery, NightReport
+    from pipeline.intake import Delivery, NightlyReport
 
 
 def register(app: typer.Typer) -> None:
@@ -18,29 +18,30 @@ def register(app: typer.Typer) -> None:
 
 
 def nightly(
-    audit: Annotated[bool, typer.Option(help="Also pay owed copies and audit what is due.")] = True,
-    held: Annotated[
-        bool, typer.Option("--held", help="Take held deliveries again: policy or agreement has changed.")
+    audit: Annotated[bool, typer.Option(help="Also create pending copies and audit.")] = True,
+    retry_in_review: Annotated[
+        bool,
+        typer.Option(help="Take deliveries in review again: policy or agreement has changed."),
     ] = False,
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
-    """Take in what is whole in the drop box, each once, then pay owed copies and audit what is due.
+    """Ingest what is complete in the drop boxes, each once; create pending copies; audit what is due.
 
     Safe to run several times and on several machines at once. Exit 3 when something failed on our
-    side, 1 when something was rejected or held.
+    side, 1 when something was rejected or needs review.
     """
     from stele.cli.output import ERR, print_json
     from stele.nightly import care_for_copies, night
-    from stele.nightly_report import tell
+    from stele.nightly_report import send_report
     from stele.workspace import opened_with_settings
     from storage.scratch import sweep_scratch
 
     with plain_errors(), opened_with_settings(home) as (archive, settings):
         sweep_scratch(archive.work)
-        report = night(archive, settings, _quietly if as_json else _told, held_again=held)
+        report = night(archive, settings, _quietly if as_json else _told, retry_in_review=retry_in_review)
         care = care_for_copies(archive, settings) if audit else {}
-        unsent = tell({**report.as_json(), **care}, settings)
+        unsent = send_report({**report.as_json(), **care}, settings)
     if unsent:
         ERR.print(unsent, markup=False, soft_wrap=True)
     if as_json:
@@ -48,12 +49,12 @@ def nightly(
     else:
         _show(report, care)
     failed = (
-        report.boxes_away
+        report.unreachable_boxes
         or report.outcomes.get("failed", 0)
         or care.get("copies not made", 0)
         or care.get("unreadable", 0)
     )
-    bad = sum(report.outcomes.get(name, 0) for name in ("rejected", "held")) or care.get("damaged", 0)
+    bad = sum(report.outcomes.get(name, 0) for name in ("rejected", "in-review")) or care.get("damaged", 0)
     raise typer.Exit(EXIT_FAILED if failed else EXIT_INVALID if bad else 0)
 
 
@@ -70,14 +71,14 @@ def _told(delivery: Delivery, result: object) -> None:
         ERR.print(f"{result.outcome:>10}  {data(printable(delivery.place))}", soft_wrap=True)
 
 
-def _show(report: NightReport, care: dict[str, int]) -> None:
+def _show(report: NightlyReport, care: dict[str, int]) -> None:
     from rich.table import Table
 
     from packages.sizes import size_text
     from stele.cli.output import OUT, data
 
-    table = Table("Agency", "Stored", "Duplicate", "Rejected", "Held", "Failed")
-    names = ("stored", "duplicate", "rejected", "held", "failed")
+    table = Table("Agency", "Stored", "Duplicate", "Rejected", "In review", "Failed")
+    names = ("stored", "duplicate", "rejected", "in-review", "failed")
     for agency, counts in sorted(report.agencies.items()):
         table.add_row(data(agency), *(str(counts.get(name, "")) for name in names))
     table.add_section()
@@ -85,8 +86,8 @@ def _show(report: NightReport, care: dict[str, int]) -> None:
     OUT.print(table)
     OUT.print(
         f"{report.files:,} files, {size_text(report.bytes)} taken in, in {report.seconds:,.1f} s; "
-        f"{report.left} left for another night, {report.arriving} still arriving, "
-        f"{report.known} dealt with before."
+        f"{report.not_started} not started before the time limit, {report.arriving} still arriving, "
+        f"{report.already_processed} processed before."
     )
     for path in report.ignored:
         OUT.print(f"Not a delivery, left alone: {data(path)}", soft_wrap=True)

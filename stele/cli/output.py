@@ -48,7 +48,7 @@ _MARK = {
     Outcome.ACCEPTABLE: "[green]✔ acceptable[/]",
     Outcome.DUPLICATE: "[cyan]= duplicate[/]",
     Outcome.REJECTED: "[red]✘ rejected[/]",
-    Outcome.HELD: "[yellow]… held[/]",
+    Outcome.IN_REVIEW: "[yellow]… in review[/]",
     Outcome.FAILED: "[red]! failed[/]",
 }
 _REASON = {
@@ -56,10 +56,10 @@ _REASON = {
     Outcome.ACCEPTABLE: "is acceptable",
     Outcome.DUPLICATE: "is kept already",
     Outcome.REJECTED: "was rejected",
-    Outcome.HELD: "waits for an archivist",
+    Outcome.IN_REVIEW: "waits for an archivist",
     Outcome.FAILED: "failed",
 }
-_SHOWN = 12
+_MAX_SHOWN = 12
 
 
 def data(text: object) -> str:
@@ -138,8 +138,8 @@ def _print_reasons(result: Result) -> None:
 
 def print_problems(problems: list[Problem]) -> None:
     """A bounded list; the receipt has them all."""
-    for problem in problems[:_SHOWN]:
+    for problem in problems[:_MAX_SHOWN]:
         colour = "red" if problem.severity is Severity.ERROR else "yellow"
         OUT.print(Padding(f"[{colour}]{problem.code}[/] {data(problem.for_depositor)}", (0, 0, 0, 2)))
-    if len(problems) > _SHOWN:
-        OUT.print(f"  … and {len(problems) - _SHOWN} more")
+    if len(problems) > _MAX_SHOWN:
+        OUT.print(f"  … and {len(problems) - _MAX_SHOWN} more")

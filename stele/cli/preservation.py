@@ -129,7 +129,7 @@ def store_list(home: Home = None, as_json: AsJson = False) -> None:
         "Unreadable",
     ):
         table.add_column(column, overflow="fold")
-    states = ("verified", "damaged", "missing", "owed", "unreadable")
+    states = ("verified", "damaged", "missing", "pending", "unreadable")
     with plain_errors(), opened(home) as archive:
         for store in archive.stores:
             counts = archive.catalogue.count_copies(store.name)
@@ -152,7 +152,7 @@ def store_list(home: Home = None, as_json: AsJson = False) -> None:
 
 
 def store_replicate(store: StoreName = None, home: Home = None, as_json: AsJson = False) -> None:
-    """Make the copies that are owed, damaged or missing, from stores that hold them right."""
+    """Create copies that are pending, damaged or missing, from stores that have them intact."""
     from dataclasses import asdict
 
     from pipeline.holdings.journal import write_journal
@@ -202,7 +202,7 @@ def store_repair(
     bad = 0
     with plain_errors(), opened_with_settings(home) as (archive, settings):
         only = package_id(aip).urn if aip else None
-        for result in repair_all(archive, settings.place(settings.damaged), only):
+        for result in repair_all(archive, settings.place(settings.quarantine), only):
             done = result.repaired
             whole = done is not None and done.state == "verified"
             bad += not whole

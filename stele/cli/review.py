@@ -1,4 +1,4 @@
-"""``stele hold``: what waits for a person, and the person's decision."""
+"""``stele review``: what waits for a person, and the person's decision."""
 
 from __future__ import annotations
 
@@ -6,26 +6,26 @@ from typing import Annotated
 
 import typer
 
-from pipeline.review.decisions import Verdict
+from pipeline.review.decisions import Decision
 from stele.cli.options import AsJson, Home, plain_errors
 
-hold_app = typer.Typer(no_args_is_help=True, help="What waits for a decision: list it, decide it.")
+review_app = typer.Typer(no_args_is_help=True, help="What waits for a decision: list it, decide it.")
 
 
-@hold_app.command("list")
-def hold_list(home: Home = None, as_json: AsJson = False) -> None:
-    """Held submissions and removals that wait for their second person."""
+@review_app.command("list")
+def review_list(home: Home = None, as_json: AsJson = False) -> None:
+    """Submissions in review, and removals that wait for their second person."""
     from rich.table import Table
 
     from stele.cli.output import OUT, data, print_json
-    from stele.review import held
+    from stele.review import waiting
     from stele.workspace import opened_with_settings
 
     table = Table("Number and subject", "Agency", "Since", "What was found", "Needs")
-    waiting = 0
+    number_waiting = 0
     with plain_errors(), opened_with_settings(home) as (archive, settings):
-        for one in held(archive, settings):
-            waiting += 1
+        for one in waiting(archive, settings):
+            number_waiting += 1
             if as_json:
                 print_json(one.as_json())
                 continue
@@ -37,20 +37,20 @@ def hold_list(home: Home = None, as_json: AsJson = False) -> None:
             table.add_row(subject, data(one.agency), one.since, data(found), needs)
     if as_json:
         return
-    if waiting:
+    if number_waiting:
         OUT.print(table)
-        OUT.print("Decide with: stele hold decide NUMBER accept|reject|hold --by NAME --reason WHY")
+        OUT.print("Decide with: stele review decide NUMBER accept|reject|keep --by NAME --reason WHY")
     else:
         OUT.print("Nothing waits for a decision.")
 
 
-@hold_app.command(
+@review_app.command(
     "decide",
-    epilog="Example: stele hold decide 5d1f… accept --by 'A. Clerk' --reason 'false alarm, see 12/26'",
+    epilog="Example: stele review decide 5d1f… accept --by 'A. Clerk' --reason 'false alarm, see 12/26'",
 )
-def hold_decide(
-    number: Annotated[str, typer.Argument(help="As “stele hold list” shows it.")],
-    verdict: Annotated[Verdict, typer.Argument(help="accept, reject, or hold on.")],
+def review_decide(
+    number: Annotated[str, typer.Argument(help="As “stele review list” shows it.")],
+    decision: Annotated[Decision, typer.Argument(help="accept, reject, or keep (in review).")],
     by: Annotated[str, typer.Option("--by", help="Who decides; it is kept with the records.")],
     reason: Annotated[str, typer.Option(help="Why; it is kept with the records.")],
     home: Home = None,
@@ -66,12 +66,12 @@ def hold_decide(
 
     with plain_errors(), opened_with_settings(home) as (archive, settings), watching("ingest") as report:
         done = decide_and_carry_out(
-            archive, settings, number, verdict, person=by, reason=reason, progress=report
+            archive, settings, number, decision, person=by, reason=reason, progress=report
         )
     if as_json:
         print_json(done.as_json())
     else:
-        OUT.print(f"Noted: {done.verdict}; {done.detail}.", markup=False, soft_wrap=True)
+        OUT.print(f"Noted: {done.decision}; {done.detail}.", markup=False, soft_wrap=True)
         if done.result:
             print_results([done.result], "Ingest")
-    raise typer.Exit(done.result.outcome.exit_code if done.result and verdict is Verdict.ACCEPT else 0)
+    raise typer.Exit(done.result.outcome.exit_code if done.result and decision is Decision.ACCEPT else 0)

@@ -44,4 +44,4 @@ def update(
     else:
         OUT.print(f"{done.version} of {done.aip}: {done.files} new objects, {size_text(done.bytes)}")
         for store, why in done.pending:
-            OUT.print(f"[yellow]owed to {store}[/]: {why}", soft_wrap=True)
+            OUT.print(f"[yellow]pending in {store}[/]: {why}", soft_wrap=True)

@@ -7,13 +7,13 @@ from storage.catalogue.copies import CopyRecords
 from storage.catalogue.decisions import DecisionRecords
 from storage.catalogue.files import FileRecords
 from storage.catalogue.holdings import Holdings
-from storage.catalogue.nights import NightRecords
+from storage.catalogue.nightly_runs import NightlyRunRecords
 from storage.catalogue.progress import ProgressRecords
 from storage.catalogue.removals import Removals
 
 
 class Catalogue(
-    NightRecords, DecisionRecords, ProgressRecords, Holdings, FileRecords, CopyRecords, Removals,
+    NightlyRunRecords, DecisionRecords, ProgressRecords, Holdings, FileRecords, CopyRecords, Removals,
     AccountRecords,
 ):  # fmt: skip
     """A database by SQLAlchemy URL. Every method is one transaction, and raises StoreUnavailable."""

@@ -47,8 +47,8 @@ class CopyRecords(Heartbeats):
         values = {"version": copy.version, "state": copy.state, "detail": copy.detail}
         if copy.verified:
             values["verified"] = copy.verified
-        if copy.looked or copy.verified:
-            values["looked"] = copy.looked or copy.verified
+        if copy.last_checked or copy.verified:
+            values["last_checked"] = copy.last_checked or copy.verified
         key = (COPY.c.aip == copy.aip) & (COPY.c.store == copy.store)
         with self._write() as connection, recounted_copies(connection, copy.aip):
             if connection.execute(sql_update(COPY).where(key).values(values)).rowcount == 0:
@@ -105,11 +105,11 @@ class CopyRecords(Heartbeats):
         of the others. Owed copies are replication's business and are left out.
         """
         query = (
-            select(COPY.c.aip, COPY.c.store, COPY.c.looked, AIP.c.bytes)
+            select(COPY.c.aip, COPY.c.store, COPY.c.last_checked, AIP.c.bytes)
             .join(AIP, AIP.c.id == COPY.c.aip)
-            .where(COPY.c.store == store, COPY.c.looked < before)
-            .where(COPY.c.state != "owed", AIP.c.state == "kept")
-            .order_by(COPY.c.looked, COPY.c.aip)
+            .where(COPY.c.store == store, COPY.c.last_checked < before)
+            .where(COPY.c.state != "pending", AIP.c.state == "kept")
+            .order_by(COPY.c.last_checked, COPY.c.aip)
             .limit(limit)
         )
         with self._transaction() as connection:

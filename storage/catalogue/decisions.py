@@ -14,7 +14,7 @@ from storage.catalogue.rows import DecisionRow, SubmissionRow
 from storage.catalogue.tables import DECISION, DELIVERY, INGEST
 
 DECIDED = "decided"
-"""A held delivery about which somebody has decided: the next night takes it again."""
+"""A held delivery about which somebody has decided: the next nightly run takes it again."""
 
 
 class DecisionRecords(IngestRecords):
@@ -27,7 +27,7 @@ class DecisionRecords(IngestRecords):
             connection.execute(insert(DECISION).values(journaled=False, **values))
             if releases:
                 subject = select(INGEST.c.subject).where(INGEST.c.id == row.ingest).scalar_subquery()
-                held = (DELIVERY.c.path == subject) & (DELIVERY.c.outcome == "held")
+                held = (DELIVERY.c.path == subject) & (DELIVERY.c.outcome == "in-review")
                 connection.execute(sql_update(DELIVERY).where(held).values(outcome=DECIDED))
 
     def decisions(self, ingest: str) -> tuple[DecisionRow, ...]:

@@ -13,7 +13,7 @@ RUNNING = "running"
 INTERRUPTED = "interrupted"
 """An attempt whose process was gone before it could say how it ended."""
 _STORED = "stored"
-_REVISES_STORED = (_STORED, "held")
+_REVISES_STORED = (_STORED, "in-review")
 """What may follow “stored”: the AIP was removed, and the records were sent again. Anything else that a
 later attempt comes to (duplicate, failed, rejected) is that attempt's, and takes nothing back."""
 

@@ -20,7 +20,7 @@ __all__ = [
     "HoldRow",
     "IngestRow",
     "LeaseRow",
-    "NightRow",
+    "NightlyRunRow",
     "PlannedVersionRow",
     "ProgressRow",
     "RemovalRow",
@@ -56,7 +56,7 @@ class AipRow:
 class FormatCount:
     """How many files and bytes of one format an AIP holds; ``puid`` may be ``unknown``.
 
-    ``not_valid`` counts those that a tool found to be unsound; ``pages`` and ``seconds`` are the sums
+    ``not_valid`` counts those that a tool found to be not valid; ``pages`` and ``seconds`` are the sums
     of what tools read in documents, sound and video.
     """
 
@@ -255,7 +255,7 @@ class DeliveryRow:
 
 
 @dataclass(frozen=True, slots=True)
-class NightRow:
+class NightlyRunRow:
     """One nightly run; ``finished`` is empty while it runs, or when it died. ``report`` is JSON."""
 
     id: str
@@ -289,7 +289,7 @@ class CopyRow:
     verified: str
     state: str
     detail: str
-    looked: str = ""
+    last_checked: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,7 +298,7 @@ class DueCopy:
 
     aip: str
     store: str
-    looked: str
+    last_checked: str
     bytes: int
 
 

@@ -57,8 +57,8 @@ DELIVERY = Table(
     Column("finished", String(32), nullable=False),
     Column("reason", PlainText, nullable=False),
 )
-NIGHT = Table(
-    "night",
+NIGHTLY_RUN = Table(
+    "nightly_run",
     METADATA,
     Column("id", String(36), primary_key=True),
     Column("owner", PlainText, nullable=False),
@@ -102,7 +102,7 @@ COPY = Table(
     Column("verified", String(32), nullable=False),  # when every byte was last seen right; "" = never
     Column("state", String(16), nullable=False, server_default="verified"),
     Column("detail", PlainText, nullable=False, server_default=""),
-    Column("looked", String(32), nullable=False, server_default=""),  # last read, whatever was found
+    Column("last_checked", String(32), nullable=False, server_default=""),  # last read, whatever was found
 )
 FORMAT = Table(
     "format",
@@ -298,7 +298,7 @@ Index("ix_file_digest", FILE.c.digest_key)
 Index("ix_ingest_agency", INGEST.c.agency, INGEST.c.started)
 Index("ix_ingest_aip", INGEST.c.aip)
 Index("ix_ingest_started", INGEST.c.started)
-Index("ix_copy_due", COPY.c.store, COPY.c.looked)
+Index("ix_copy_due", COPY.c.store, COPY.c.last_checked)
 _WRONG = (EVENT.c.store != "") & ((EVENT.c.type == "recovery") | (EVENT.c.outcome == "failure"))
 Index("ix_event_wrong", EVENT.c.time, sqlite_where=_WRONG, postgresql_where=_WRONG)
 Index("ix_event_journaled", EVENT.c.journaled, sqlite_where=EVENT.c.journaled == false())

@@ -16,7 +16,7 @@ _RUN = re.compile(r"[^\W_]+")
 _MARKS = re.compile("[\u0300-\u036f]")
 _CJK = re.compile("([\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff]+)")
 _PARTS = re.compile(r"\d+|\D+")
-_LONGEST = 64  # characters of a word that count
+_MAX_WORD_CHARACTERS = 64  # characters of a word that count
 
 
 def index_words(text: str) -> Iterator[str]:
@@ -26,10 +26,10 @@ def index_words(text: str) -> Iterator[str]:
             yield from _pairs(run)
             yield run[-1]  # so that a single character is found as the beginning of something
         else:
-            yield run[:_LONGEST]
+            yield run[:_MAX_WORD_CHARACTERS]
             parts = _PARTS.findall(run)
             if len(parts) > 1:  # minutes2025 is found by 2025 too
-                yield from (part[:_LONGEST] for part in parts)
+                yield from (part[:_MAX_WORD_CHARACTERS] for part in parts)
 
 
 def query_words(text: str) -> Iterator[tuple[str, bool]]:
@@ -38,7 +38,7 @@ def query_words(text: str) -> Iterator[tuple[str, bool]]:
         if _CJK.match(run) and len(run) > 1:
             yield from ((pair, False) for pair in _pairs(run))
         else:
-            yield run[:_LONGEST], True
+            yield run[:_MAX_WORD_CHARACTERS], True
 
 
 def facet(kind: str, value: str) -> str:

@@ -25,7 +25,7 @@ from storage.errors import (
     StoreUnavailable,
     WriteMismatch,
 )
-from storage.protocol import FolderOddities, ObjectEntry, Progress, Upload, check_key
+from storage.protocol import IrregularEntries, ObjectEntry, Progress, Upload, check_key
 
 _REFUSALS = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT}
 _UPLOADS = "extensions/stele-uploads"
@@ -203,7 +203,7 @@ class FileStore:
                 if key.startswith(prefix):
                     yield key
 
-    def oddities(self, prefix: str) -> FolderOddities:
+    def oddities(self, prefix: str) -> IrregularEntries:
         """What lies below a folder and is no object: the ability ListsFolders."""
         empty, links = set(), set()
         with self._errors():
@@ -220,7 +220,7 @@ class FileStore:
                         waiting.append(entry.path)
                     elif not entry.is_file(follow_symlinks=False):
                         links.add(entry.path[skip:])
-        return FolderOddities(frozenset(empty), frozenset(links))
+        return IrregularEntries(frozenset(empty), frozenset(links))
 
     def empty_folders(self, depth: int) -> Iterator[ObjectEntry]:
         """Part of the ability ListsFolders."""

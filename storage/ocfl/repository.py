@@ -55,7 +55,7 @@ _LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class StoredFile:
+class FileToStore:
     """A file to be stored: logical path in the object, fixity, and where its bytes are now."""
 
     logical: str
@@ -298,7 +298,7 @@ class OcflRepository:
     def create(
         self,
         object_id: str,
-        files: Iterable[StoredFile],
+        files: Iterable[FileToStore],
         info: VersionInfo,
         *,
         opaque: bool = False,
@@ -341,7 +341,7 @@ class OcflRepository:
     def add_version(
         self,
         object_id: str,
-        changed: Iterable[StoredFile],
+        changed: Iterable[FileToStore],
         removed: Iterable[str],
         info: VersionInfo,
         *,
@@ -357,7 +357,7 @@ class OcflRepository:
     def staged(
         self,
         object_id: str,
-        changed: Iterable[StoredFile],
+        changed: Iterable[FileToStore],
         removed: Iterable[str],
         info: VersionInfo,
         *,
@@ -395,7 +395,7 @@ class OcflRepository:
         inventory: InventoryIndex,
         root: str,
         version: str,
-        files: Iterable[StoredFile],
+        files: Iterable[FileToStore],
         added: dict[str, str],
         opaque: bool,
     ) -> Iterator[Upload]:

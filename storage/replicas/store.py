@@ -14,7 +14,7 @@ class Role(StrEnum):
     """How much depends on a store."""
 
     REQUIRED = "required"  # nothing is “stored” before this store holds a verified copy
-    SECONDARY = "secondary"  # filled when it can be; what it lacks is owed, and replication pays it
+    SECONDARY = "secondary"  # written when it can be; what it lacks is pending, and replication creates it
 
 
 class CopyState(StrEnum):
@@ -25,7 +25,7 @@ class CopyState(StrEnum):
     MISSING = "missing"  # nothing of it is there
     UNREADABLE = "unreadable"  # the store could not be asked; says nothing about the bytes
     UNVERIFIED = "unverified"  # it is there, and has not been looked at since the catalogue was rebuilt
-    OWED = "owed"  # never written: the store was out of reach, or came later
+    PENDING = "pending"  # never written: the store was out of reach, or came later
 
 
 @dataclass(frozen=True, slots=True)

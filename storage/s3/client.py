@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 _MISSING = {"404", "NoSuchKey", "NotFound", "NoSuchVersion"}
 
 # The server saw that the body changed on the way.
-_SPOILT = {"BadDigest", "XAmzContentSHA256Mismatch", "InvalidDigest"}
+_CORRUPTED_IN_TRANSIT = {"BadDigest", "XAmzContentSHA256Mismatch", "InvalidDigest"}
 _REFUSED = {
     "403",
     "AccessDenied",
@@ -161,7 +161,7 @@ def _translated(name: str, settings: S3Settings, key: str, error: ClientError) -
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     if code == "PreconditionFailed":
         return ObjectExists(key)
-    if code in _SPOILT:
+    if code in _CORRUPTED_IN_TRANSIT:
         return WriteMismatch(key, expected="the bytes that were sent", found=f"others ({code})")
     if code == "NoSuchBucket":
         return StoreRefused(name, f"there is no bucket “{settings.bucket}”")

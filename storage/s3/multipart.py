@@ -22,7 +22,7 @@ if TYPE_CHECKING:
         CompleteMultipartUploadOutputTypeDef,
     )
 
-_MOST_PARTS = 10_000  # S3's limit
+_MAX_PARTS = 10_000  # S3's limit
 _AT_ONCE = 4
 
 
@@ -37,7 +37,7 @@ class LargeFile:
 
     def part_size(self, usual: int) -> int:
         """The usual size of a part, or as many whole MiB as keep the number of parts legal."""
-        least = -(-self.upload.size // _MOST_PARTS)
+        least = -(-self.upload.size // _MAX_PARTS)
         return max(usual, -(-least // (1 << 20)) << 20)
 
 

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
     from mypy_boto3_s3.type_defs import HeadObjectOutputTypeDef
 
-_READINGS = 4
-_PAUSE = 0.2  # seconds, doubled each time, of which a random share is waited
+_MAX_READ_ATTEMPTS = 4
+_FIRST_BACKOFF_S = 0.2  # seconds, doubled each time, of which a random share is waited
 _ROUNDING = timedelta(seconds=2)  # servers keep whole seconds
 
 
@@ -72,9 +72,9 @@ class Proof:
         """
         found, cut = "", None
         right, needed = 0, 1
-        for attempt in range(_READINGS):
+        for attempt in range(_MAX_READ_ATTEMPTS):
             if attempt:
-                time.sleep(_PAUSE * 2**attempt * random.uniform(0.5, 1.0))
+                time.sleep(_FIRST_BACKOFF_S * 2**attempt * random.uniform(0.5, 1.0))
             try:
                 found, cut = self._digest(where), None
             except ClientError:

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 __all__ = ["S3Settings", "S3Store"]
 
-_SENDINGS = 3  # times an object is sent before its arrival is given up
+_MAX_WRITE_ATTEMPTS = 3  # times an object is sent before its arrival is given up
 Found = Capabilities | Callable[[], Capabilities] | None
 
 
@@ -107,11 +107,11 @@ class S3Store:
 
     def _put_new(self, upload: Upload, sender: Sender, proof: Proof) -> int:
         """Put, and again where the bytes were spoilt on the way; what is wrong in the end is removed."""
-        for sending in range(1, _SENDINGS + 1):
+        for sending in range(1, _MAX_WRITE_ATTEMPTS + 1):
             try:
                 return self._put_once(upload, sender, proof)
             except WriteMismatch:
-                if sending == _SENDINGS:
+                if sending == _MAX_WRITE_ATTEMPTS:
                     raise
         raise AssertionError("the loop ends by return or raise")
 
@@ -134,14 +134,14 @@ class S3Store:
 
     def replace(self, upload: Upload) -> None:
         key = self._key(upload.key)
-        for sending in range(1, _SENDINGS + 1):
+        for sending in range(1, _MAX_WRITE_ATTEMPTS + 1):
             try:
                 with self.errors(upload.key):
                     written = self._sender.send(upload, key, create_only=False)
                     self._proof.confirm(upload, key, written, created=False)
                 return
             except WriteMismatch:
-                if sending == _SENDINGS:
+                if sending == _MAX_WRITE_ATTEMPTS:
                     raise
 
     @contextmanager

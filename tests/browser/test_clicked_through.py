@@ -144,11 +144,11 @@ def _night_by_form(day: _Day) -> None:
     run = day.run_of("nightly")
     page = day.page
     page.goto(f"{day.served.prefect}/v2/runs/flow-run/{run['id']}?tab=Artifacts")
-    page.get_by_text("The night").first.wait_for()
-    page.goto(f"{day.served.prefect}/v2/artifacts/key/night")
+    page.get_by_text("The nightly run").first.wait_for()
+    page.goto(f"{day.served.prefect}/v2/artifacts/key/nightly-run")
     page.locator("a[href*='/artifacts/artifact/']").first.click()
     page.get_by_role("heading", name="Waiting for a decision").wait_for()
-    day.shot("prefect-night-artifact")
+    day.shot("prefect-nightly-artifact")
 
 
 def _decide(day: _Day) -> None:
@@ -157,18 +157,18 @@ def _decide(day: _Day) -> None:
     page.goto(served.dashboard)
     page.get_by_text("waits for an archivist's decision").click()
     page.get_by_role("rowheader", name="charts").get_by_role("link").click()
-    day.shot("held-before")
+    day.shot("review-before")
     page.get_by_role("link", name="Accept …").click()
     page.get_by_text("an archivist looks at every package").wait_for()
     day.shot("prefect-decision-form")
     day.submit(Reason="looked through on 25 November", Person="A. Clerk")
     day.run_of("decide")
-    page.goto(f"{served.dashboard}/submissions?outcome=held")
+    page.goto(f"{served.dashboard}/submissions?outcome=in-review")
     page.get_by_text("None.").wait_for()
     page.goto(f"{served.dashboard}/submissions")
     page.get_by_role("rowheader", name="charts").get_by_role("link").click()
     page.get_by_text("looked through on 25 November").first.wait_for()
-    day.shot("held-after")
+    day.shot("review-after")
 
 
 def _find_and_download(day: _Day) -> list[tuple[str, bytes]]:
@@ -178,7 +178,7 @@ def _find_and_download(day: _Day) -> list[tuple[str, bytes]]:
     page.get_by_label(re.compile("Words of title")).fill("charts 会议")
     page.get_by_role("button", name="Search").click()
     page.get_by_role("rowheader").get_by_role("link").first.click()
-    page.get_by_role("heading", name="What happened to it").wait_for()
+    page.get_by_role("heading", name="Event history").wait_for()
     address = page.url
     day.shot("aip")
     page.get_by_role("link", name="Build a DIP").click()
@@ -193,7 +193,7 @@ def _find_and_download(day: _Day) -> list[tuple[str, bytes]]:
 
 
 def test_an_archivists_day(served: Served, browser: Any, shots: Path | None) -> None:
-    """Ingest by the form, a night, a decision, a search, a DIP downloaded."""
+    """Ingest by the form, a nightly run, a decision, a search, a DIP downloaded."""
     print(f"\nstele serve: ready after {served.ready_after:.1f} s")
     day = _Day(served, browser, shots)
     day.sign_in_to_prefect()

@@ -29,8 +29,8 @@ _TITLE = "<img src=x onerror=alert(1)> " + "会议𠮷" * 1300
 _PATHS = (
     "/", "/holdings", "/stores", "/copies?store=archive&state=damaged", "/search", "/search?q=会议",
     "/search?q=x&from=no", "/aips/{aip}", "/aips/{aip}/files", "/agencies/%3Cscript%3E", "/submissions",
-    "/submissions?outcome=held", "/submissions/{held}", "/submissions/{rejected}", "/removals", "/nights",
-    "/nights/{night}", "/problems", "/patterns", "/sign-in", "/nothing-here",
+    "/submissions?outcome=in-review", "/submissions/{in_review}", "/submissions/{rejected}", "/removals", "/nightly-runs",
+    "/nightly-runs/{night}", "/problems", "/patterns", "/sign-in", "/nothing-here",
 )  # fmt: skip
 
 
@@ -64,16 +64,18 @@ def _fill(home: Path) -> list[str]:
     assert result.outcome == "stored", result
     aip = str(result.aip)
     other = ingest(build({"a.txt": b"1"}, name="other"), choose_agreement(settings, None), archive)
-    held = ingest(build({"a.txt": b"2"}, name="held"), choose_agreement(settings, "reviewed"), archive)
+    reviewed = ingest(
+        build({"a.txt": b"2"}, name="in-review"), choose_agreement(settings, "reviewed"), archive
+    )
     bad = build({"a.txt": b"3"}, name="bad-<script>")
     (bad / "data/a.txt").write_bytes(b"changed")
     rejected = ingest(bad, choose_agreement(settings, "script"), archive)
-    assert [held.outcome, rejected.outcome] == ["held", "rejected"]
+    assert [reviewed.outcome, rejected.outcome] == ["in-review", "rejected"]
     catalogue = archive.catalogue
-    catalogue.begin_night("night-1", "2026-11-24T22:00:00Z")
-    catalogue.finish_night(
+    catalogue.begin_nightly_run("night-1", "2026-11-24T22:00:00Z")
+    catalogue.finish_nightly_run(
         "night-1", "2026-11-24T23:00:00Z",
-        '{"outcomes": {"stored": 2, "held": 1}, "files": 9, "bytes": 90, "left": 1, "arriving": 0,'
+        '{"outcomes": {"stored": 2, "in-review": 1}, "files": 9, "bytes": 90, "left": 1, "arriving": 0,'
         ' "agencies": {"<script>": {"stored": 2}}, "slowest": [["<script>", 2.5]], "problems": {"BAG-DIGEST": 3}}',
     )  # fmt: skip
     place_hold(archive, aip, reason="case <12/26>", person="<i>A</i>")
@@ -87,7 +89,12 @@ def _fill(home: Path) -> list[str]:
     catalogue.put_progress(replace(row, updated="2026-11-25T00:01:00Z"))
     numbers = {one.outcome: one.id for one in catalogue.submissions(limit=10)}
     catalogue.close()
-    facts = {"aip": aip[9:], "held": numbers["held"], "rejected": numbers["rejected"], "night": "night-1"}
+    facts = {
+        "aip": aip[9:],
+        "in_review": numbers["in-review"],
+        "rejected": numbers["rejected"],
+        "night": "night-1",
+    }
     return [path.format(**facts) for path in _PATHS]
 
 
@@ -135,7 +142,7 @@ def test_without_script(pages: tuple[str, list[str]], browser: Any) -> None:
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()
     page.goto(address)
-    for label in ("Holdings", "Stores and copies", "Search", "Submissions", "Nights", "Problems explained"):
+    for label in ("Holdings", "Stores and copies", "Search", "Submissions", "Nightly runs", "Problems explained"):
         page.get_by_role("navigation").get_by_role("link", name=label).click()
         assert page.get_by_role("heading", level=1).inner_text().startswith(label)
     page.goto(f"{address}/?lang=zh")
@@ -154,5 +161,5 @@ def test_refreshes(pages: tuple[str, list[str]], browser: Any) -> None:
     page.goto(address)
     page.evaluate("() => { document.querySelector('main h1').textContent = 'old' }")
     page.clock.run_for(21_000)
-    page.get_by_role("heading", name="This morning").wait_for(timeout=5000)
+    page.get_by_role("heading", name="Overview").wait_for(timeout=5000)
     context.close()

@@ -20,7 +20,7 @@ _AIP = "INSERT INTO aip (id, version, title, agreement, agency, external_identif
 
 
 def test_from_before_the_sums(catalogue_url: str) -> None:
-    """AIPs, formats and copies of then are counted; removed ones are not; nights are kept."""
+    """AIPs, formats and copies of then are counted; removed ones are not; nightly runs are kept."""
     url = make_url(catalogue_url)
     if url.drivername == "postgresql":
         url = url.set(drivername="postgresql+psycopg")
@@ -62,7 +62,7 @@ def test_from_before_the_sums(catalogue_url: str) -> None:
     assert {row.name: row.aips for row in catalogue.tallies("agency")} == {"A1": 1, "A2": 1}
     assert [(f.puid, f.files, aips) for f, aips in catalogue.all_formats()] == [("fmt/1", 4, 2)]
     assert catalogue.count_copies("one") == {"verified": 2}
-    assert len(catalogue.nights()) == 1
+    assert len(catalogue.nightly_runs()) == 1
     catalogue.set_state("urn:uuid:1", "removed")
     assert catalogue.totals() == (1, 2, 10)
     catalogue.close()

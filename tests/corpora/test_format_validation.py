@@ -1,4 +1,4 @@
-"""Soundness of foreign collections: by the checks that come with Stele, by JHOVE and by veraPDF."""
+"""FileValidation of foreign collections: by the checks that come with Stele, by JHOVE and by veraPDF."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from requirements import unavailable
 from scoring import Row, Score, rows
 
-from pipeline.formats.tool import Validity, Verdict
+from pipeline.formats.tool import ValidationResult, Validity
 from pipeline.tools import Toolbox
 from stele.settings import Settings
 from stele.wiring import build_tools
@@ -31,7 +31,7 @@ def tools(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Toolbox]:
     yield build_tools(Settings(home=tmp_path_factory.mktemp("home")))
 
 
-def _verdicts(tools: Toolbox, cases: list[Row]) -> list[Verdict]:
+def _verdicts(tools: Toolbox, cases: list[Row]) -> list[ValidationResult]:
     assert tools.validation is not None
     known = tools.identifier.identify([str(row.path) for row in cases])
     return tools.validation.check([(row.path, one) for row, one in zip(cases, known, strict=True)])

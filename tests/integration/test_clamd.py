@@ -322,7 +322,7 @@ def test_a_clamd_that_stands_still(
     mortal: ClamdServer, many: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It accepts connections and answers nothing: an error, not a thousand files not scanned."""
-    monkeypatch.setattr(module, "_PATIENCE", 0.5)
+    monkeypatch.setattr(module, "_TIMEOUT_S", 0.5)
     mortal.send(signal.SIGSTOP)
     clamd = Clamd(mortal.unix, seconds_per_file=0.5, restart_seconds=0)
     assert clamd.state().problem.endswith("no answer in time")

@@ -15,8 +15,8 @@ from packages.premis.reader import iter_events
 from pipeline.archive import Archive
 from pipeline.ingest.run import ingest
 from pipeline.preservation.removal import approve_removal, request_removal
-from pipeline.review.decisions import DecisionRefused, Verdict
-from stele.review import decide_and_carry_out, held
+from pipeline.review.decisions import Decision, DecisionRefused
+from stele.review import decide_and_carry_out, waiting
 from stele.settings import Settings, load_settings
 from stele.wiring import choose_agreement
 
@@ -25,7 +25,7 @@ two_people = true
 [agency]
 name = "County office"
 [formats]
-held = ["unknown"]
+review = ["unknown"]
 """
 _ONE = _TWO.replace("two_people = true\n", "").replace("careful", "one")
 
@@ -50,22 +50,22 @@ def take(archive: Archive, settings: Settings, make_bag: Any) -> Callable[..., A
 
 
 def _decide(
-    archive: Archive, settings: Settings, number: str, verdict: str, person: str = "A. Clerk"
+    archive: Archive, settings: Settings, number: str, decision: str, person: str = "A. Clerk"
 ) -> Any:
     return decide_and_carry_out(
-        archive, settings, number, Verdict(verdict), person=person, reason="case 12/26"
+        archive, settings, number, Decision(decision), person=person, reason="case 12/26"
     )
 
 
 def test_accepted(archive: Archive, settings: Settings, take: Any) -> None:
     """It is stored, and its PREMIS says who accepted what, and why."""
     _, result = take()
-    assert result.outcome == "held"
-    (waiting,) = held(archive, settings)
-    assert waiting.found == result.holds
-    done = _decide(archive, settings, waiting.id, "accept")
+    assert result.outcome == "in-review"
+    (one,) = waiting(archive, settings)
+    assert one.found == result.review_reasons
+    done = _decide(archive, settings, one.id, "accept")
     assert done.result.outcome == "stored"
-    assert list(held(archive, settings)) == []
+    assert list(waiting(archive, settings)) == []
     repository = archive.repositories[0]
     entries = {entry.logical: entry for entry in repository.inventory(done.result.aip).state()}
     premis = next(name for name in entries if name.endswith("metadata/preservation/premis.xml"))
@@ -76,43 +76,43 @@ def test_accepted(archive: Archive, settings: Settings, take: Any) -> None:
                 said += [e for e in iter_events(stream) if "A. Clerk" in e.detail]
     assert premis
     assert {e.detail for e in said} == {"accepted by A. Clerk: case 12/26"}
-    assert waiting.found[0] in said[0].note
+    assert one.found[0] in said[0].note
 
 
 def test_rejected(archive: Archive, settings: Settings, take: Any) -> None:
     """The agency gets a report with the reason; the submission stays where it was."""
     bag, _ = take()
-    (waiting,) = held(archive, settings)
-    done = _decide(archive, settings, waiting.id, "reject")
+    (one,) = waiting(archive, settings)
+    done = _decide(archive, settings, one.id, "reject")
     assert done.result.outcome == "rejected"
     assert "case 12/26" in Path(done.result.receipt).read_text("utf-8")
     assert bag.exists()
-    assert list(held(archive, settings)) == []
+    assert list(waiting(archive, settings)) == []
     assert archive.catalogue.totals() == (0, 0, 0)
 
 
 def test_hold_on_and_after(archive: Archive, settings: Settings, take: Any) -> None:
     """A note changes nothing; somebody may still decide."""
     take()
-    (waiting,) = held(archive, settings)
-    assert _decide(archive, settings, waiting.id, "hold").result is None
-    assert [one.id for one in held(archive, settings)] == [waiting.id]
-    assert _decide(archive, settings, waiting.id, "accept").result.outcome == "stored"
+    (one,) = waiting(archive, settings)
+    assert _decide(archive, settings, one.id, "keep").result is None
+    assert [one.id for one in waiting(archive, settings)] == [one.id]
+    assert _decide(archive, settings, one.id, "accept").result.outcome == "stored"
 
 
 def test_two_people(archive: Archive, settings: Settings, take: Any) -> None:
     """Two different ones; the same name otherwise written is the same person."""
     take("careful")
-    (waiting,) = held(archive, settings)
-    assert waiting.two_people
-    assert _decide(archive, settings, waiting.id, "accept").waiting == "A. Clerk"
-    (again,) = held(archive, settings)
+    (one,) = waiting(archive, settings)
+    assert one.two_people
+    assert _decide(archive, settings, one.id, "accept").waiting == "A. Clerk"
+    (again,) = waiting(archive, settings)
     assert again.waiting == "A. Clerk"
     with pytest.raises(DecisionRefused, match="another person"):
-        _decide(archive, settings, waiting.id, "accept", "ａ.  CLERK")
-    assert _decide(archive, settings, waiting.id, "hold", "B. Archivist").waiting == ""
-    assert _decide(archive, settings, waiting.id, "accept", "B. Archivist").waiting == "B. Archivist"
-    done = _decide(archive, settings, waiting.id, "accept")
+        _decide(archive, settings, one.id, "accept", "ａ.  CLERK")
+    assert _decide(archive, settings, one.id, "keep", "B. Archivist").waiting == ""
+    assert _decide(archive, settings, one.id, "accept", "B. Archivist").waiting == "B. Archivist"
+    done = _decide(archive, settings, one.id, "accept")
     assert done.result.outcome == "stored"
     (event,) = [e for e in archive.catalogue.events(done.result.aip) if e.detail.startswith("accepted by")]
     assert event.detail == "accepted by B. Archivist and A. Clerk: case 12/26"
@@ -121,12 +121,12 @@ def test_two_people(archive: Archive, settings: Settings, take: Any) -> None:
 def test_more_was_found_since(archive: Archive, settings: Settings, take: Any, home: Path) -> None:
     """What was accepted is what was known then; a new finding holds it again."""
     bag, _ = take()
-    (waiting,) = held(archive, settings)
+    (one,) = waiting(archive, settings)
     (home / "agreements/one.toml").write_text('review = "new agency"\n' + _ONE)
-    result = _decide(archive, settings, waiting.id, "accept").result
-    assert result.outcome == "held"
-    assert "new agency" in result.holds
-    (again,) = held(archive, settings)
+    result = _decide(archive, settings, one.id, "accept").result
+    assert result.outcome == "in-review"
+    assert "new agency" in result.review_reasons
+    (again,) = waiting(archive, settings)
     assert _decide(archive, settings, again.id, "accept").result.outcome == "stored"
     assert bag.exists()
 
@@ -135,25 +135,25 @@ def test_gone(archive: Archive, settings: Settings, take: Any) -> None:
     """A decision about what lies there no more waits for it, or ends it."""
     bag, _ = take()
     away = bag.rename(bag.with_name("away"))
-    (waiting,) = held(archive, settings)
-    assert "not there" in _decide(archive, settings, waiting.id, "accept").detail
+    (one,) = waiting(archive, settings)
+    assert "not there" in _decide(archive, settings, one.id, "accept").detail
     away.rename(bag)
     assert ingest(bag, choose_agreement(settings, "one"), archive).outcome == "stored"
     other, _ = take(name="other")
     other.rename(other.with_name("other-away"))
-    (waiting,) = held(archive, settings)
-    assert _decide(archive, settings, waiting.id, "reject").verdict == "reject"
-    assert list(held(archive, settings)) == []
+    (one,) = waiting(archive, settings)
+    assert _decide(archive, settings, one.id, "reject").decision == "reject"
+    assert list(waiting(archive, settings)) == []
 
 
 def test_what_cannot_be_decided(archive: Archive, settings: Settings, take: Any) -> None:
     """No such number, no name, no reason."""
     take()
-    (waiting,) = held(archive, settings)
-    for number, person, reason in (("none", "A", "b"), (waiting.id, " ", "b"), (waiting.id, "A", "")):
+    (one,) = waiting(archive, settings)
+    for number, person, reason in (("none", "A", "b"), (one.id, " ", "b"), (one.id, "A", "")):
         with pytest.raises(DecisionRefused):
-            decide_and_carry_out(archive, settings, number, Verdict.ACCEPT, person=person, reason=reason)
-    assert archive.catalogue.decisions(waiting.id) == ()
+            decide_and_carry_out(archive, settings, number, Decision.ACCEPT, person=person, reason=reason)
+    assert archive.catalogue.decisions(one.id) == ()
 
 
 def test_removed_before_and_sent_again(archive: Archive, settings: Settings, make_bag: Any) -> None:
@@ -162,14 +162,14 @@ def test_removed_before_and_sent_again(archive: Archive, settings: Settings, mak
     aip = ingest(bag, agreed, archive).aip
     assert aip
     request_removal(archive, aip, reason="disposal", person="A")
-    (removal,) = held(archive, settings)
+    (removal,) = waiting(archive, settings)
     assert (removal.kind, removal.waiting) == ("removal", "A")
     done = _decide(archive, settings, aip, "accept", "B")
     assert "certificate" in done.detail
-    assert ingest(bag, agreed, archive).outcome == "held"
-    (waiting,) = held(archive, settings)
-    assert "removed" in waiting.found[0]
-    assert _decide(archive, settings, waiting.id, "accept").result.outcome == "stored"
+    assert ingest(bag, agreed, archive).outcome == "in-review"
+    (one,) = waiting(archive, settings)
+    assert "removed" in one.found[0]
+    assert _decide(archive, settings, one.id, "accept").result.outcome == "stored"
     assert archive.catalogue.aip(aip).state == "kept"  # type: ignore[union-attr]
     assert archive.catalogue.totals()[0] == 1
 
@@ -180,7 +180,7 @@ def test_a_removal_refused(archive: Archive, settings: Settings, make_bag: Any) 
     assert aip
     request_removal(archive, aip, reason="disposal", person="A")
     _decide(archive, settings, aip, "reject", "B")
-    assert list(held(archive, settings)) == []
+    assert list(waiting(archive, settings)) == []
     assert any("refused by B" in event.detail for event in archive.catalogue.events(aip))
     with pytest.raises(Exception, match="nobody asked"):
         approve_removal(archive, aip, person="B")
@@ -195,7 +195,7 @@ def test_too_many_unidentified(archive: Archive, home: Path, make_bag: Any) -> N
     few = ingest(make_bag({"o.qqq": b"\1\2", "a.txt": b"t", "b.txt": b"u"}, name="few"), agreed, archive)
     assert few.outcome == "stored"
     many = ingest(make_bag({"o.qqq": b"\1\2", "a.txt": b"t"}, name="many"), agreed, archive)
-    assert many.outcome == "held"
+    assert many.outcome == "in-review"
     assert "1 of 2 files" in many.reason
 
 
@@ -208,7 +208,7 @@ def _stele(*words: object) -> Any:
 def test_command_line_and_the_next_night(
     home: Path, settings: Settings, take: Any, archive: Archive, make_bag: Any
 ) -> None:
-    """The same by command; and a decision whose ingest was killed is carried out by the next night."""
+    """The same by command; and a decision whose ingest was killed is carried out by the next nightly run."""
     (home / "agreements/office.toml").write_text(_ONE.replace('"one"', '"office"'))
     (home / "dropbox/office").mkdir()
     for name in ("first", "second"):
@@ -216,14 +216,14 @@ def test_command_line_and_the_next_night(
             home / "dropbox/office" / name
         )
     config = home / "stele.toml"
-    config.write_text(config.read_text("utf-8") + "\n[night]\nquiet_seconds = 0\n", "utf-8")
+    config.write_text(config.read_text("utf-8") + "\n[nightly]\nquiet_seconds = 0\n", "utf-8")
     code, (night,) = _stele("nightly", "--no-audit", "--json", "--home", home)
-    assert (code, night["outcomes"]) == (1, {"held": 2})
-    code, waiting = _stele("hold", "list", "--json", "--home", home)
+    assert (code, night["outcomes"]) == (1, {"in-review": 2})
+    code, waiting = _stele("review", "list", "--json", "--home", home)
     assert len(waiting) == 2
     first, second = waiting
     code, (done,) = _stele(
-        "hold", "decide", first["id"], "accept", "--by", "A", "--reason", "r", "--json", "--home", home
+        "review", "decide", first["id"], "accept", "--by", "A", "--reason", "r", "--json", "--home", home
     )
     assert (code, done["result"]["outcome"]) == (0, "stored")
     # Killed between decision and ingest: the row is there, nothing else happened.
@@ -232,7 +232,7 @@ def test_command_line_and_the_next_night(
     decide(
         archive.catalogue,
         second["id"],
-        Verdict.ACCEPT,
+        Decision.ACCEPT,
         person="A",
         reason="r",
         two_people=False,
@@ -242,4 +242,4 @@ def test_command_line_and_the_next_night(
     assert code == 0
     # The first one was taken in by its decision, which the nightly run knows; the second is now.
     assert night["outcomes"] == {"stored": 1}
-    assert _stele("hold", "list", "--json", "--home", home) == (0, [])
+    assert _stele("review", "list", "--json", "--home", home) == (0, [])

@@ -40,7 +40,7 @@ def _lines(archive: Archive) -> dict[str, tuple[int, int, str]]:
 
 
 def test_the_report(archive: Archive, kept: str) -> None:
-    """Counts over the whole archive; the PDF that was cut short is unknown to PRONOM, and unsound."""
+    """Counts over the whole archive; the PDF that was cut short is unknown to PRONOM, and not valid."""
     assert _lines(archive) == {"unknown": (3, 1, "high"), "x-fmt/111": (1, 0, "low")}
 
 

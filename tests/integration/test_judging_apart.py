@@ -26,10 +26,10 @@ from pipeline.agreement import Agreement, Limits
 from pipeline.archive import Archive
 from pipeline.formats import tool
 from pipeline.formats.checks import container
-from pipeline.formats.tool import Verdict
+from pipeline.formats.tool import ValidationResult
 from pipeline.ingest.run import ingest
-from pipeline.ingest.sandbox import apart
-from pipeline.intake import FolderBox, Intake, NightLimits, run_night
+from pipeline.ingest.sandbox import client
+from pipeline.intake import FolderBox, Intake, NightlyLimits, run_nightly
 
 
 def _header(name: str, size: int, kind: bytes = b"0") -> bytes:
@@ -209,7 +209,7 @@ def test_the_night_goes_on(archive: Archive, agreement: Agreement, tmp_path: Pat
     _negative(box / "agency/a.tar")
     make_bag({"a.txt": b"a"}, name="b").rename(box / "agency/b")
     intake = Intake(archive, {"dropbox": FolderBox(box)}, ingest, lambda _: agreement)
-    done = run_night(intake, NightLimits(quiet=0))
+    done = run_nightly(intake, NightlyLimits(quiet=0))
     assert dict(done.outcomes) == {"rejected": 1, "stored": 1}
 
 
@@ -217,11 +217,11 @@ def test_no_secret_reaches_it(
     archive: Archive, agreement: Agreement, make_bag: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Neither keys of stores nor passwords are in its environment."""
-    apart._POOL.close()
+    client._POOL.close()
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "the-secret-key")
     monkeypatch.setenv("STELE_PREFECT__AUTH", "admin:the-secret-key")
     assert ingest(make_bag({"a.txt": b"a"}), agreement, archive).outcome == "stored"
-    (worker,) = apart._POOL._idle
+    (worker,) = client._POOL._idle
     environment = Path(f"/proc/{worker._process.pid}/environ").read_bytes()
     assert b"the-secret-key" not in environment
     assert b"PATH=" in environment
@@ -230,7 +230,7 @@ def test_no_secret_reaches_it(
 def test_it_is_killed(archive: Archive, agreement: Agreement, make_bag: Any) -> None:
     """That is no fault of the package: failed, to be tried again; then another process does the work."""
     assert ingest(make_bag({"a.txt": b"a"}), agreement, archive).outcome == "stored"
-    (worker,) = apart._POOL._idle
+    (worker,) = client._POOL._idle
     os.kill(worker._process.pid, signal.SIGSTOP)
     bag = make_bag({"b.txt": b"b"}, name="second")
 
@@ -284,7 +284,7 @@ def test_format_tools_have_a_budget_too(
     """A package whose files keep the tools busy for too long is rejected with what it cost."""
     from pipeline.formats import validation
 
-    def slow(self: object, files: Sequence[object]) -> list[Verdict]:
+    def slow(self: object, files: Sequence[object]) -> list[ValidationResult]:
         time.sleep(1.6)
         return [validation.NOT_CHECKED] * len(files)
 
@@ -302,10 +302,10 @@ def test_files_that_hang_a_tool_cost_a_bounded_time(
     """Once runs without an answer have cost that much, the others of the batch are not asked about."""
     asked = []
 
-    def hangs(paths: Sequence[Path]) -> list[Verdict]:
+    def hangs(paths: Sequence[Path]) -> list[ValidationResult]:
         asked.append(len(paths))
         time.sleep(0.05)
-        raise tool.ToolGaveUp("no answer")
+        raise tool.ToolError("no answer")
 
     monkeypatch.setattr(tool, "_MAX_LOST_S", 0.2)
     verdicts = tool.in_batches([tmp_path / str(n) for n in range(64)], hangs, size=64, tool="t")

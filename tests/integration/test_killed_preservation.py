@@ -90,7 +90,7 @@ def _spoil(archive: Archive, aip: str, how: str) -> list[str]:
                 if copy.store == "two":
                     from dataclasses import replace
 
-                    archive.catalogue.set_copy(replace(copy, state="owed", version=""))
+                    archive.catalogue.set_copy(replace(copy, state="pending", version=""))
             return ["store", "replicate"]
         case "repair":
             for path in list(folder.rglob("*.bin"))[:6]:

@@ -29,7 +29,7 @@ def _workspace(folder: Path, url: str, sips: int) -> Path:
     home = folder / "home"
     make_workspace(home)
     config = home / "stele.toml"
-    text = f'catalogue = "{url}"\n{config.read_text("utf-8")}\n[night]\nquiet_seconds = 0\n'
+    text = f'catalogue = "{url}"\n{config.read_text("utf-8")}\n[nightly]\nquiet_seconds = 0\n'
     config.write_text(text, "utf-8")
     build = bag_builder(folder)
     for number in range(sips):
@@ -100,11 +100,13 @@ def test_the_other_machine_lives(tmp_path: Path, postgres: Postgres, other_machi
     catalogue = Catalogue(url)
     (claimed,) = catalogue.deliveries("running")
     assert claimed.owner.partition(":")[0] != current_owner().partition(":")[0]
-    assert b'"elsewhere": 1' in said
+    assert b'"claimed_elsewhere": 1' in said
     os.killpg(other.pid, signal.SIGKILL)
     other.communicate()
     again = _nightly(home)
-    assert b'"elsewhere": 1' in again.communicate(timeout=120)[0], "it may be alive, for all we know"
+    assert b'"claimed_elsewhere": 1' in again.communicate(timeout=120)[0], (
+        "it may be alive, for all we know"
+    )
     _age_the_signs(catalogue)
     last = _nightly(home)
     said, error = last.communicate(timeout=120)
@@ -143,7 +145,7 @@ def test_signs_of_life_go_on(postgres: Postgres, monkeypatch: pytest.MonkeyPatch
 
 
 def test_the_database_crashes_in_the_night(tmp_path: Path) -> None:
-    """The night fails, loudly or after having gone on; the next one ends with each once."""
+    """The nightly run fails, loudly or after having gone on; the next one ends with each once."""
     if programs() is None:
         unavailable("PostgreSQL (Debian's postgresql) is not installed")
     place = make_place()

@@ -1,4 +1,4 @@
-"""The night: each delivery once, whatever is killed and however many run; one report at the end."""
+"""The nightly run: each delivery once, whatever is killed and however many run; one report at the end."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ import pytest
 from pipeline.archive import Archive
 from pipeline.checking.stores import verify_archive
 from pipeline.ingest.run import ingest
-from pipeline.intake import FolderBox, Intake, NightLimits, run_night
-from stele.nightly_report import tell
+from pipeline.intake import FolderBox, Intake, NightlyLimits, run_nightly
+from stele.nightly_report import send_report
 from stele.settings import load_settings
 from stele.wiring import build_archive, choose_agreement
 from stele.workspace import make_workspace
 
-_QUIET = NightLimits(quiet=0)
+_QUIET = NightlyLimits(quiet=0)
 
 
 def _bag(place: Path, content: bytes, *, bad: bool = False) -> None:
@@ -50,11 +50,11 @@ def _fill(box: Path, agencies: int, each: int, bad_every: int = 20) -> int:
     return bad
 
 
-def _night(archive: Archive, home: Path, limits: NightLimits = _QUIET):
+def _night(archive: Archive, home: Path, limits: NightlyLimits = _QUIET):
     settings = load_settings(home)
     agreed = choose_agreement(settings, None)
     intake = Intake(archive, {"dropbox": FolderBox(home / "dropbox")}, ingest, lambda _: agreed)
-    return run_night(intake, limits)
+    return run_nightly(intake, limits)
 
 
 def test_each_once(archive: Archive, home: Path) -> None:
@@ -63,24 +63,24 @@ def test_each_once(archive: Archive, home: Path) -> None:
     _bag(home / "dropbox/agency-000/again", b"0 0")
     first = _night(archive, home)
     assert first.outcomes == {"stored": 20 - bad, "rejected": bad, "duplicate": 1}
-    assert (first.found, first.left, first.known) == (21, 0, 0)
+    assert (first.found, first.not_started, first.already_processed) == (21, 0, 0)
     assert sum(sum(counts.values()) for counts in first.agencies.values()) == 21
     assert "BAG-DIGEST" in first.problems
     second = _night(archive, home)
-    assert (second.outcomes, second.known) == ({}, 21)
+    assert (second.outcomes, second.already_processed) == ({}, 21)
     (rejected,) = archive.catalogue.deliveries("rejected")
     assert "BAG-DIGEST" in rejected.reason
     (home / rejected.path / "data/record.txt").write_bytes(
         (home / rejected.path / "data/record.txt").read_bytes() + b"!"
     )
     assert _night(archive, home).outcomes == {"stored": 1}
-    nights = {night.id: night for night in archive.catalogue.nights()}
+    nights = {night.id: night for night in archive.catalogue.nightly_runs()}
     assert [bool(night.finished) for night in nights.values()] == [True] * 3
-    assert json.loads(nights[first.night].report)["outcomes"] == first.outcomes
+    assert json.loads(nights[first.nightly_run].report)["outcomes"] == first.outcomes
 
 
 def test_what_failed_is_tried_again(archive: Archive, home: Path) -> None:
-    """Our own failure is no end: the next night takes it again."""
+    """Our own failure is no end: the next nightly run takes it again."""
     _bag(home / "dropbox/a/sip", b"x")
     store = home / "store"
     store.rename(home / "elsewhere")
@@ -97,13 +97,13 @@ def test_what_was_held_comes_again_when_asked(archive: Archive, home: Path) -> N
     settings = load_settings(home)
     agreed = choose_agreement(settings, None)
     _bag(home / "dropbox/a/sip", b"Founder CEB 3.0" + bytes(200))
-    assert _night(archive, home).outcomes == {"held": 1}
+    assert _night(archive, home).outcomes == {"in-review": 1}
     assert _night(archive, home).outcomes == {}
     formats = agreed.formats.model_copy(update={"accepted": ("local/ceb",)})
     changed = agreed.model_copy(update={"formats": formats})
-    again = NightLimits(quiet=0, held_again=True)
+    again = NightlyLimits(quiet=0, retry_in_review=True)
     intake = Intake(archive, {"dropbox": FolderBox(home / "dropbox")}, ingest, lambda _: changed)
-    report = run_night(intake, again)
+    report = run_nightly(intake, again)
     assert report.outcomes == {"stored": 1}
 
 
@@ -121,7 +121,7 @@ def test_a_broken_agreement_costs_only_its_agency(home: Path) -> None:
 
 
 def test_the_report_is_sent(home: Path) -> None:
-    """As JSON by POST; a receiver that is away is said, and costs the night nothing."""
+    """As JSON by POST; a receiver that is away is said, and costs the nightly run nothing."""
     received: list[dict[str, object]] = []
 
     class Receiver(BaseHTTPRequestHandler):
@@ -138,25 +138,27 @@ def test_the_report_is_sent(home: Path) -> None:
     thread.start()
     settings = load_settings(home)
     address = f"http://127.0.0.1:{server.server_port}/hook"
-    sending = settings.model_copy(update={"night": settings.night.model_copy(update={"webhook": address})})
-    assert tell({"outcomes": {"stored": 1}}, sending) == ""
+    sending = settings.model_copy(
+        update={"nightly": settings.nightly.model_copy(update={"webhook": address})}
+    )
+    assert send_report({"outcomes": {"stored": 1}}, sending) == ""
     thread.join(10)
     server.server_close()
     assert received == [{"outcomes": {"stored": 1}}]
-    assert "127.0.0.1" in tell({}, sending)
+    assert "127.0.0.1" in send_report({}, sending)
 
 
 def test_time_is_up(archive: Archive, home: Path) -> None:
-    """What was not begun is left and said, and comes the next night."""
+    """What was not begun is left and said, and comes the next nightly run."""
     _fill(home / "dropbox", agencies=1, each=3)
-    report = _night(archive, home, NightLimits(quiet=0, max_seconds=0))
+    report = _night(archive, home, NightlyLimits(quiet=0, max_seconds=0))
     assert report.outcomes == {}
-    assert report.left == 3
+    assert report.not_started == 3
     assert _night(archive, home).outcomes == {"stored": 3}
 
 
 def _nightly(home: Path) -> subprocess.Popen[bytes]:
-    environment = {**os.environ, "STELE_NIGHT__QUIET_SECONDS": "0"}
+    environment = {**os.environ, "STELE_NIGHTLY__QUIET_SECONDS": "0"}
     return subprocess.Popen(
         [Path(sys.executable).with_name("stele"), "nightly", "--no-audit", "--json", "--home", home],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment,
@@ -208,10 +210,10 @@ def test_two_at_once(full: tuple[Path, int, int]) -> None:
 
 
 def _wait_for_receipts(home: Path, number: int) -> None:
-    """Until a night has got so far."""
+    """Until a nightly run has got so far."""
     end = time.monotonic() + 60
     while len(list((home / "receipts").glob("*.json"))) < number:
-        assert time.monotonic() < end, "the night never got so far"
+        assert time.monotonic() < end, "the nightly run never got so far"
         time.sleep(0.02)
 
 
@@ -229,14 +231,14 @@ def test_killed_three_times(full: tuple[Path, int, int]) -> None:
     assert last.returncode in (0, 1), error.decode()
     _ended_well(home, good, bad)
     archive = build_archive(load_settings(home))
-    ended = [bool(night.finished) for night in archive.catalogue.nights()]
+    ended = [bool(night.finished) for night in archive.catalogue.nightly_runs()]
     archive.catalogue.close()
     assert ended[0]
-    print(f"\nlast of {len(ended)} nights: {json.loads(said)['outcomes']}")
+    print(f"\nlast of {len(ended)} nightly runs: {json.loads(said)['outcomes']}")
 
 
 def test_doctor_tells_of_a_night_that_died(full: tuple[Path, int, int]) -> None:
-    """An alarm, until a night has come to its end."""
+    """An alarm, until a nightly run has come to its end."""
     home, *_ = full
     one = _nightly(home)
     _wait_for_receipts(home, 5)
@@ -249,7 +251,7 @@ def test_doctor_tells_of_a_night_that_died(full: tuple[Path, int, int]) -> None:
             capture_output=True, check=False, text=True,
         )  # fmt: skip
         records = [json.loads(line) for line in done.stdout.splitlines()]
-        return next(record for record in records if record["subject"] == "last night")
+        return next(record for record in records if record["subject"] == "last nightly run")
 
     assert said()["state"] == "broken"
     assert "died" in said()["detail"]

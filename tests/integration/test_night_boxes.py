@@ -1,4 +1,4 @@
-"""Drop boxes in buckets, several processes in one night, and the report by mail."""
+"""Drop boxes in buckets, several processes in one nightly run, and the report by mail."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from serving import until
 
 from pipeline.archive import Archive
 from pipeline.ingest.run import ingest
-from pipeline.intake import BucketBox, FolderBox, Intake, NightLimits, run_night
+from pipeline.intake import BucketBox, FolderBox, Intake, NightlyLimits, run_nightly
 from stele.intake import agreements
-from stele.nightly_report import night_text, tell
+from stele.nightly_report import report_text, send_report
 from stele.settings import MailSettings, load_settings
 from stele.wiring import build_archive, choose_agreement
 from stele.workspace import make_workspace
 from storage.files.store import FileStore
 from storage.memory import MemoryStore
 
-_NOW = NightLimits(quiet=-60)  # stores in memory give every listing the time of day
+_NOW = NightlyLimits(quiet=-60)  # stores in memory give every listing the time of day
 _STELE = Path(sys.executable).with_name("stele")
 
 
@@ -56,9 +56,9 @@ def _kept_box(tmp_path: Path, keys: dict[str, bytes]) -> BucketBox:
     return BucketBox(FileStore(tmp_path / "bucket", "cloud-box"), "s3://bucket/in", tmp_path / "scratch")
 
 
-def _night(archive: Archive, home: Path, box: BucketBox, limits: NightLimits = _NOW) -> Any:
+def _night(archive: Archive, home: Path, box: BucketBox, limits: NightlyLimits = _NOW) -> Any:
     agreed = choose_agreement(load_settings(home), None)
-    return run_night(Intake(archive, {box.name: box}, ingest, lambda _: agreed), limits)
+    return run_nightly(Intake(archive, {box.name: box}, ingest, lambda _: agreed), limits)
 
 
 def test_a_folder_of_objects(archive: Archive, home: Path, tmp_path: Path, make_bag: Any) -> None:
@@ -76,7 +76,7 @@ def test_a_folder_of_objects(archive: Archive, home: Path, tmp_path: Path, make_
     (receipt,) = (home / "receipts").glob("*.json")
     assert json.loads(receipt.read_text("utf-8"))["subject"] == row.subject
     assert list((tmp_path / "scratch").iterdir()) == []
-    assert _night(archive, home, box).known == 1
+    assert _night(archive, home, box).already_processed == 1
 
 
 def test_an_archive_in_a_bucket(archive: Archive, home: Path, tmp_path: Path, make_bag: Any) -> None:
@@ -138,9 +138,9 @@ def test_a_box_that_is_away(archive: Archive, home: Path, tmp_path: Path, make_b
         "dropbox": FolderBox(home / "dropbox"),
     }
     agreed = choose_agreement(load_settings(home), None)
-    report = run_night(Intake(archive, boxes, ingest, lambda _: agreed), _NOW)
+    report = run_nightly(Intake(archive, boxes, ingest, lambda _: agreed), _NOW)
     assert report.outcomes == {"stored": 1}
-    assert report.boxes_away[0].startswith("gone: ")
+    assert report.unreachable_boxes[0].startswith("gone: ")
 
 
 def _bucket_workspace(tmp_path: Path, server: Server, sips: int) -> tuple[Path, str]:
@@ -156,7 +156,7 @@ def _bucket_workspace(tmp_path: Path, server: Server, sips: int) -> tuple[Path, 
     config = home / "stele.toml"
     keys = f'access_key = "{server.access_key}"\nsecret_key = "{server.secret_key}"\n'
     config.write_text(
-        f'{config.read_text("utf-8")}\n[night]\nquiet_seconds = 0\n[[night.boxes]]\nname = "cloud-box"\n'
+        f'{config.read_text("utf-8")}\n[nightly]\nquiet_seconds = 0\n[[nightly.boxes]]\nname = "cloud-box"\n'
         f'bucket = "{bucket}"\nprefix = "in"\nendpoint_url = "{server.endpoint}"\n{keys}',
         "utf-8",
     )
@@ -199,7 +199,7 @@ def test_two_nights_on_one_bucket_one_killed(tmp_path: Path, ministack: str) -> 
 
 
 def test_a_real_server(tmp_path: Path, ceph: Ceph) -> None:
-    """Ceph's gateway; and with a wrong key the night says so, with exit 3 and no secret."""
+    """Ceph's gateway; and with a wrong key the nightly run says so, with exit 3 and no secret."""
     home, _ = _bucket_workspace(tmp_path, ceph.server(), 3)
     night = _nightly(home)
     said, error = night.communicate(timeout=120)
@@ -210,7 +210,7 @@ def test_a_real_server(tmp_path: Path, ceph: Ceph) -> None:
     night = _nightly(home)
     said, error = night.communicate(timeout=120)
     assert night.returncode == 3
-    assert "cloud-box" in json.loads(said)["boxes_away"][0]
+    assert "cloud-box" in json.loads(said)["unreachable_boxes"][0]
     assert b"WRONG789" not in said + error
 
 
@@ -227,7 +227,7 @@ def forty(tmp_path: Path) -> Path:
     return home
 
 
-_PARALLEL = {"STELE_NIGHT__PARALLEL": "3", "STELE_NIGHT__QUIET_SECONDS": "0", "STELE_WORKERS": "1"}
+_PARALLEL = {"STELE_NIGHTLY__PARALLEL": "3", "STELE_NIGHTLY__QUIET_SECONDS": "0", "STELE_WORKERS": "1"}
 
 
 def test_three_processes(forty: Path) -> None:
@@ -256,7 +256,7 @@ def _children(pid: int) -> list[int]:
 
 
 def test_a_process_dies(forty: Path) -> None:
-    """What it had in hand is told as failed; the others and the next night do the rest."""
+    """What it had in hand is told as failed; the others and the next nightly run do the rest."""
     night = _nightly(forty, **_PARALLEL)
     until(lambda: len(list((forty / "receipts").glob("*.json"))) >= 5)
     os.kill(_children(night.pid)[0], signal.SIGKILL)
@@ -264,7 +264,7 @@ def test_a_process_dies(forty: Path) -> None:
     assert night.returncode == 3, error.decode()
     report = json.loads(said)
     assert 1 <= report["outcomes"]["failed"] <= 3
-    assert sum(report["outcomes"].values()) + report["elsewhere"] == 40
+    assert sum(report["outcomes"].values()) + report["claimed_elsewhere"] == 40
     last = _nightly(forty, **_PARALLEL)
     assert last.wait(120) == 0, last.communicate()[1]
     last.communicate()
@@ -280,7 +280,7 @@ def test_the_parent_dies(forty: Path) -> None:
     night.kill()
     night.communicate()
     until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in children), 20)
-    last = _nightly(forty, STELE_NIGHT__QUIET_SECONDS="0")
+    last = _nightly(forty, STELE_NIGHTLY__QUIET_SECONDS="0")
     last.communicate(timeout=120)
     _is_whole(forty, 40)
 
@@ -291,7 +291,7 @@ def test_agencies_without_an_agreement(home: Path) -> None:
     lent = agreements(settings)("harbour <b>")
     assert (lent.name, lent.agency.name, lent.review) == ("default", "harbour <b>", "")
     careful = settings.model_copy(
-        update={"night": settings.night.model_copy(update={"unknown_agency": "held"})}
+        update={"nightly": settings.nightly.model_copy(update={"unknown_agency": "review"})}
     )
     assert "no submission agreement" in agreements(careful)("harbour").review
     assert agreements(careful)("").review == ""
@@ -329,8 +329,8 @@ def postbox() -> Iterator[tuple[_Postbox, int]]:
 
 
 _SUMMARY = {
-    "started": "2026-11-24T22:30:00Z", "finished": "2026-11-24T23:00:00Z", "outcomes": {"stored": 3, "failed": 1, "held": 2},
-    "files": 12, "bytes": 3456, "left": 4, "arriving": 1, "boxes_away": ["cloud: gone"],
+    "started": "2026-11-24T22:30:00Z", "finished": "2026-11-24T23:00:00Z", "outcomes": {"stored": 3, "failed": 1, "in-review": 2},
+    "files": 12, "bytes": 3456, "left": 4, "arriving": 1, "unreachable_boxes": ["cloud: gone"],
     "agencies": {"鄞州区档案局": {"stored": 3}, "a\nSubject: evil\u202e": {"failed": 1}},
 }  # fmt: skip
 
@@ -345,19 +345,19 @@ def _by_mail(home: Path, **changes: Any) -> Any:
     }
     mail = MailSettings(**{**facts, **changes})
     return settings.model_copy(
-        update={"archive_name": "档案馆", "night": settings.night.model_copy(update={"mail": mail})}
+        update={"archive_name": "档案馆", "nightly": settings.nightly.model_copy(update={"mail": mail})}
     )
 
 
 def test_the_report_by_mail(home: Path, postbox: tuple[_Postbox, int]) -> None:
-    """In clear words, first what needs a person; names from elsewhere change no header."""
+    """In clear words, first what needs attention; names from elsewhere change no header."""
     from email import message_from_bytes, policy
 
     box, port = postbox
-    assert tell(_SUMMARY, _by_mail(home, port=port)) == ""
+    assert send_report(_SUMMARY, _by_mail(home, port=port)) == ""
     assert box.came.wait(5)
     letter = message_from_bytes(box.letters[0].content, policy=policy.default)
-    assert letter["Subject"] == "档案馆: 1 failed, 2 held, 3 stored"
+    assert letter["Subject"] == "档案馆: 1 failed, 2 in-review, 3 stored"
     assert letter.get_all("Subject") == [letter["Subject"]]
     text = letter.get_body().get_content()
     assert text.index("1 failed on our side") < text.index("鄞州区档案局: 3 stored")
@@ -368,18 +368,18 @@ def test_the_report_by_mail(home: Path, postbox: tuple[_Postbox, int]) -> None:
 def test_mail_that_cannot_be_sent(home: Path, postbox: tuple[_Postbox, int]) -> None:
     """The reason in words; never an exception, never the password."""
     _, port = postbox
-    assert "nobody@x.example" in tell(
+    assert "nobody@x.example" in send_report(
         _SUMMARY, _by_mail(home, port=port, recipients=["ops@x.example", "nobody@x.example"])
     )
-    assert "could not be mailed" in tell(_SUMMARY, _by_mail(home, port=free_port()))
-    assert "could not be mailed" in tell(_SUMMARY, _by_mail(home, port=port, security="starttls"))
-    said = tell(_SUMMARY, _by_mail(home, port=port, user="me", password="a-secret-word"))
+    assert "could not be mailed" in send_report(_SUMMARY, _by_mail(home, port=free_port()))
+    assert "could not be mailed" in send_report(_SUMMARY, _by_mail(home, port=port, security="starttls"))
+    said = send_report(_SUMMARY, _by_mail(home, port=port, user="me", password="a-secret-word"))
     assert "could not be mailed" in said
     assert "a-secret-word" not in said
 
 
 def test_a_quiet_night_in_words() -> None:
     """Nothing is said to need a person when nothing does."""
-    assert "Nothing needs a person." in night_text(
+    assert "Nothing needs attention." in report_text(
         {"outcomes": {"stored": 2}, "started": "", "finished": ""}
     )

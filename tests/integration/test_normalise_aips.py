@@ -18,7 +18,8 @@ from pipeline.checking.stores import verify_archive
 from pipeline.formats.normalise import CONVERTERS
 from pipeline.holdings.aip_reader import export_aip
 from pipeline.ingest.run import ingest
-from pipeline.preservation.normalise import ingest_and_normalise, normalise, preview
+from pipeline.intake.ingest_and_normalise import ingest_and_normalise
+from pipeline.preservation.normalise import normalise, preview
 from pipeline.preservation.rebuild import rebuild
 
 

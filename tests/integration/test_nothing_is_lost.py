@@ -209,7 +209,7 @@ def test_a_removal_that_was_cut_off_heeds_a_later_hold(
         patch.setattr(type(archive.repositories[0]), "remove", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             approve_removal(archive, aip, person="B. Archivist")
-    assert ingest(tmp_path / "sip", agreement, archive).outcome == "held"
+    assert ingest(tmp_path / "sip", agreement, archive).outcome == "in-review"
     place_hold(archive, aip, reason="case 12/26", person="Court")
     with pytest.raises(RemovalRefused, match="a hold stands"):
         approve_removal(archive, aip, person="B. Archivist")
@@ -257,13 +257,13 @@ def test_removed_records_come_back_only_by_decision(archive, aip, agreement, tmp
     request_removal(archive, aip, reason="list 4", person="A. Clerk")
     approve_removal(archive, aip, person="B. Archivist")
     result = ingest(tmp_path / "sip", agreement, archive)
-    assert result.outcome == "held"
+    assert result.outcome == "in-review"
     assert "AGREE-REMOVED" in {problem.code for problem in result.problems}
     assert not _place(archive, "one", aip).exists()
 
 
 def test_one_damaged_copy_starves_no_other(archive, aip, make_bag, agreement) -> None:
-    """It is looked at in its turn, not every night before all others."""
+    """It is looked at in its turn, not every nightly run before all others."""
     for number in range(4):
         ingest(make_bag({"f.txt": str(number).encode()}, name=f"s{number}"), agreement, archive)
     _rot(next(_place(archive, "one", aip).rglob("a.txt")))

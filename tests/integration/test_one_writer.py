@@ -26,7 +26,7 @@ from pipeline.holdings.events import event
 from pipeline.holdings.journal import read_journal, write_journal
 from pipeline.holdings.leases import leased_aip
 from pipeline.ingest.run import ingest
-from pipeline.intake import FolderBox, Intake, NightLimits, run_night
+from pipeline.intake import FolderBox, Intake, NightlyLimits, run_nightly
 from pipeline.preservation import normalise as normalisation
 from pipeline.preservation.audit import AuditBudget, audit
 from pipeline.preservation.rebuild import rebuild
@@ -178,7 +178,7 @@ def test_an_update_fails_without_a_required_store(
         update_aip(aip, Change("title", "B", metadata=(_metadata(tmp_path),)), archive)
     monkeypatch.setattr(OcflRepository, "copy_from", original)
     state, version, verified = _states(archive, aip)["two"]
-    assert (state, version) == ("owed", "v1")
+    assert (state, version) == ("pending", "v1")
     assert verified, "when v1 was verified there is not forgotten"
     assert archive.catalogue.copies(aip) == ("one",)
     assert [done.made for done in replicate(archive)] == [True]
@@ -506,8 +506,8 @@ def test_what_a_person_took_in_the_night_knows(archive: Archive, tmp_path: Path)
     bag_builder(tmp_path)({"a.txt": b"hello"}).rename(place)
     assert ingest_now(archive, settings, place, agreed).outcome == "stored"
     intake = Intake(archive, {"dropbox": FolderBox(_home(archive) / "dropbox")}, ingest, lambda _: agreed)
-    report = run_night(intake, NightLimits(quiet=0))
-    assert (report.found, report.known, report.outcomes) == (1, 1, {})
+    report = run_nightly(intake, NightlyLimits(quiet=0))
+    assert (report.found, report.already_processed, report.outcomes) == (1, 1, {})
     assert len(list(archive.receipts.glob("*.json"))) == 1
 
 

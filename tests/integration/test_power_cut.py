@@ -48,7 +48,7 @@ two_people = true
 [agency]
 name = "County office"
 [formats]
-held = ["unknown"]
+review = ["unknown"]
 """
 _ALONE = _CAREFUL.replace("two_people = true\n", "").replace("careful", "alone")
 _PERSON, _REASON = "A. Clerk", "case 12/26"
@@ -204,7 +204,7 @@ ACKNOWLEDGEMENTS = (
     Acknowledgement(
         "decision of the first of two",
         lambda bench: ["hold", "decide", bench.submissions["first"], "accept", *_SAID],
-        _is_decided("first", "accept"), _has_outcome("first", "held"),
+        _is_decided("first", "accept"), _has_outcome("first", "in-review"),
     ),
     Acknowledgement(
         "accepted", lambda bench: ["hold", "decide", bench.submissions["accept"], "accept", *_SAID],
@@ -264,9 +264,9 @@ def _fill(bench: Bench) -> None:
         bench.aips[name] = done.aip
     for name, agreement in (("first", "careful"), ("accept", "alone"), ("reject", "alone")):
         done = ingest(_bag(bench, name, odd=True), choose_agreement(settings, agreement), archive)
-        assert done.outcome == "held", done
+        assert done.outcome == "in-review", done
         (waiting,) = [
-            row.id for row in archive.catalogue.submissions(["held"]) if Path(row.subject).name == name
+            row.id for row in archive.catalogue.submissions(["in-review"]) if Path(row.subject).name == name
         ]
         bench.submissions[name] = waiting
     place_hold(archive, bench.aips["release"], reason="a court asks for it", person=_PERSON)

@@ -254,7 +254,7 @@ def test_a_later_store_is_filled(kept, tmp_path: Path) -> None:
 
 
 def test_secondary_store_down(build: Builder, make_bag, agreement, tmp_path: Path) -> None:
-    """A secondary store out of reach does not stop the night; what it lacks is owed and made later."""
+    """A secondary store out of reach does not stop the nightly run; what it lacks is owed and made later."""
     archive = build()
     gone = tmp_path / "file-not-folder"
     gone.write_text("x")
@@ -301,7 +301,7 @@ def test_an_unmounted_store_is_not_filled_anew(kept, make_bag, agreement) -> Non
 
 
 def test_every_copy_has_its_night(build: Builder, make_bag, agreement) -> None:
-    """Ten AIPs, two stores, a term of five days: four copies a night, and all are seen in the term."""
+    """Ten AIPs, two stores, a term of five days: four copies a nightly run, and all are seen in the term."""
     archive = build()
     for number in range(10):
         ingest(make_bag({"f.txt": str(number).encode()}, name=f"sip{number}"), agreement, archive)
@@ -389,7 +389,7 @@ def test_an_old_backup_of_the_catalogue_learns_what_happened_since(
     place.with_name("backup").rename(place)
     again = build()
     _later(again)
-    list(audit(again, _budget(again)))  # a night, before anybody has noticed
+    list(audit(again, _budget(again)))  # a nightly run, before anybody has noticed
     assert {copy.state for copy in again.catalogue.copy_rows(str(doomed.aip))} == {"missing"}
     assert not [done for done in rebuild(again) if done.problem]
     assert {row.id for row in again.catalogue.aips()} == {aip, str(since.aip)}

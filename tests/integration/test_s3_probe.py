@@ -25,7 +25,7 @@ from stele.workspace import make_workspace
 from storage.errors import StorageError, StoreDangerous, StoreRefused, StoreUnavailable
 from storage.protocol import Retention, Upload, read_all
 from storage.s3.client import make_client
-from storage.s3.probe.area import Scratch
+from storage.s3.probe.area import ProbeArea
 from storage.s3.probe.capabilities import Answer, Capabilities, CheckName
 from storage.s3.probe.run import probe
 from storage.s3.store import S3Settings, S3Store
@@ -107,7 +107,7 @@ def test_table(
 
 
 def test_nothing_is_left_after_an_error(ministack: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also when the probe itself is interrupted, the scratch objects go, and only they."""
+    """Also when the probe itself is interrupted, the area objects go, and only they."""
     settings, client = _bucket(Server(ministack, "AK", "SK"), "versioned")
 
     def interrupted(*_: object) -> None:
@@ -124,21 +124,21 @@ def test_nothing_is_left_after_an_error(ministack: str, monkeypatch: pytest.Monk
 
 @pytest.mark.parametrize("kind", ["locked", "default lock"])
 def test_locked_scratch_is_waited_for(ministack: str, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
-    """Without permission to bypass a retention, the scratch goes when its retention has run out."""
+    """Without permission to bypass a retention, the area goes when its retention has run out."""
     settings, client = _bucket(Server(ministack, "AK", "SK"), kind)
     for module in ("area", "locks"):
         monkeypatch.setattr(f"storage.s3.probe.{module}.RETENTION", timedelta(seconds=4))
     monkeypatch.setattr("storage.s3.probe.area._SLACK", timedelta(seconds=1))
-    watched = Scratch._watched
+    watched = ProbeArea._watched
 
     def forbid(params: dict[str, Any], **_: object) -> None:
         params["headers"].pop("x-amz-bypass-governance-retention", None)
 
-    def without_bypass(scratch: Scratch, made: Any) -> Any:
+    def without_bypass(area: ProbeArea, made: Any) -> Any:
         made.meta.events.register("before-call.s3", forbid)
-        return watched(scratch, made)
+        return watched(area, made)
 
-    monkeypatch.setattr(Scratch, "_watched", without_bypass)
+    monkeypatch.setattr(ProbeArea, "_watched", without_bypass)
     with closing(client):
         found = probe(settings, datetime.now(UTC))
         assert found.proven(C.RETENTION)
@@ -195,7 +195,7 @@ def test_a_dangerous_server_is_refused(rclone: Server, tmp_path: Path) -> None:
         build_archive(load_settings(home)).stores[0].repository.initialise()
     found = json.loads((home / "probes/cloud.json").read_text("utf-8"))
     assert {c["name"] for c in found["checks"] if c["dangerous"]} == {"sub-resources", "overwrite"}
-    assert next(c["answer"] for c in found["checks"] if c["name"] == "scratch removed") == "yes"
+    assert next(c["answer"] for c in found["checks"] if c["name"] == "area removed") == "yes"
     done = CliRunner().invoke(app, ["store", "probe", "--home", str(home), "--json"])
     assert done.exit_code == 1
     assert json.loads(done.stdout)["dangerous"] is True

@@ -24,7 +24,7 @@ from packages.digest import sha512_hex
 from storage.errors import ObjectExists, StorageError, StoreRefused, StoreUnavailable, WriteMismatch
 from storage.files.store import FileStore
 from storage.memory import MemoryStore
-from storage.protocol import HasLeftovers, SupportsRetention, Upload, read_all
+from storage.protocol import SupportsRetention, TracksIncompleteUploads, Upload, read_all
 from storage.s3.client import make_client
 from storage.s3.probe.capabilities import Answer, Capabilities, Check, CheckName
 from storage.s3.store import S3Settings, S3Store
@@ -194,7 +194,7 @@ def test_leftovers(make: Make) -> None:
     for key in ("p/ours", "others/theirs"):
         store._client.create_multipart_upload(Bucket=bucket, Key=key)
     store._client.put_object(Bucket=bucket, Key="p/stele-probe-12ab/plain", Body=b"x")
-    assert isinstance(store, HasLeftovers)
+    assert isinstance(store, TracksIncompleteUploads)
     now, soon = datetime.now(UTC), timedelta(hours=1)
     assert list(store.leftovers(now - soon)) == []
     for remove in (False, True):

@@ -126,21 +126,27 @@ def test_a_night_and_a_decision(served: Served) -> None:
     report = served.artifact(number, "night")
     assert "| edu\\|ca\\*tion | 1 |" in report
     assert "new agency" in report
-    held = next(part for part in report.split("/submissions/")[1:])[:40]
+    number = next(part for part in report.split("/submissions/")[1:])[:40]
     refused = served.ended(
-        served.start_run("decide", held="0" * 40, verdict="accept", reason="why not", person="A B")
+        served.start_run("decide", number="0" * 40, decision="accept", reason="why not", person="A B")
     )
     assert refused["state_type"] == "FAILED"
     assert "Nothing was decided" in refused["state"]["message"]
     number = served.start_run(
-        "decide", held=held, verdict="accept", reason="looked through", person="A. Clerk"
+        "decide", number=number, decision="accept", reason="looked through", person="A. Clerk"
     )
     assert served.ended(number)["state_type"] == "COMPLETED"
     assert "**stored**" in served.artifact(number, "decision")
     assert _outcomes(served.home)["chart"] == "stored"
-    for wrong in ({"verdict": "perhaps"}, {"reason": ""}, {"person": "  "}, {"held": "../x"}):
+    for wrong in ({"decision": "perhaps"}, {"reason": ""}, {"person": "  "}, {"number": "../x"}):
         with pytest.raises(urllib.error.HTTPError) as error:
-            asked = {"held": held, "verdict": "accept", "reason": "because", "person": "A. Clerk", **wrong}
+            asked = {
+                "number": number,
+                "decision": "accept",
+                "reason": "because",
+                "person": "A. Clerk",
+                **wrong,
+            }
             served.start_run("decide", **asked)
         error.value.close()
 
@@ -191,7 +197,7 @@ def _stored(home: Path) -> int:
 
 
 def test_power_failure_in_the_night(tmp_path: Path, serving: Callable[..., Served]) -> None:
-    """Everything dies at once; the next start buries the dead run, the next night ends with each once."""
+    """Everything dies at once; the next start buries the dead run, the next nightly run ends with each once."""
     home = tmp_path / "home"
     make_workspace(home)
     _night_of_forty(home)
@@ -227,7 +233,7 @@ def test_stopped_in_the_night(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, serving: Callable[..., Served]
 ) -> None:
     """Ctrl-C twice: the run is told to end, is not left “Running”, and no process stays behind."""
-    monkeypatch.setenv("STELE_NIGHT__PARALLEL", "2")
+    monkeypatch.setenv("STELE_NIGHTLY__PARALLEL", "2")
     home = tmp_path / "home"
     make_workspace(home)
     _night_of_forty(home)

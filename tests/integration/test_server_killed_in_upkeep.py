@@ -91,7 +91,7 @@ def _prepare(work: str, archive: Archive, aip: str) -> None:
         case "replicate":
             cloud.remove(aip)
             owed = [copy for copy in archive.catalogue.copy_rows(aip) if copy.store == "cloud"]
-            archive.catalogue.set_copy(replace(owed[0], state=str(CopyState.OWED), version=""))
+            archive.catalogue.set_copy(replace(owed[0], state=str(CopyState.PENDING), version=""))
         case "repair":
             keys = [key for key in cloud.store.list(f"{root}/") if key.endswith(".bin")]
             for key in keys[:4]:

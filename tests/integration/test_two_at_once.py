@@ -71,7 +71,7 @@ _TIMEOUT_S = 60.0
 _JOURNAL = "extensions/stele-journal/"
 _CONTENT = {"a.txt": b"first", "b/b.bin": bytes(3000)}
 _SETTINGS = """
-sidecar_max_files = 0
+archivematica_mets_max_files = 0
 [validate]
 enabled = false
 [[stores]]

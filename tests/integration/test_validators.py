@@ -178,7 +178,7 @@ def test_a_report_the_agency_can_act_on(archive: Archive, agreement, make_bag) -
     assert {e.outcome for e in told} >= {"failure", "warning"}
 
 
-@pytest.mark.parametrize(("wanted", "outcome"), [("held", "held"), ("refused", "rejected")])
+@pytest.mark.parametrize(("wanted", "outcome"), [("review", "in-review"), ("refused", "rejected")])
 def test_an_agreement_that_wants_more(
     wanted: str, outcome: str, archive: Archive, agreement, make_bag
 ) -> None:
@@ -219,7 +219,7 @@ def test_a_policy_that_holds(archive: Archive, agreement, make_bag) -> None:
     """A CEB document waits for an archivist; the receipt says why."""
     sip = make_bag({"old.ceb": b"Founder CEB 3.0" + bytes(200)})
     result = ingest(sip, agreement, archive)
-    assert result.outcome == "held"
+    assert result.outcome == "in-review"
     assert "CEB" in result.reason
     accepted = agreement.formats.model_copy(update={"accepted": ("local/ceb",)})
     agreed = agreement.model_copy(update={"formats": accepted})
@@ -238,7 +238,7 @@ def test_a_required_validator(archive: Archive, agreement, make_bag) -> None:
     assert ingest(sip, agreement, archive).outcome == "stored"
     broken = out.getvalue().replace(b"<siardArchive/>", b"<siardArchive>>")
     held = ingest(make_bag({"db.siard": broken}, name="broken"), agreement, archive)
-    assert (held.outcome, "SIARD" in held.reason) == ("held", True)
+    assert (held.outcome, "SIARD" in held.reason) == ("in-review", True)
 
 
 def test_the_validation_of_nothing() -> None:

@@ -1,4 +1,4 @@
-"""Whole ingests with the real clamd: what is found is held, what was not scanned is said."""
+"""Whole ingests with the real clamd: what is found goes to review, what was not scanned is reported."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_an_infected_package_is_held(address: str, archive: Archive, agreement, 
     """In a zip in a zip; the file is named, nothing is stored, the submission stays where it was."""
     sip = make_bag({"a.txt": b"a", "b.zip": _zip("c.zip", _zip("x.com", _EICAR))})
     result = ingest(sip, agreement, _with(archive, Clamd(address, file_limit=1 << 20)))
-    assert result.outcome == "held"
+    assert result.outcome == "in-review"
     assert "b.zip" in result.reason
     (found,) = [problem for problem in result.problems if problem.code == "VIRUS-FOUND"]
     assert (found.path, "Eicar" in found.found) == ("data/b.zip", True)
@@ -108,11 +108,11 @@ def test_what_is_too_large_was_not_scanned(address: str, archive: Archive, agree
     assert said == {"data/large.bin", "data/small.zip"}
     formats = agreement.formats.model_copy(update={"virus_scan": "required"})
     strict = agreement.model_copy(update={"formats": formats, "name": "strict"})
-    assert ingest(sip, strict, scanned).outcome == "held"
+    assert ingest(sip, strict, scanned).outcome == "in-review"
 
 
 def test_a_scanner_that_is_away(archive: Archive, agreement, make_bag, tmp_path: Path) -> None:
-    """Said on every package; held where the agreement demands a scan."""
+    """Said on every package; in review where the agreement demands a scan."""
     away = _with(archive, Clamd(str(tmp_path / "nobody")))
     result = ingest(make_bag({"a.txt": b"a"}, name="one"), agreement, away)
     assert result.outcome == "stored"
@@ -121,4 +121,4 @@ def test_a_scanner_that_is_away(archive: Archive, agreement, make_bag, tmp_path:
     formats = agreement.formats.model_copy(update={"virus_scan": "required"})
     strict = agreement.model_copy(update={"formats": formats})
     result = ingest(make_bag({"b.txt": b"b"}, name="two"), strict, away)
-    assert (result.outcome, "virus scan" in result.reason) == ("held", True)
+    assert (result.outcome, "virus scan" in result.reason) == ("in-review", True)

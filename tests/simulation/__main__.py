@@ -1,4 +1,4 @@
-"""``python -m simulation FIRST COUNT``: run seeds, print every one that fails, shrunk, with its story."""
+"""``python -m simulation SUBMITTED_REPRESENTATION COUNT``: run seeds, print every one that fails, shrunk, with its story."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ from simulation.stores import StoreView
 from simulation.world import Process, World
 from storage.ocfl.inventory import VersionInfo
 from storage.ocfl.inventory_index import InventoryIndex, read_inventory
-from storage.ocfl.repository import OcflRepository, StoredFile
+from storage.ocfl.repository import FileToStore, OcflRepository
 from storage.replicas.store import ArchivalStore, Role
 
 __all__ = ["OPERATIONS", "Setting", "aip_of", "simulated"]
@@ -267,10 +267,10 @@ class _Planned:
         self._folder = folder
         self._salt = salt
 
-    def stored_files(self) -> Iterator[StoredFile]:
+    def stored_files(self) -> Iterator[FileToStore]:
         return iter(sorted(self._files(), key=lambda file: (file.sha512, file.logical)))
 
-    def _files(self) -> Iterator[StoredFile]:
+    def _files(self) -> Iterator[FileToStore]:
         root = f"data/{self.package_id.objid}"
         info = (
             f"External-Description: T {self._salt}\nStele-Agreement: sim\nSource-Organization: Agency\n"
@@ -288,12 +288,12 @@ class _Planned:
             yield _file(self._folder, logical, content)
 
 
-def _file(folder: Path, logical: str, content: bytes) -> StoredFile:
+def _file(folder: Path, logical: str, content: bytes) -> FileToStore:
     digest = sha512_hex(content)
     path = folder / f"f-{digest[:32]}"
     if not path.exists():
         path.write_bytes(content)
-    return StoredFile(logical, len(content), digest, path)
+    return FileToStore(logical, len(content), digest, path)
 
 
 def _submission(number: int) -> Submission:
@@ -307,7 +307,7 @@ class _LightUpdate:
     def __init__(self, reader: Any, change: Change, context: IngestContext) -> None:
         self._reader, self._change, self._context = reader, change, context
 
-    def files(self) -> tuple[list[StoredFile], list[str]]:
+    def files(self) -> tuple[list[FileToStore], list[str]]:
         root = f"data/{self._reader.package.objid}/metadata/descriptive"
         new = _file(
             self._context.work, f"{root}/{self._change.reason[4:]}.xml", self._change.reason.encode()
@@ -317,10 +317,10 @@ class _LightUpdate:
         info = info.replace(b"T ", b"T +")
         return [new, _file(self._context.work, "bag-info.txt", info)], []
 
-    def changed(self, files: list[StoredFile]) -> list[StoredFile]:
+    def changed(self, files: list[FileToStore]) -> list[FileToStore]:
         return files
 
-    def new_content(self, files: list[StoredFile]) -> dict[str, int]:
+    def new_content(self, files: list[FileToStore]) -> dict[str, int]:
         return {}
 
     def info(self) -> VersionInfo:

@@ -156,7 +156,7 @@ class SimCatalogue(Catalogue):
             before = self._disk.rows(
                 "SELECT verified, state FROM copy WHERE aip = ? AND store = ?", copy.aip, copy.store
             )
-            if before and before[0][0] == copy.verified and before[0][1] in ("verified", "owed"):
+            if before and before[0][0] == copy.verified and before[0][1] in ("verified", "pending"):
                 continue  # carried over
             statement = (copy.aip, copy.store, copy.version, copy.verified)
             if statement in self._world.stated:

@@ -115,7 +115,7 @@ MUTANTS = (
         "an update calls every copy verified", "pipeline/holdings/versions.py",
         "            yield replace(before, version=facts.version)\n",
         "            yield replace(before, version=facts.version, state='verified', "
-        "verified=facts.created, looked=facts.created)\n",
+        "verified=facts.created, last_checked=facts.created)\n",
     ),
     Mutant(
         "a copy that a killed ingest left is called verified unread", "pipeline/ingest/store.py",

@@ -294,7 +294,7 @@ def _recover(scenario: Scenario, setting: Setting, started: list[Process], model
     for store in world.stores.values():
         store.armed.clear()
     world.now += 600
-    if world.catalogue_old:  # before anybody has noticed, a night goes by
+    if world.catalogue_old:  # before anybody has noticed, a nightly run goes by
         night = _finish(setting, "nightly", 0, "A")
         if night.error is not None:
             raise Violation(f"the nightly run with an old catalogue failed: {night.error!r}")
@@ -347,7 +347,7 @@ def _is_told_of_others(error: BaseException) -> bool:
 
 
 def _redo(setting: Setting, again: list[tuple[str, int, str]], machine_of_night: str) -> None:
-    for attempts_left in (2, 1, 0):  # what waits for a repair is done when the night has made it
+    for attempts_left in (2, 1, 0):  # what waits for a repair is done when the nightly run has made it
         night = _finish(setting, "nightly", 0, machine_of_night)
         if night.error is not None:
             raise Violation(f"the nightly run after all faults failed: {night.error!r}")

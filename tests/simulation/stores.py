@@ -27,6 +27,8 @@ class SimStore:
         self.volatile: list[tuple[str, bytes | None]] = []
         self.rotten: set[str] = set()
         """Keys the medium damaged or lost by itself; nobody is to blame for them."""
+        self.stale: set[str] = set()
+        """Keys that a writer put who had stood still before: his lease may have run out meanwhile."""
         self.armed: list[Fault] = []
         self.down_until = 0.0
         self.full_until = 0.0
@@ -163,6 +165,8 @@ class StoreView:
             if upload.key in self._store.objects:
                 raise ObjectExists(upload.key)
             self._store.write(upload.key, content, durable=False)
+            if self._stood_still:
+                self._store.stale.add(upload.key)
             self._saw_arrive(upload.key, content)
             if progress:
                 progress(upload.size)

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from lxml import etree
 
-from packages.mets.rules.rule import NAMESPACES, Rule, Surroundings
+from packages.mets.rules.rule import NAMESPACES, PackageContext, Rule
 from packages.mets.rules.table import PROFILE_RULES, RULES
 from packages.problems.catalogue import standard_problem
 from packages.problems.problem import Problem, Severity
@@ -27,24 +27,24 @@ _UNNUMBERED = (2, 1)
 _CURRENT = (2, 2)
 
 
-def check_rules(root: etree._Element, path: str, around: Surroundings) -> Iterator[Problem]:
+def check_rules(root: etree._Element, path: str, package: PackageContext) -> Iterator[Problem]:
     """Every rule over the document, of whose groups only the first ``mets:file`` each is left."""
     if root.tag != f"{_METS}mets":
         yield csip("CSIPSTR4", path, "the root element is not mets of the METS namespace")
         return
-    yield from _broken(root, path, around, RULES)
+    yield from _broken(root, path, package, RULES)
     yield from _administrative_references(root, path)
-    if not around.representation:
+    if not package.representation:
         for part, rules in PROFILE_RULES.items():
             if part in root.get("PROFILE", ""):
-                yield from _broken(root, path, around, rules)
+                yield from _broken(root, path, package, rules)
 
 
 def _broken(
-    root: etree._Element, path: str, around: Surroundings, rules: Iterable[Rule]
+    root: etree._Element, path: str, package: PackageContext, rules: Iterable[Rule]
 ) -> Iterator[Problem]:
     version = _version(root)
-    variables = around.variables()
+    variables = package.variables()
     for rule in rules:
         if not rule.since <= version < rule.before:
             continue

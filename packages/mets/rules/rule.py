@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from packages.problems.problem import Severity
 
-__all__ = ["EVER", "NAMESPACES", "Rule", "Surroundings"]
+__all__ = ["NAMESPACES", "NO_END", "PackageContext", "Rule"]
 
 NAMESPACES: Final = {
     "mets": "http://www.loc.gov/METS/",
@@ -15,7 +15,7 @@ NAMESPACES: Final = {
     "csip": "https://DILCIS.eu/XML/METS/CSIPExtensionMETS",
 }
 Version = tuple[int, int]
-EVER: Final[Version] = (9, 9)
+NO_END: Final[Version] = (9, 9)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +31,11 @@ class Rule:
     text: str
     severity: Severity = Severity.ERROR
     since: Version = (2, 0)
-    before: Version = EVER
+    before: Version = NO_END
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class PackageContext:
     """What is around a METS document: whose METS it is, and which folders of the package hold files.
 
     ``today`` as a number (20261231); zero where nobody wants to know. ``folder`` is the name of a

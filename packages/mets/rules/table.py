@@ -3,14 +3,14 @@
 Rules are XPath 1.0 over the document (of each file group only the first file is left in it).
 A rule under an optional parent applies only when the parent is there (CSIP 2.2.0 §5).
 What an expression may ask about the package around the document are the variables of
-``Surroundings``: ``$representation``, ``$descriptive`` and so on.
+``PackageContext``: ``$representation``, ``$descriptive`` and so on.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
-from packages.mets.rules.rule import EVER, Rule
+from packages.mets.rules.rule import NO_END, Rule
 from packages.problems.problem import Severity
 
 __all__ = ["PROFILE_RULES", "RULES"]
@@ -242,7 +242,7 @@ def _division(use: str, *, warn: str, ident: str, pointers: str, file_id: str) -
         Rule(file_id, f"{division}/mets:fptr", "@FILEID", f"a pointer of the division {use} has no FILEID"),
     ]  # fmt: skip
     # That there are pointers is a MUST until 2.1 and a SHOULD in 2.2; what they point at is a MUST ever.
-    for severity, since, before in ((Severity.ERROR, (2, 0), (2, 2)), (_WARNING, (2, 2), EVER)):
+    for severity, since, before in ((Severity.ERROR, (2, 0), (2, 2)), (_WARNING, (2, 2), NO_END)):
         points = f"mets:fptr or not({groups})"
         rules.append(Rule(pointers, division, points, lacking, severity, since, before))
     rules.append(Rule(pointers, f"{division}/mets:fptr[@FILEID]", f"@FILEID = {groups}/@ID", astray))

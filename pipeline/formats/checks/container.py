@@ -22,7 +22,7 @@ from packages.containers.sources import (
     refuse_overlaps,
 )
 from pipeline.agreement import Limits
-from pipeline.formats.tool import Validity, Verdict
+from pipeline.formats.tool import ValidationResult, Validity
 from schemas.xml import safe_parser
 
 _CHUNK = 1 << 20
@@ -36,50 +36,50 @@ class _Unsound(Exception):
     """Something that must be there is not, or is not what it must be."""
 
 
-def check_zip(path: str) -> Verdict:
+def check_zip(path: str) -> ValidationResult:
     """Any ZIP."""
     return _zip(path, "zipfile", lambda archive: {})
 
 
-def check_opc(path: str) -> Verdict:
+def check_opc(path: str) -> ValidationResult:
     """An Open Packaging container: content types, root relationships, and the part they name."""
     return _zip(path, "zipfile, OPC", _opc)
 
 
-def check_odf(path: str) -> Verdict:
+def check_odf(path: str) -> ValidationResult:
     """An OpenDocument package: media type, manifest, content."""
     return _zip(path, "zipfile, ODF", _odf)
 
 
-def check_ofd(path: str) -> Verdict:
+def check_ofd(path: str) -> ValidationResult:
     """An OFD document: OFD.xml and every document and page it leads to."""
     return _zip(path, "zipfile, OFD", _ofd)
 
 
-def check_siard(path: str) -> Verdict:
+def check_siard(path: str) -> ValidationResult:
     """A SIARD archive: its metadata, and a file for every table that is said to hold rows."""
     return _zip(path, "zipfile, SIARD", _siard)
 
 
-def check_epub(path: str) -> Verdict:
+def check_epub(path: str) -> ValidationResult:
     """An EPUB container: media type and container.xml."""
     return _zip(path, "zipfile, EPUB", _epub)
 
 
-def check_gzip(path: str) -> Verdict:
+def check_gzip(path: str) -> ValidationResult:
     """Unpacked whole; the checksum at its end compared."""
     try:
         with open(path, "rb") as raw:
             if raw.read(2) != b"\x1f\x8b":
-                return Verdict(Validity.NOT_VALID, "gzip", ("it does not begin as gzip does",))
+                return ValidationResult(Validity.NOT_VALID, "gzip", ("it does not begin as gzip does",))
         with gzip.open(path) as stream:
             size = _drain(stream)
     except _BROKEN as error:
-        return Verdict(Validity.NOT_VALID, "gzip", (str(error)[:300] or type(error).__name__,))
-    return Verdict(Validity.VALID, "gzip", (), {"unpacked bytes": str(size)})
+        return ValidationResult(Validity.NOT_VALID, "gzip", (str(error)[:300] or type(error).__name__,))
+    return ValidationResult(Validity.VALID, "gzip", (), {"unpacked bytes": str(size)})
 
 
-def check_tar(path: str) -> Verdict:
+def check_tar(path: str) -> ValidationResult:
     """Every header's checksum and every member's length."""
     try:
         with tarfile.open(path, "r:") as archive:
@@ -96,15 +96,15 @@ def check_tar(path: str) -> Verdict:
             if not members or raw.read(1024) != bytes(1024):
                 raise tarfile.ReadError("the two empty blocks at its end are missing")
     except (tarfile.TarError, *_BROKEN) as error:
-        return Verdict(Validity.NOT_VALID, "tarfile", (str(error)[:300] or type(error).__name__,))
-    return Verdict(Validity.VALID, "tarfile", (), {"members": str(members)})
+        return ValidationResult(Validity.NOT_VALID, "tarfile", (str(error)[:300] or type(error).__name__,))
+    return ValidationResult(Validity.VALID, "tarfile", (), {"members": str(members)})
 
 
-def _zip(path: str, tool: str, more: Callable[[zipfile.ZipFile], dict[str, str]]) -> Verdict:
+def _zip(path: str, tool: str, more: Callable[[zipfile.ZipFile], dict[str, str]]) -> ValidationResult:
     try:
         refuse_large_directory(Path(path), _LIMITS)
     except TooManyEntries as error:
-        return Verdict(Validity.UNKNOWN, tool, (f"not looked into: {error}",))
+        return ValidationResult(Validity.UNKNOWN, tool, (f"not looked into: {error}",))
     try:
         with zipfile.ZipFile(path) as archive:
             refuse_overlaps(archive.infolist())
@@ -121,15 +121,15 @@ def _zip(path: str, tool: str, more: Callable[[zipfile.ZipFile], dict[str, str]]
             if not problems:
                 facts |= more(archive)
     except CorruptArchive as error:
-        return Verdict(Validity.NOT_VALID, tool, (str(error)[:300],))
+        return ValidationResult(Validity.NOT_VALID, tool, (str(error)[:300],))
     except _Unsound as error:
-        return Verdict(Validity.NOT_VALID, tool, (str(error)[:300],), facts)
+        return ValidationResult(Validity.NOT_VALID, tool, (str(error)[:300],), facts)
     except (RuntimeError, *_BROKEN) as error:
-        return Verdict(Validity.NOT_VALID, tool, (str(error)[:300] or type(error).__name__,))
+        return ValidationResult(Validity.NOT_VALID, tool, (str(error)[:300] or type(error).__name__,))
     if problems:
-        return Verdict(Validity.NOT_VALID, tool, tuple(problems[:20]), facts)
+        return ValidationResult(Validity.NOT_VALID, tool, tuple(problems[:20]), facts)
     plain = tool == "zipfile"
-    return Verdict(Validity.VALID if plain else Validity.WELL_FORMED, tool, (), facts)
+    return ValidationResult(Validity.VALID if plain else Validity.WELL_FORMED, tool, (), facts)
 
 
 def _drain(stream: IO[bytes] | gzip.GzipFile) -> int:

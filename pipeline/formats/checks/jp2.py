@@ -6,20 +6,20 @@ from importlib.metadata import version
 
 from jpylyzer import jpylyzer
 
-from pipeline.formats.tool import Validity, Verdict
+from pipeline.formats.tool import ValidationResult, Validity
 
 _TOOL = f"jpylyzer {version('jpylyzer')}"
 
 
-def check(path: str) -> Verdict:
+def check(path: str) -> ValidationResult:
     """VALID or NOT_VALID by its isValid; the tests that failed are the messages."""
     if not _holds_bytes(path):
-        return Verdict(Validity.NOT_VALID, _TOOL, ("the file is empty",))
+        return ValidationResult(Validity.NOT_VALID, _TOOL, ("the file is empty",))
     result = jpylyzer.checkOneFile(path, "jp2")
     said = result.findtext("isValid")
     if said not in ("True", "False"):
         reason = result.findtext("statusInfo/failureMessage") or "no answer"
-        return Verdict(Validity.UNKNOWN, _TOOL, (reason,))
+        return ValidationResult(Validity.UNKNOWN, _TOOL, (reason,))
     facts = {}
     for name in ("height", "width", "nC"):
         value = result.findtext(f"properties/jp2HeaderBox/imageHeaderBox/{name}")
@@ -28,7 +28,7 @@ def check(path: str) -> Verdict:
     tests = result.find("tests")
     failed = () if tests is None else tuple(e.tag for e in tests.iter() if e.text == "False")
     validity = Validity.VALID if said == "True" else Validity.NOT_VALID
-    return Verdict(validity, _TOOL, tuple(f"failed test: {tag}" for tag in failed[:20]), facts)
+    return ValidationResult(validity, _TOOL, tuple(f"failed test: {tag}" for tag in failed[:20]), facts)
 
 
 def _holds_bytes(path: str) -> bool:

@@ -7,7 +7,7 @@ from importlib.metadata import version
 from pymediainfo import MediaInfo
 
 from pipeline.formats.checks.sound import structure_of
-from pipeline.formats.tool import Validity, Verdict
+from pipeline.formats.tool import ValidationResult, Validity
 
 _TOOL = f"MediaInfo (pymediainfo {version('pymediainfo')})"
 _KEPT = {
@@ -16,7 +16,7 @@ _KEPT = {
 }
 
 
-def check(path: str) -> Verdict:
+def check(path: str) -> ValidationResult:
     """NOT_CHECKED, with facts; NOT_VALID when it is cut short; UNKNOWN when it holds no stream.
 
     WAVE and AIFF are WELL_FORMED at best: their chunks are looked at, not their samples.
@@ -32,16 +32,16 @@ def check(path: str) -> Verdict:
                 facts.setdefault(f"{track.track_type.lower()} {name.replace('_', ' ')}", str(value))
     structure = structure_of(path)
     if structure is not None and structure.problems:
-        return Verdict(
+        return ValidationResult(
             Validity.NOT_VALID, f"Stele, {structure.form}", tuple(structure.problems[:20]), facts
         )
     # Of sound whose structure is known MediaInfo says so too when there are bytes after its end.
     if structure is None and any(str(getattr(track, "istruncated", "")) == "Yes" for track in found.tracks):
-        return Verdict(Validity.NOT_VALID, _TOOL, ("it is cut short",), facts)
+        return ValidationResult(Validity.NOT_VALID, _TOOL, ("it is cut short",), facts)
     streams = sum(track.track_type in _KEPT for track in found.tracks)
     if not streams:
-        return Verdict(Validity.UNKNOWN, _TOOL, ("no sound or picture is found in it",), facts)
+        return ValidationResult(Validity.UNKNOWN, _TOOL, ("no sound or picture is found in it",), facts)
     if structure is not None and structure.complete:
         facts["streams"] = str(streams)
-        return Verdict(Validity.WELL_FORMED, f"Stele, {structure.form}", (), facts)
-    return Verdict(Validity.NOT_CHECKED, _TOOL, (), {**facts, "streams": str(streams)})
+        return ValidationResult(Validity.WELL_FORMED, f"Stele, {structure.form}", (), facts)
+    return ValidationResult(Validity.NOT_CHECKED, _TOOL, (), {**facts, "streams": str(streams)})

@@ -8,7 +8,7 @@ from typing import Any
 
 import pikepdf
 
-from pipeline.formats.tool import PASSWORD, Validity, Verdict
+from pipeline.formats.tool import PASSWORD, ValidationResult, Validity
 
 _TOOL = f"pikepdf {version('pikepdf')}"
 _FORBIDDEN = {
@@ -34,7 +34,7 @@ _MEDIA = {"/Screen", "/Movie", "/Sound", "/RichMedia", "/3D"}  # annotations: IS
 _MEDIA_ACTIONS = {"/Rendition", "/Movie", "/Sound", "/RichMediaExecute"}
 
 
-def check(path: str) -> Verdict:
+def check(path: str) -> ValidationResult:
     """WELL_FORMED at best: only a validator for the claimed profile can say valid.
 
     Messages that begin with “risk:” are no errors.
@@ -49,14 +49,14 @@ def check(path: str) -> Verdict:
                 facts["claims"] = f"PDF/A-{claim}"
             risks = tuple(f"risk: {risk}" for risk in _risks(document))
     except pikepdf.PasswordError:
-        return Verdict(Validity.UNKNOWN, _TOOL, (PASSWORD,))
+        return ValidationResult(Validity.UNKNOWN, _TOOL, (PASSWORD,))
     except (pikepdf.PdfError, ValueError, RecursionError, OverflowError) as error:
-        return Verdict(Validity.NOT_VALID, _TOOL, (_plain(error, path),))
+        return ValidationResult(Validity.NOT_VALID, _TOOL, (_plain(error, path),))
     if not facts["pages"].isdigit() or facts["pages"] == "0":
         problems.append("it has no pages")
     messages = tuple(problem.replace(path, "file") for problem in problems[:20])
     validity = Validity.NOT_VALID if problems else Validity.WELL_FORMED
-    return Verdict(validity, _TOOL, messages + risks, facts)
+    return ValidationResult(validity, _TOOL, messages + risks, facts)
 
 
 def _is_harmless(complaint: str, document: pikepdf.Pdf) -> bool:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import codecs
 
-from pipeline.formats.tool import Validity, Verdict
+from pipeline.formats.tool import ValidationResult, Validity
 
 _CHUNK = 1 << 20
 _TOOL = "Stele, text"
 
 
-def check(path: str) -> Verdict:
+def check(path: str) -> ValidationResult:
     """VALID for ASCII and UTF-8 throughout; NOT_CHECKED for other encodings, which nothing marks."""
     decoder = codecs.getincrementaldecoder("utf-8")()
     ascii_only = True
@@ -21,5 +21,5 @@ def check(path: str) -> Verdict:
                 decoder.decode(chunk)
             decoder.decode(b"", final=True)
         except UnicodeDecodeError:
-            return Verdict(Validity.NOT_CHECKED, _TOOL, (), {"encoding": "not UTF-8"})
-    return Verdict(Validity.VALID, _TOOL, (), {"encoding": "ASCII" if ascii_only else "UTF-8"})
+            return ValidationResult(Validity.NOT_CHECKED, _TOOL, (), {"encoding": "not UTF-8"})
+    return ValidationResult(Validity.VALID, _TOOL, (), {"encoding": "ASCII" if ascii_only else "UTF-8"})

@@ -6,7 +6,7 @@ import os
 
 from lxml import etree
 
-from pipeline.formats.tool import Validity, Verdict
+from pipeline.formats.tool import ValidationResult, Validity
 from schemas.xsd import mets_schema
 
 _TOOL = f"lxml {'.'.join(str(part) for part in etree.LXML_VERSION[:3])}"
@@ -15,7 +15,7 @@ _METS = "{http://www.loc.gov/METS/}mets"
 _SCHEMAS = {_METS: ("METS 1.12", mets_schema)}
 
 
-def check(path: str) -> Verdict:
+def check(path: str) -> ValidationResult:
     """WELL_FORMED, or VALID where it is of a schema that is here. Nothing is resolved or fetched."""
     root = ""
     whole = os.path.getsize(path) <= _MAX_BY_SCHEMA_BYTES  # noqa: PTH202  (a worker imports as little as it can)
@@ -33,29 +33,29 @@ def check(path: str) -> Verdict:
                 while parent is not None and element.getprevious() is not None:
                     del parent[0]
     except etree.XMLSyntaxError as error:
-        return Verdict(Validity.NOT_VALID, _TOOL, (str(error.msg)[:300],))
+        return ValidationResult(Validity.NOT_VALID, _TOOL, (str(error.msg)[:300],))
     except OSError as error:
-        return Verdict(Validity.NOT_VALID, _TOOL, (f"not readable as XML: {error}"[:300],))
+        return ValidationResult(Validity.NOT_VALID, _TOOL, (f"not readable as XML: {error}"[:300],))
     if not root:
-        return Verdict(Validity.NOT_VALID, _TOOL, ("it holds no element",))
+        return ValidationResult(Validity.NOT_VALID, _TOOL, ("it holds no element",))
     if root in _SCHEMAS and not whole:
         said = f"larger than {_MAX_BY_SCHEMA_BYTES >> 20} MiB: not held against its schema"
-        return Verdict(Validity.WELL_FORMED, _TOOL, (said,), {"root": root})
+        return ValidationResult(Validity.WELL_FORMED, _TOOL, (said,), {"root": root})
     if root in _SCHEMAS:
         return _by_schema(parser.root, *_SCHEMAS[root])
-    return Verdict(Validity.WELL_FORMED, _TOOL, (), {"root": root})
+    return ValidationResult(Validity.WELL_FORMED, _TOOL, (), {"root": root})
 
 
-def _by_schema(root: etree._Element, name: str, schema: object) -> Verdict:
+def _by_schema(root: etree._Element, name: str, schema: object) -> ValidationResult:
     found = schema()  # type: ignore[operator]
     if found.validate(root):
-        return Verdict(Validity.VALID, f"{_TOOL}, {name}", (), {"root": str(root.tag)})
+        return ValidationResult(Validity.VALID, f"{_TOOL}, {name}", (), {"root": str(root.tag)})
     wrong = [one for one in found.error_log if not _allowed_by_lax(one)]
     if not wrong:
         said = ("what stands in its wrappers was not judged: it is of schemas that are not here",)
-        return Verdict(Validity.VALID, f"{_TOOL}, {name}", said, {"root": str(root.tag)})
+        return ValidationResult(Validity.VALID, f"{_TOOL}, {name}", said, {"root": str(root.tag)})
     messages = tuple(f"line {one.line}: {one.message}"[:300] for one in wrong[:20])
-    return Verdict(Validity.NOT_VALID, f"{_TOOL}, {name}", messages, {"root": str(root.tag)})
+    return ValidationResult(Validity.NOT_VALID, f"{_TOOL}, {name}", messages, {"root": str(root.tag)})
 
 
 def _allowed_by_lax(error: etree._LogEntry) -> bool:

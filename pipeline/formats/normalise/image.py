@@ -10,7 +10,7 @@ from PIL import Image, ImageChops, ImageStat
 
 from pipeline.formats.normalise.converter import Converted, failed, fresh, most_written
 from pipeline.formats.tool import (
-    ToolGaveUp,
+    ToolError,
     ToolState,
     and_its_folder,
     program_state,
@@ -18,12 +18,12 @@ from pipeline.formats.tool import (
     safely_named,
 )
 
-_PATIENCE = 60.0
-_SLOWEST = 1 << 20  # bytes a second
+_TIMEOUT_S = 60.0
+_MIN_BYTES_PER_S = 1 << 20  # bytes a second
 _ROWS = 256
-_MOST_PIXELS = 400_000_000
+_MAX_PIXELS = 400_000_000
 _ACCESS_SIDE = 2400
-_CLOSE = 12.0  # mean difference of a lossy copy, in 256 grey levels
+_MAX_MEAN_DIFFERENCE = 12.0  # mean difference of a lossy copy, in 256 grey levels
 
 
 def image_converters() -> tuple[ImageByVips, ...]:
@@ -71,7 +71,7 @@ class ImageByVips:
         ]
 
     def _one(self, source: Path, result: Path, tool: str) -> Converted:
-        seconds = _PATIENCE + source.stat().st_size / _SLOWEST
+        seconds = _TIMEOUT_S + source.stat().st_size / _MIN_BYTES_PER_S
         try:
             with safely_named([source]) as (link,):
                 ran = run_tool(
@@ -80,7 +80,7 @@ class ImageByVips:
                     max_file_bytes=most_written(source),
                 )  # fmt: skip
                 said = ran.stderr.strip().replace(str(link), "the file")[:300]
-        except ToolGaveUp as error:
+        except ToolError as error:
             return failed(source, tool, f"the tool gave up: {error}")
         if not fresh(result):
             return failed(source, tool, said or f"nothing was written (exit code {ran.code})")
@@ -116,7 +116,7 @@ class ImageByVips:
         Image.MAX_IMAGE_PIXELS = None  # looked at below
         with warnings.catch_warnings(), Image.open(source) as one, Image.open(result) as two:
             warnings.simplefilter("ignore")
-            if one.width * one.height > _MOST_PIXELS:
+            if one.width * one.height > _MAX_PIXELS:
                 return (), "too large to be compared here"
             if not self._lossless:
                 return _similar(one, two)
@@ -188,7 +188,7 @@ def _similar(one: Image.Image, two: Image.Image) -> tuple[tuple[str, ...], str]:
     right = two.convert("L").resize(small)
     mean = ImageStat.Stat(ImageChops.difference(left, right)).mean[0]
     deep = one.mode.startswith("I") or one.mode == "CMYK"  # Pillow shows these its own way
-    if mean > _CLOSE and not deep:
+    if mean > _MAX_MEAN_DIFFERENCE and not deep:
         return (), f"it looks different (mean difference {mean:.1f} of 256)"
     size = f"{one.width}x{one.height} became {two.width}x{two.height}"
     return (size, f"mean difference {mean:.1f} of 256 grey levels at 64x64"), ""

@@ -11,13 +11,13 @@ from pathlib import Path
 
 from pipeline.formats.ffmpeg import FROM_A_FILE, FfmpegDecode
 from pipeline.formats.normalise.converter import Converted, failed, fresh, most_written
-from pipeline.formats.tool import ToolGaveUp, ToolState, and_its_folder, run_tool, safely_named
+from pipeline.formats.tool import ToolError, ToolState, and_its_folder, run_tool, safely_named
 
-_PATIENCE = 120.0
-_SLOWEST = 200_000  # bytes a second: encoders are slow
+_TIMEOUT_S = 120.0
+_MIN_BYTES_PER_S = 200_000  # bytes a second: encoders are slow
 _WHOLE = {"pcm_s16le", "pcm_s16be", "pcm_s24le", "pcm_s24be", "pcm_u8"}
 """Sound in whole numbers that FLAC holds exactly."""
-_APART = 0.25  # seconds two durations may differ: the last packets are padded
+_MAX_DIFFERENCE_S = 0.25  # seconds two durations may differ: the last packets are padded
 
 
 def media_converters() -> tuple[MediaByFfmpeg, ...]:
@@ -66,7 +66,7 @@ class MediaByFfmpeg:
     def _one(self, source: Path, result: Path, tool: str) -> Converted:
         if cut := _cut_short(source):
             return failed(source, tool, cut)
-        seconds = _PATIENCE + source.stat().st_size / _SLOWEST
+        seconds = _TIMEOUT_S + source.stat().st_size / _MIN_BYTES_PER_S
         try:
             with safely_named([source]) as (link,):
                 options = [*self._options, *(_carefully(link) if self._suffix == ".mkv" else ())]
@@ -83,7 +83,7 @@ class MediaByFfmpeg:
                 if said:  # it goes on after errors in the source: then the copy is not the source
                     return failed(source, tool, f"errors while decoding: {said[:300]}")
                 compared, problem = self._compared(link, result, seconds, carried="copy" in options)
-        except ToolGaveUp as error:
+        except ToolError as error:
             return failed(source, tool, f"the tool gave up: {error}")
         if problem:
             return failed(source, tool, problem)
@@ -94,7 +94,10 @@ class MediaByFfmpeg:
     ) -> tuple[tuple[str, ...], str]:
         """``carried`` says that the sound was carried over, so that its packets are compared."""
         before, after = _facts(source), _facts(result)
-        if not after.duration or abs(before.duration - after.duration) > _APART + 0.01 * before.duration:
+        if (
+            not after.duration
+            or abs(before.duration - after.duration) > _MAX_DIFFERENCE_S + 0.01 * before.duration
+        ):
             return (), f"{before.duration:.2f} s became {after.duration:.2f} s"
         said = [f"{before.duration:.2f} s = {after.duration:.2f} s"]
         if self._lossless:
@@ -109,7 +112,7 @@ class MediaByFfmpeg:
 
 
 def _carefully(path: Path) -> list[str]:
-    """What FFV1 needs so that really nothing is lost. Raises ToolGaveUp.
+    """What FFV1 needs so that really nothing is lost. Raises ToolError.
 
     Decoded AAC and the like are fractions that FLAC could only round: such sound is carried over as
     it is. Pictures of full range, as cameras write them, would be squeezed into the range of
@@ -128,7 +131,7 @@ def _carefully(path: Path) -> list[str]:
     try:
         streams = json.loads(ran.stdout)["streams"]
     except (ValueError, KeyError) as error:
-        raise ToolGaveUp(f"ffprobe said nothing of use: {error}") from None
+        raise ToolError(f"ffprobe said nothing of use: {error}") from None
     sound = [one.get("codec_name") for one in streams if one.get("codec_type") == "audio"]
     pixels = [one.get("pix_fmt", "") for one in streams if one.get("codec_type") == "video"]
     options = ["-c:a", "flac" if all(codec in _WHOLE for codec in sound) else "copy"]
@@ -156,7 +159,7 @@ class _Facts:
 
 
 def _facts(path: Path) -> _Facts:
-    """Duration in seconds, and how many streams of which kind. Raises ToolGaveUp."""
+    """Duration in seconds, and how many streams of which kind. Raises ToolError."""
     words = ["ffprobe", "-v", "error", "-show_entries", "format=duration:stream=codec_type", "-of", "json"]
     ran = run_tool([*words, *FROM_A_FILE, f"file:{path}"], seconds=60, reads=and_its_folder([path]))
     try:
@@ -167,11 +170,11 @@ def _facts(path: Path) -> _Facts:
         )
         return _Facts(float(said.get("format", {}).get("duration") or 0), counted)
     except (ValueError, KeyError, AttributeError) as error:
-        raise ToolGaveUp(f"ffprobe said nothing of use: {error}") from None
+        raise ToolError(f"ffprobe said nothing of use: {error}") from None
 
 
 def _digests(path: Path, sound: str, seconds: float) -> list[str]:
-    """A digest over all decoded frames or samples of each stream. Raises ToolGaveUp.
+    """A digest over all decoded frames or samples of each stream. Raises ToolError.
 
     Times are left out: containers round them each in its own way.
     """
@@ -182,5 +185,5 @@ def _digests(path: Path, sound: str, seconds: float) -> list[str]:
         seconds=seconds, reads=and_its_folder([path]),
     )  # fmt: skip
     if ran.code or not ran.stdout:
-        raise ToolGaveUp("the frames could not be compared")
+        raise ToolError("the frames could not be compared")
     return ran.stdout.decode("ascii", "replace").split()

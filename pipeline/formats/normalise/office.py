@@ -19,11 +19,11 @@ import pikepdf
 from lxml import etree
 
 from pipeline.formats.normalise.converter import Converted, failed, fresh, most_written
-from pipeline.formats.tool import ToolGaveUp, ToolState, and_its_folder, program_state, run_tool
+from pipeline.formats.tool import ToolError, ToolState, and_its_folder, program_state, run_tool
 from schemas.xml import safe_parser
 
-_PATIENCE = 90.0  # seconds for a run, and more for each document
-_EACH = 20.0
+_TIMEOUT_S = 90.0  # seconds for a run, and more for each document
+_TIMEOUT_EACH_S = 20.0
 _BATCH = 20
 _SOCKETS = Path("/tmp")
 _ZIPPED = {".docx", ".xlsx", ".pptx", ".odt", ".ods", ".odp"}
@@ -91,7 +91,7 @@ class OfficeToPdf:
                 links[-1].symlink_to(source.absolute())
             try:
                 self._soffice(links, application, folder, Path(scratch, "profile"))
-            except ToolGaveUp as error:
+            except ToolError as error:
                 if len(taken) == 1:
                     return {**done, taken[0]: failed(taken[0], tool, f"the tool gave up: {error}")}
                 half = len(taken) // 2
@@ -112,8 +112,8 @@ class OfficeToPdf:
                 ran = run_tool(
                     ["soffice", f"-env:UserInstallation={user}", "--headless", "--norestore",
                      "--convert-to", kind, "--outdir", folder, *links],
-                    seconds=_PATIENCE + _EACH * len(links), cwd=folder, reads=and_its_folder(links),
-                    writes=[folder, profile.parent], sockets=[_SOCKETS],
+                    seconds=_TIMEOUT_S + _TIMEOUT_EACH_S * len(links), cwd=folder,
+                    reads=and_its_folder(links), writes=[folder, profile.parent], sockets=[_SOCKETS],
                     max_file_bytes=most_written(*links),
                 )  # fmt: skip
             finally:

@@ -12,7 +12,7 @@ import pikepdf
 
 from pipeline.formats.normalise.converter import Converted, failed, fresh, most_written
 from pipeline.formats.tool import (
-    ToolGaveUp,
+    ToolError,
     ToolState,
     and_its_folder,
     program_state,
@@ -20,8 +20,8 @@ from pipeline.formats.tool import (
     safely_named,
 )
 
-_PATIENCE = 120.0
-_SLOWEST = 100_000  # bytes a second
+_TIMEOUT_S = 120.0
+_MIN_BYTES_PER_S = 100_000  # bytes a second
 
 
 class PdfToPdfA:
@@ -58,7 +58,7 @@ class PdfToPdfA:
             return failed(
                 source, tool, f"the source cannot be opened: {error}".replace(str(source), "file")
             )
-        seconds = _PATIENCE + source.stat().st_size / _SLOWEST
+        seconds = _TIMEOUT_S + source.stat().st_size / _MIN_BYTES_PER_S
         try:
             with safely_named([source]) as (link,):
                 ran = run_tool(
@@ -68,7 +68,7 @@ class PdfToPdfA:
                     seconds=seconds, reads=and_its_folder([link]), writes=[result.parent],
                     max_file_bytes=most_written(source),
                 )  # fmt: skip
-        except ToolGaveUp as error:
+        except ToolError as error:
             return failed(source, tool, f"the tool gave up: {error}")
         said = (ran.stdout.decode("utf-8", "replace") + ran.stderr).strip()[:300]
         if ran.code or not fresh(result):

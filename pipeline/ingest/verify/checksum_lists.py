@@ -29,7 +29,7 @@ _BSD = re.compile(r"([A-Z0-9-]+) ?\((.+)\) ?= ?([0-9A-Fa-f]{32,128})")
 _BARE = re.compile(r"[0-9A-Fa-f]{32,128}")
 _MAX_BYTES = 64 << 20
 _MAX_LINE_BYTES = 1 << 16
-_NAMED = 5
+_MAX_NAMED = 5
 _BY_LENGTH = {
     algorithm.hex_length: algorithm
     for algorithm in (
@@ -72,8 +72,8 @@ def _judged(path: str, place: Path, worklist: Worklist) -> Iterator[Problem]:
 
 
 def _some(names: list[str]) -> str:
-    more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
-    return ", ".join(names[:_NAMED]) + more
+    more = f" and {len(names) - _MAX_NAMED:,} more" if len(names) > _MAX_NAMED else ""
+    return ", ".join(names[:_MAX_NAMED]) + more
 
 
 def _algorithm(path: str, place: Path) -> DigestAlgorithm | None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from storage.errors import ObjectMissing, StoreUnavailable
-from storage.protocol import FolderOddities, ListsFolders, ObjectStore, check_key
+from storage.protocol import IrregularEntries, ListsFolders, ObjectStore, check_key
 
 _METADATA_LIMIT = 2 << 30
 
@@ -65,7 +65,7 @@ class Folder:
 def look_into(store: ObjectStore, root: str) -> Folder:
     """List everything below ``root`` (``""`` = the whole store)."""
     prefix = f"{root}/" if root else ""
-    found = FolderOddities(frozenset(), frozenset())
+    found = IrregularEntries(frozenset(), frozenset())
     if isinstance(store, ListsFolders):
         found = store.oddities(prefix)
     links = _relative(found.links, prefix)
@@ -88,7 +88,7 @@ def look_into(store: ObjectStore, root: str) -> Folder:
 
 def look_around(store: ObjectStore) -> Folder:
     """As ``look_into`` for a storage root, with only those keys that are not below its hierarchy."""
-    found = FolderOddities(frozenset(), frozenset())
+    found = IrregularEntries(frozenset(), frozenset())
     if isinstance(store, ListsFolders):
         found = store.oddities("")
     keys = frozenset(

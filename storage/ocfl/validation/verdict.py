@@ -90,11 +90,11 @@ class RootVerdict(Verdict):
         return plain(at.strip("/") or "storage root")
 
 
-_SHOWN = 200
+_MAX_SHOWN = 200
 
 
 def plain(text: str) -> str:
     """Text from a stranger, fit to be printed: no lone surrogates, no line breaks, not endless."""
-    encoded = text[:_SHOWN].encode("utf-8", "backslashreplace").decode("utf-8")
+    encoded = text[:_MAX_SHOWN].encode("utf-8", "backslashreplace").decode("utf-8")
     clean = "".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in encoded)
-    return clean + "…" if len(text) > _SHOWN else clean
+    return clean + "…" if len(text) > _MAX_SHOWN else clean

@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from mypy_boto3_s3.type_defs import ObjectIdentifierTypeDef, PutObjectOutputTypeDef
 
 SCRATCH = "stele-probe-"
-"""What every scratch key begins with, after the store's own prefix."""
+"""What every area key begins with, after the store's own prefix."""
 RETENTION = timedelta(seconds=60)
-"""How long a scratch object may be locked: removal waits for it where a bypass is not permitted."""
+"""How long a area object may be locked: removal waits for it where a bypass is not permitted."""
 _SLACK = timedelta(seconds=5)
 
 
-class Scratch:
+class ProbeArea:
     """One bucket, one random prefix in it. Counts requests and remembers what the server said."""
 
     def __init__(self, settings: S3Settings, name: str) -> None:
@@ -60,7 +60,7 @@ class Scratch:
             self.clock = parsedate_to_datetime(headers["date"]) - datetime.now(UTC)
 
     @contextmanager
-    def bent(self, change: Callable[[AWSPreparedRequest], None]) -> Iterator[S3Client]:
+    def tampering_client(self, change: Callable[[AWSPreparedRequest], None]) -> Iterator[S3Client]:
         """A client that never retries and whose signed requests are changed before they leave."""
         client = self._watched(make_client(self.settings, self.name, attempts=1))
         client.meta.events.register("before-send.s3", lambda request, **_: change(request))
@@ -70,23 +70,23 @@ class Scratch:
             client.close()
 
     def key(self, name: str) -> str:
-        """The full key of a scratch object, which will be removed."""
+        """The full key of a area object, which will be removed."""
         self._written.add(self.root + name)
         return self.root + name
 
     def put(self, name: str, content: bytes, **arguments: Any) -> PutObjectOutputTypeDef:
-        """Write a scratch object."""
+        """Write a area object."""
         return self.client.put_object(
             Bucket=self.bucket, Key=self.key(name), Body=content, **{**self.locked, **arguments}
         )
 
     def get(self, name: str, **arguments: Any) -> bytes:
-        """Read a scratch object."""
+        """Read a area object."""
         answer = self.client.get_object(Bucket=self.bucket, Key=self.root + name, **arguments)
         return answer["Body"].read()
 
     def get_or_none(self, name: str) -> bytes | None:
-        """Read a scratch object; None when there is none."""
+        """Read a area object; None when there is none."""
         try:
             return self.get(name)
         except ClientError as error:
@@ -196,4 +196,4 @@ def reason_of(error: Exception) -> str:
     return type(error).__name__
 
 
-__all__ = ["RETENTION", "Scratch", "reason_of", "status_of"]
+__all__ = ["RETENTION", "ProbeArea", "reason_of", "status_of"]

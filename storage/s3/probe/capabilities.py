@@ -45,7 +45,7 @@ class CheckName(StrEnum):
     RETENTION_FIRM = "retention is firm"  # it cannot be shortened
     RETENTION_PARTS = "retention multipart"  # set by header when a multipart upload is begun
     LEGAL_HOLD = "legal hold"  # set by header, read back, deletion refused
-    CLEAN = "scratch removed"  # nothing of the probe is left
+    CLEAN = "area removed"  # nothing of the probe is left
 
 
 @dataclass(frozen=True, slots=True)

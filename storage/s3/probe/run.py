@@ -1,4 +1,4 @@
-"""Finding out on scratch objects what an S3 server really does.
+"""Finding out on area objects what an S3 server really does.
 
 Servers that speak the protocol differ in what they silently ignore: wrong digests, create-only
 writes, locks. Some take a request they do not know for a plain write and replace the object by the
@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
 from storage.s3.client import S3Settings, s3_errors
-from storage.s3.probe.area import Scratch, reason_of
+from storage.s3.probe.area import ProbeArea, reason_of
 from storage.s3.probe.capabilities import Answer, Capabilities, Check, CheckName
 from storage.s3.probe.locks import (
     DANGEROUS_CALLS,
@@ -33,8 +33,8 @@ from storage.s3.probe.writes import (
     payload_digest,
 )
 
-Look = Callable[[Scratch], Check]
-_LOOKS: tuple[tuple[CheckName, Look], ...] = (
+ProbeCheck = Callable[[ProbeArea], Check]
+_CHECKS: tuple[tuple[CheckName, ProbeCheck], ...] = (
     (CheckName.PLAIN, plain),
     (CheckName.PAYLOAD, payload_digest),
     (CheckName.MD5, content_md5),
@@ -58,65 +58,65 @@ _LOCK_CHECKS = (
 
 
 def probe(settings: S3Settings, now: datetime, name: str = "s3") -> Capabilities:
-    """Look at one bucket through one endpoint; every scratch object is removed again.
+    """ProbeCheck at one bucket through one endpoint; every area object is removed again.
 
     Raises StoreUnavailable or StoreRefused when objects cannot be written and read there at all.
     Whatever else goes wrong is a finding.
     """
-    scratch = Scratch(settings, name)
+    area = ProbeArea(settings, name)
     found: list[Check] = []
     try:
-        with s3_errors(name, settings, scratch.root):
-            lock = find_lock(scratch)  # first: a default retention would lock every scratch object
-            scratch.put("first", b"is anybody there?")
-            scratch.can_lock = lock.answer is not Answer.NO
-            scratch.get("first")
-        found.extend(_look_at_all(scratch, lock))
-        with s3_errors(name, settings, scratch.root):  # no verdict on a server that went away
-            scratch.get_or_none("first")
+        with s3_errors(name, settings, area.root):
+            lock = find_lock(area)  # first: a default retention would lock every area object
+            area.put("first", b"is anybody there?")
+            area.can_lock = lock.answer is not Answer.NO
+            area.get("first")
+        found.extend(_look_at_all(area, lock))
+        with s3_errors(name, settings, area.root):  # no verdict on a server that went away
+            area.get_or_none("first")
     finally:
-        left = scratch.remove()
-        scratch.close()
+        left = area.remove()
+        area.close()
     found.append(_cleaned(left))
     return Capabilities(
         endpoint=settings.address,
         bucket=settings.bucket,
         prefix=settings.folder,
-        server=scratch.server,
+        server=area.server,
         probed_at=now.astimezone(UTC).replace(microsecond=0),
-        requests=scratch.requests,
+        requests=area.requests,
         checks=tuple(found),
     )
 
 
-def _look_at_all(scratch: Scratch, lock: Check) -> Iterator[Check]:
-    for name, look in _LOOKS:
-        yield _attempt(name, look, scratch)
-    yield _sub_resources(scratch)
-    yield _attempt(CheckName.VERSIONING, versioning, scratch)
+def _look_at_all(area: ProbeArea, lock: Check) -> Iterator[Check]:
+    for name, look in _CHECKS:
+        yield _attempt(name, look, area)
+    yield _sub_resources(area)
+    yield _attempt(CheckName.VERSIONING, versioning, area)
     yield lock
     if lock.answer is Answer.YES:
-        yield from _locks(scratch)
+        yield from _locks(area)
     else:
         sentence = "Not tried: this bucket is not known to have object lock."
         for name in _LOCK_CHECKS:
             yield Check(name, lock.answer, sentence)
 
 
-def _attempt(name: CheckName, look: Look, scratch: Scratch) -> Check:
+def _attempt(name: CheckName, check: ProbeCheck, area: ProbeArea) -> Check:
     """One check. Whatever a strange server makes the library do is an answer too."""
     try:
-        return look(scratch)
+        return check(area)
     except Exception as error:
         return Check(name, Answer.UNKNOWN, f"Could not be tried: {reason_of(error)}.")
 
 
-def _sub_resources(scratch: Scratch) -> Check:
+def _sub_resources(area: ProbeArea) -> Check:
     """Every call that a server may take for a plain write; the bytes are compared after each."""
     replaced, unsure = [], []
     for call in DANGEROUS_CALLS:
         try:
-            if not sub_resource(scratch, call):
+            if not sub_resource(area, call):
                 replaced.append(call)
         except Exception as error:
             unsure.append(f"{call} ({reason_of(error)})")
@@ -133,17 +133,17 @@ def _sub_resources(scratch: Scratch) -> Check:
     return Check(CheckName.SUB_RESOURCES, Answer.YES, sentence)
 
 
-def _locks(scratch: Scratch) -> Iterator[Check]:
-    yield _attempt(CheckName.RETENTION, retention, scratch)
-    yield _attempt(CheckName.RETENTION_FIRM, retention_firm, scratch)
-    yield _attempt(CheckName.RETENTION_PARTS, retention_parts, scratch)
-    yield _attempt(CheckName.LEGAL_HOLD, legal_hold, scratch)
+def _locks(area: ProbeArea) -> Iterator[Check]:
+    yield _attempt(CheckName.RETENTION, retention, area)
+    yield _attempt(CheckName.RETENTION_FIRM, retention_firm, area)
+    yield _attempt(CheckName.RETENTION_PARTS, retention_parts, area)
+    yield _attempt(CheckName.LEGAL_HOLD, legal_hold, area)
 
 
 def _cleaned(left: list[str]) -> Check:
     if not left:
-        return Check(CheckName.CLEAN, Answer.YES, "Every scratch object is removed.")
-    sentence = f"{len(left)} scratch object(s) could not be removed, the first is {left[0]}."
+        return Check(CheckName.CLEAN, Answer.YES, "Every area object is removed.")
+    sentence = f"{len(left)} area object(s) could not be removed, the first is {left[0]}."
     return Check(CheckName.CLEAN, Answer.NO, sentence)
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from botocore.awsrequest import AWSPreparedRequest
 from botocore.exceptions import BotoCoreError, ClientError
 
-from storage.s3.probe.area import Scratch, reason_of, status_of
+from storage.s3.probe.area import ProbeArea, reason_of, status_of
 from storage.s3.probe.capabilities import Answer, Check, CheckName
 
 if TYPE_CHECKING:
@@ -29,26 +29,24 @@ def _forge(request: AWSPreparedRequest) -> None:
     request.body = _TAMPERED  # as long as what was signed, so only the digest can tell
 
 
-def payload_digest(scratch: Scratch) -> Check:
+def payload_digest(area: ProbeArea) -> Check:
     """A body that is not what was signed must be refused, in one request and as a part."""
     name = CheckName.PAYLOAD
-    with scratch.bent(_forge) as client:
+    with area.tampering_client(_forge) as client:
         try:
-            client.put_object(
-                Bucket=scratch.bucket, Key=scratch.key("forged"), Body=_SENT, **scratch.locked
-            )
+            client.put_object(Bucket=area.bucket, Key=area.key("forged"), Body=_SENT, **area.locked)
         except ClientError as error:
             if not _client_error(error):
                 return Check(name, Answer.UNKNOWN, f"A forged body ended in {reason_of(error)}.")
         else:
             return Check(name, Answer.NO, "A body that is not what was signed is accepted.")
-        if scratch.get_or_none("forged") is not None:
+        if area.get_or_none("forged") is not None:
             return Check(name, Answer.NO, "A body that is not what was signed is refused, but kept.")
-        upload = scratch.begin("forged-part")
+        upload = area.begin("forged-part")
         try:
             client.upload_part(
-                Bucket=scratch.bucket,
-                Key=scratch.root + "forged-part",
+                Bucket=area.bucket,
+                Key=area.root + "forged-part",
                 UploadId=upload,
                 PartNumber=1,
                 Body=_SENT,
@@ -61,10 +59,10 @@ def payload_digest(scratch: Scratch) -> Check:
     return Check(name, Answer.NO, "A part that is not what was signed is accepted.")
 
 
-def content_md5(scratch: Scratch) -> Check:
+def content_md5(area: ProbeArea) -> Check:
     """A wrong Content-MD5 must be refused."""
     try:
-        scratch.put("md5", _SENT, ContentMD5=_md5(_TAMPERED))
+        area.put("md5", _SENT, ContentMD5=_md5(_TAMPERED))
     except ClientError as error:
         if _client_error(error):
             return Check(CheckName.MD5, Answer.YES, "A wrong Content-MD5 is refused.")
@@ -72,22 +70,22 @@ def content_md5(scratch: Scratch) -> Check:
     return Check(CheckName.MD5, Answer.NO, "A wrong Content-MD5 is accepted.")
 
 
-def create_only(scratch: Scratch) -> Check:
+def create_only(area: ProbeArea) -> Check:
     """If-None-Match: a first write succeeds, a second is refused, and of many at once one wins."""
     name = CheckName.CREATE_ONLY
     try:
-        scratch.put("create", b"first", IfNoneMatch="*")
+        area.put("create", b"first", IfNoneMatch="*")
     except ClientError as error:
         return Check(name, Answer.NO, f"If-None-Match is refused even for a new key: {reason_of(error)}.")
-    if not _refused(scratch, "create", IfNoneMatch="*"):
+    if not _refused(area, "create", IfNoneMatch="*"):
         return Check(name, Answer.NO, "If-None-Match is ignored: an existing object is overwritten.")
-    if scratch.get("create") != b"first":
+    if area.get("create") != b"first":
         sentence = "A refused write changed the object all the same."
         return Check(name, Answer.NO, sentence, dangerous=True)
 
     def rival(number: int) -> bool:
         try:
-            scratch.put("race", bytes([number]) * 1000, IfNoneMatch="*")
+            area.put("race", bytes([number]) * 1000, IfNoneMatch="*")
         except ClientError:
             return False
         return True
@@ -100,25 +98,25 @@ def create_only(scratch: Scratch) -> Check:
     return Check(name, Answer.YES, "If-None-Match is honoured, also for writers at once.")
 
 
-def create_only_parts(scratch: Scratch) -> Check:
+def create_only_parts(area: ProbeArea) -> Check:
     """If-None-Match on the completion of a multipart upload."""
     name = CheckName.CREATE_ONLY_PARTS
-    if scratch.parts_stay_locked:
-        return Check(name, Answer.UNKNOWN, scratch.parts_stay_locked)
-    scratch.put("create-parts", b"first")
-    upload, key = scratch.begin("create-parts"), scratch.root + "create-parts"
-    tag = scratch.client.upload_part(
-        Bucket=scratch.bucket, Key=key, UploadId=upload, PartNumber=1, Body=b"second"
+    if area.parts_stay_locked:
+        return Check(name, Answer.UNKNOWN, area.parts_stay_locked)
+    area.put("create-parts", b"first")
+    upload, key = area.begin("create-parts"), area.root + "create-parts"
+    tag = area.client.upload_part(
+        Bucket=area.bucket, Key=key, UploadId=upload, PartNumber=1, Body=b"second"
     )["ETag"]
     try:
-        scratch.client.complete_multipart_upload(
-            Bucket=scratch.bucket, Key=key, UploadId=upload, IfNoneMatch="*",
+        area.client.complete_multipart_upload(
+            Bucket=area.bucket, Key=key, UploadId=upload, IfNoneMatch="*",
             MultipartUpload={"Parts": [{"PartNumber": 1, "ETag": tag}]},
         )  # fmt: skip
     except ClientError as error:
         if status_of(error) not in _CONDITION_FAILED:
             return Check(name, Answer.NO, f"If-None-Match is not understood: {reason_of(error)}.")
-        if scratch.get("create-parts") == b"first":
+        if area.get("create-parts") == b"first":
             return Check(name, Answer.YES, "If-None-Match is honoured when parts are completed.")
         sentence = "A refused completion of parts changed the object all the same."
         return Check(name, Answer.NO, sentence, dangerous=True)
@@ -126,17 +124,17 @@ def create_only_parts(scratch: Scratch) -> Check:
     return Check(name, Answer.NO, sentence)
 
 
-def if_match(scratch: Scratch) -> Check:
+def if_match(area: ProbeArea) -> Check:
     """If-Match: only the version that was named is replaced."""
-    tag = scratch.put("match", b"first")["ETag"]
+    tag = area.put("match", b"first")["ETag"]
     try:
-        refused = _refused(scratch, "match", IfMatch='"00000000000000000000000000000000"')
+        refused = _refused(area, "match", IfMatch='"00000000000000000000000000000000"')
     except ClientError as error:
         return Check(CheckName.IF_MATCH, Answer.NO, f"If-Match is not understood: {reason_of(error)}.")
     if not refused:
         return Check(CheckName.IF_MATCH, Answer.NO, "If-Match is ignored: another version is replaced.")
     for given, how in ((tag, ""), (tag.strip('"'), ", with the ETag unquoted")):
-        if not _refused(scratch, "match", IfMatch=given):
+        if not _refused(area, "match", IfMatch=given):
             return Check(CheckName.IF_MATCH, Answer.YES, f"If-Match is honoured{how}.")
     return Check(CheckName.IF_MATCH, Answer.NO, "If-Match refuses even the right ETag.")
 
@@ -158,16 +156,16 @@ class _Breaking(io.BytesIO):
             raise ConnectionAbortedError("the writer died")
 
 
-def overwrite(scratch: Scratch) -> Check:
+def overwrite(area: ProbeArea) -> Check:
     """A dying writer destroys nothing; of writers at once one wins; readers never see a mixture."""
     name = CheckName.OVERWRITE
-    mixed, failed = _writers_at_once(scratch)
+    mixed, failed = _writers_at_once(area)
     if mixed:
         sentence = "Writers at once leave, or a reader sees, a mixture of several objects."
         return Check(name, Answer.NO, sentence, dangerous=True)
     sentence = "A writer that dies half way destroys the object that was there"
-    if not _survives_a_death(scratch):
-        if not _survives_a_death(scratch, ContentMD5=_md5(_NEW)):
+    if not _survives_a_death(area):
+        if not _survives_a_death(area, ContentMD5=_md5(_NEW)):
             return Check(name, Answer.NO, f"{sentence}.", dangerous=True)
         return Check(name, Answer.NO, f"{sentence}, unless Content-MD5 is sent.")
     if failed:
@@ -176,47 +174,47 @@ def overwrite(scratch: Scratch) -> Check:
     return Check(name, Answer.YES, "Objects are replaced as a whole, also by writers at once.")
 
 
-def _writers_at_once(scratch: Scratch) -> tuple[bool, str]:
+def _writers_at_once(area: ProbeArea) -> tuple[bool, str]:
     """Whether bytes of several writers were seen in one object, and how requests failed, if any."""
 
     def write(number: int) -> bytes:
         content = bytes([65 + number]) * len(_OLD)
-        scratch.put("over", content)
+        area.put("over", content)
         return content
 
     def read(_: int) -> bytes:
-        return scratch.get("over")
+        return area.get("over")
 
-    scratch.put("over", _OLD)
+    area.put("over", _OLD)
     with ThreadPoolExecutor(2 * _RIVALS) as pool:
         work = [pool.submit(act, n) for n in range(_RIVALS) for act in (write, read)]
         failed = [reason_of(error) for job in work if isinstance(error := job.exception(), Exception)]
         seen = [job.result() for job in work if not job.exception()]
-    seen.append(scratch.get("over"))
+    seen.append(area.get("over"))
     mixed = any(len(content) != len(_OLD) or len(set(content)) != 1 for content in seen)
     return mixed, next(iter(failed), "")
 
 
-def _survives_a_death(scratch: Scratch, **arguments: str) -> bool:
+def _survives_a_death(area: ProbeArea, **arguments: str) -> bool:
     """Whether the old object is still there after a writer that stopped half way."""
 
     def cut(request: AWSPreparedRequest) -> None:
         request.body = _Breaking(_NEW)
 
-    scratch.put("dying", _OLD)
-    with scratch.bent(cut) as client, suppress(BotoCoreError, ConnectionError):
+    area.put("dying", _OLD)
+    with area.tampering_client(cut) as client, suppress(BotoCoreError, ConnectionError):
         client.put_object(
-            Bucket=scratch.bucket, Key=scratch.key("dying"), Body=_NEW, **{**scratch.locked, **arguments}
+            Bucket=area.bucket, Key=area.key("dying"), Body=_NEW, **{**area.locked, **arguments}
         )
         raise AssertionError("the body broke, and yet there was an answer")
     time.sleep(0.3)  # the server notices in its own time
-    return scratch.get_or_none("dying") == _OLD
+    return area.get_or_none("dying") == _OLD
 
 
-def _refused(scratch: Scratch, name: str, **condition: str) -> bool:
+def _refused(area: ProbeArea, name: str, **condition: str) -> bool:
     """Whether a write is refused because of its condition. Raises ClientError for other reasons."""
     try:
-        scratch.put(name, b"second", **condition)
+        area.put(name, b"second", **condition)
     except ClientError as error:
         if status_of(error) in _CONDITION_FAILED:
             return True

@@ -15,7 +15,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from dashboard import create_app
-from dashboard.access import Access, NewSession, SignInRefused, hash_password, password_is
+from dashboard.access import Access, NewSession, SignInRefused, hash_password, verify_password
 from stele.dashboard_server import is_loopback, sources_of
 from stele.settings import Settings
 from storage.catalogue import AccountRow, AipRow, Catalogue, CopyRow, FileRow, FormatCount
@@ -277,8 +277,8 @@ def test_passwords() -> None:
     """Salted; the right one and no other."""
     kept = hash_password("a long password")
     assert kept != hash_password("a long password")
-    assert password_is("a long password", kept)
-    assert not password_is("a long passwore", kept)
+    assert verify_password("a long password", kept)
+    assert not verify_password("a long passwore", kept)
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from dashboard import create_app
-from dashboard.pages.morning import morning_page, night_of
+from dashboard.pages.overview import nightly_run_of, overview_page
 from dashboard.pages.stores import store_lines
 from dashboard.sources import Orchestration, Sources
 from stele.dashboard_server import sources_of
@@ -27,7 +27,7 @@ from storage.catalogue import (
     EventRow,
     FileRow,
     FormatCount,
-    NightRow,
+    NightlyRunRow,
     RemovalRow,
 )
 
@@ -79,7 +79,7 @@ def sources(tmp_path: Path) -> Iterator[Sources]:
         formats = [FormatCount("fmt/1", "One", 1, 1), FormatCount("fmt/2", "Two", 1, 1, not_valid=1)]
         copies = [CopyRow(row.id, "archive", "v1", row.created, "verified", "", row.created)]
         if number % 4 == 0:
-            copies.append(CopyRow(row.id, "second", "", "", "owed", "it was away"))
+            copies.append(CopyRow(row.id, "second", "", "", "pending", "it was away"))
         else:
             copies.append(replace(copies[0], store="second"))
         catalogue.register(
@@ -89,7 +89,7 @@ def sources(tmp_path: Path) -> Iterator[Sources]:
             events=(),
             files=files,
         )
-        for outcome in ("stored",) if number % 2 else ("held", "rejected"):
+        for outcome in ("stored",) if number % 2 else ("in-review", "rejected"):
             catalogue.finish_ingest(
                 f"{number:038x}{outcome[:2]}", subject=f"/box/{outcome}-{number}", agreement="default", outcome=outcome,
                 aip=row.id if outcome == "stored" else None, now="2026-11-24T23:00:00Z", report="{}", agency=row.agency,
@@ -117,7 +117,7 @@ def client(sources: Sources) -> Any:
     return TestClient(create_app(sources, hosts=["testserver"], loopback=True))
 
 
-_SKIPPED = ("/stores", "/holdings", "/nights", "/aips/")
+_SKIPPED = ("/stores", "/holdings", "/nightly-runs", "/aips/")
 """Links of figures that a page explains rather than lists."""
 
 
@@ -152,14 +152,14 @@ def test_every_link_leads_somewhere(client: Any) -> None:
 
 
 def test_what_needs_a_person(sources: Sources) -> None:
-    """Held, rejected, removals, damage, owed copies: each counted; a night that never ran is no alarm."""
-    page = morning_page(sources)
+    """Waiting, rejected, removals, damage, owed copies: each counted; a nightly run that never ran is no alarm."""
+    page = overview_page(sources)
     found = {(task.kind, task.store): task.number for task in page.tasks}
     assert found == {
-        ("held", ""): 6, ("rejected", ""): 6, ("removals", ""): 1, ("damaged", "archive"): 1, ("owed", "second"): 3,
+        ("in-review", ""): 6, ("rejected", ""): 6, ("removals", ""): 1, ("damaged", "archive"): 1, ("pending", "second"): 3,
         ("overdue", "archive"): 8, ("overdue", "second"): 7,
     }  # fmt: skip
-    assert page.night.state == "never"
+    assert page.nightly_run.state == "never"
 
 
 @pytest.mark.parametrize(
@@ -172,9 +172,9 @@ def test_what_needs_a_person(sources: Sources) -> None:
 )
 def test_what_became_of_the_night(sources: Sources, started: str, finished: str, state: str) -> None:
     """Ended, none since, or dead: its process is not there any more."""
-    row = NightRow("n", "another-host:1:1", started, finished, "")
-    assert night_of(sources, row).state == state
-    assert night_of(sources, row, newest=False).state == ("ended" if finished else "died")
+    row = NightlyRunRow("n", "another-host:1:1", started, finished, "")
+    assert nightly_run_of(sources, row).state == state
+    assert nightly_run_of(sources, row, newest=False).state == ("ended" if finished else "died")
 
 
 def test_room_and_time_left(sources: Sources) -> None:
@@ -191,7 +191,7 @@ def test_room_and_time_left(sources: Sources) -> None:
 def test_forms_filled_in() -> None:
     """A link carries the request as Prefect's form reads it; without a server there is none."""
     known = Orchestration("http://prefect", {"decide": "d-1"})
-    link = known.form("decide", held="x", verdict="accept", found="<b>&会议")
+    link = known.form("decide", number="x", decision="accept", found="<b>&会议")
     assert link.startswith("http://prefect/v2/deployments/deployment/d-1/run?parameters=%7B%22request")
     assert "<" not in link
     assert known.form("unknown") == Orchestration().form("decide") == Orchestration().run("r") == ""

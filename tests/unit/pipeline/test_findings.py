@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from packages.problems.catalogue import problem
-from pipeline.findings import LISTED, Findings
+from pipeline.findings import MAX_KEPT_PER_CODE, Findings
 
 
 def test_a_flood_is_listed_and_counted() -> None:
     """Memory and report stay bounded; the count stays true."""
     findings = Findings()
-    for number in range(LISTED + 500):
+    for number in range(MAX_KEPT_PER_CODE + 500):
         findings.add(problem("BAG-DIGEST", f"data/{number}"))
     findings.add(problem("FMT-EMPTY", "data/x"))
     found = findings.all()
-    assert len(found) == LISTED + 2
-    assert found[-1].for_depositor == f"… and 500 more of this kind ({LISTED + 500:,} in all)."
-    assert findings.errors == LISTED + 500
-    assert len(findings) == LISTED + 501
+    assert len(found) == MAX_KEPT_PER_CODE + 2
+    assert found[-1].for_depositor == f"… and 500 more of this kind ({MAX_KEPT_PER_CODE + 500:,} in all)."
+    assert findings.errors == MAX_KEPT_PER_CODE + 500
+    assert len(findings) == MAX_KEPT_PER_CODE + 501
 
 
 def test_the_same_finding_counts_once() -> None:

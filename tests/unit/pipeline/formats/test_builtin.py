@@ -16,7 +16,7 @@ from PIL import Image
 import pipeline.formats.builtin as module
 from pipeline.formats.builtin import Builtin
 from pipeline.formats.kinds import Kind
-from pipeline.formats.tool import Validity, Verdict
+from pipeline.formats.tool import ValidationResult, Validity
 
 _FAKE = """
 import json, os, sys, time
@@ -108,7 +108,7 @@ _SOUND = {
 }  # fmt: skip
 
 
-def _judge(builtin: Builtin, folder: Path, content: bytes, kind: Kind) -> Verdict:
+def _judge(builtin: Builtin, folder: Path, content: bytes, kind: Kind) -> ValidationResult:
     place = folder / "file"
     place.write_bytes(content)
     return builtin.check([place], kind)[0]

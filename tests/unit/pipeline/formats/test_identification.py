@@ -41,7 +41,7 @@ def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Identifier
     """An identifier over the stand-in."""
     _pose(_FAKE, tmp_path, monkeypatch)
     monkeypatch.setattr(module, "_BATCH", 8)
-    monkeypatch.setattr(module, "_PATIENCE", 1.0)
+    monkeypatch.setattr(module, "_TIMEOUT_S", 1.0)
     identifier = Identifier(workers=2)
     yield identifier
     identifier.close()

@@ -29,7 +29,7 @@ def shipped() -> FormatPolicy:
         (_format("fmt/354", "application/pdf"), "PDF/A", "accepted", "low"),
         (_format("fmt/18", "application/pdf"), "PDF", "accepted", "medium"),
         (_format("local/ofd", "application/ofd"), "OFD", "accepted", "low"),
-        (_format("local/ceb"), "CEB", "held", "high"),
+        (_format("local/ceb"), "CEB", "review", "high"),
         (_format("fmt/40", "application/msword"), "Microsoft Office 97-2003", "accepted", "high"),
         (_format("x-fmt/263", "application/zip"), "Archives in the package", "warned", "medium"),
         (UNKNOWN_FORMAT, "Unknown", "accepted", "high"),

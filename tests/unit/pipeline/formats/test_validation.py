@@ -9,7 +9,7 @@ import pytest
 
 from packages.package_file import FileFormat
 from pipeline.formats.builtin import Builtin
-from pipeline.formats.tool import PASSWORD, ToolState, Validity, Verdict
+from pipeline.formats.tool import PASSWORD, ToolState, ValidationResult, Validity
 from pipeline.formats.validation import Validation, combined
 
 _XML = FileFormat("fmt/101", "XML", "1.0", "application/xml", "", "")
@@ -25,9 +25,12 @@ class _Tool:
     def state(self) -> ToolState:
         return ToolState(self.name, "1", self._problem)
 
-    def check(self, paths: Sequence[Path], puid: str) -> list[Verdict]:
+    def check(self, paths: Sequence[Path], puid: str) -> list[ValidationResult]:
         self.asked += 1
-        return [Verdict(self._validity, "Oracle 1", (f"said of {puid}",), {"oracle": "1"}) for _ in paths]
+        return [
+            ValidationResult(self._validity, "Oracle 1", (f"said of {puid}",), {"oracle": "1"})
+            for _ in paths
+        ]
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +80,10 @@ def test_a_missing_tool_is_named(builtin: Builtin, tmp_path: Path) -> None:
 def test_what_is_locked_is_unknown() -> None:
     """Cipher looks like damage to one tool; the other knows that nobody can look."""
     said = combined(
-        [Verdict(Validity.NOT_VALID, "A", ("bad",)), Verdict(Validity.UNKNOWN, "B", (PASSWORD,))]
+        [
+            ValidationResult(Validity.NOT_VALID, "A", ("bad",)),
+            ValidationResult(Validity.UNKNOWN, "B", (PASSWORD,)),
+        ]
     )
     assert (said.validity, said.tool) == (Validity.UNKNOWN, "B")
 
@@ -86,8 +92,8 @@ def test_a_tool_that_gave_up_is_heard() -> None:
     """What another tool has shown stands, with the message beside it."""
     said = combined(
         [
-            Verdict(Validity.UNKNOWN, "A", ("the tool gave up: hung",)),
-            Verdict(Validity.WELL_FORMED, "B", (), {"pages": "1"}),
+            ValidationResult(Validity.UNKNOWN, "A", ("the tool gave up: hung",)),
+            ValidationResult(Validity.WELL_FORMED, "B", (), {"pages": "1"}),
         ]
     )
     assert (said.validity, said.tool) == (Validity.WELL_FORMED, "B")

@@ -236,7 +236,7 @@ def short() -> Iterator[Path]:
 @pytest.fixture
 def fake(short: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeClamd]:
     """The stand-in on a unix socket."""
-    monkeypatch.setattr(module, "_PATIENCE", 1.0)
+    monkeypatch.setattr(module, "_TIMEOUT_S", 1.0)
     server = FakeClamd(short)
     yield server
     server.stop()
@@ -245,7 +245,7 @@ def fake(short: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeClamd]:
 @pytest.fixture
 def fake_tcp(short: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeClamd]:
     """The stand-in on TCP."""
-    monkeypatch.setattr(module, "_PATIENCE", 1.0)
+    monkeypatch.setattr(module, "_TIMEOUT_S", 1.0)
     server = FakeClamd(short, tcp=True)
     yield server
     server.stop()

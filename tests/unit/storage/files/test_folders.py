@@ -10,7 +10,7 @@ from storage.errors import StoreUnavailable
 from storage.files import store as files
 from storage.files.store import FileStore
 from storage.memory import MemoryStore
-from storage.protocol import FolderOddities, ListsFolders, Upload
+from storage.protocol import IrregularEntries, ListsFolders, Upload
 
 
 def test_only_stores_with_folders_have_the_ability() -> None:
@@ -27,7 +27,7 @@ def test_empty_folders_and_links(tmp_path: Path) -> None:
     (tmp_path / "a/link").symlink_to(tmp_path)
     (tmp_path / "b").mkdir()
     store = FileStore(tmp_path)
-    assert store.oddities("a/") == FolderOddities(frozenset({"a/empty"}), frozenset({"a/link"}))
+    assert store.oddities("a/") == IrregularEntries(frozenset({"a/empty"}), frozenset({"a/link"}))
     assert store.oddities("").empty == {"a/empty", "b"}
 
 

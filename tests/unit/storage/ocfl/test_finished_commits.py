@@ -11,17 +11,17 @@ from storage.errors import ObjectExists
 from storage.files.store import FileStore
 from storage.memory import MemoryStore
 from storage.ocfl.inventory import VersionInfo
-from storage.ocfl.repository import OcflRepository, StoredFile
+from storage.ocfl.repository import FileToStore, OcflRepository
 
 _ID = "urn:uuid:eb814f6f-6371-5142-975d-549b0ff40b62"
 _INFO = VersionInfo("2026-11-25T00:00:00Z", "stored", "Stele", "mailto:a@b.example")
 _LAST = ("0=ocfl_object_1.1", "inventory.json.sha512", "inventory.json")
 
 
-def _files(folder: Path) -> list[StoredFile]:
+def _files(folder: Path) -> list[FileToStore]:
     path = folder / "a.txt"
     path.write_bytes(b"a")
-    return [StoredFile("a.txt", 1, hashlib.sha512(b"a").hexdigest(), path, ours=False)]
+    return [FileToStore("a.txt", 1, hashlib.sha512(b"a").hexdigest(), path, ours=False)]
 
 
 def _cut_off(repository: OcflRepository, folder: Path, written: int) -> dict[str, bytes]:

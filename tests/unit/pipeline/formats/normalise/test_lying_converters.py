@@ -34,8 +34,8 @@ def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., N
     place = tmp_path / "bin"
     place.mkdir()
     for module in (image_module, media_module, office_module, pdf_module):
-        monkeypatch.setattr(module, "_PATIENCE", 1.0)
-    monkeypatch.setattr(office_module, "_EACH", 0.0)
+        monkeypatch.setattr(module, "_TIMEOUT_S", 1.0)
+    monkeypatch.setattr(office_module, "_TIMEOUT_EACH_S", 0.0)
 
     def put(versions: dict[str, str] = _NOW, **does: str) -> None:
         for name, version in versions.items():

@@ -7,25 +7,25 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from packages.package_file import Soundness
+from packages.package_file import FileValidation
 from packages.premis import EventOutcome, EventType
 from packages.problems.catalogue import problem
 from packages.worklist import Worklist
 from pipeline.context import IngestContext
-from pipeline.formats.tool import Validity, Verdict
+from pipeline.formats.tool import ValidationResult, Validity
 
 if TYPE_CHECKING:
     from pipeline.examine import ExaminedFile
 
-__all__ = ["SoundnessCheck"]
+__all__ = ["ValidationCheck"]
 
 _RISK = "risk: "
 _S_PER_FILE, _MIN_BYTES_PER_S = 0.5, 1 << 20
 """What a slow tool needs; the agreement's ``max_cpu_seconds`` come on top."""
-_SHOWN = (Validity.VALID, Validity.WELL_FORMED)
+_SHOWN_TO_BE_VALID = (Validity.VALID, Validity.WELL_FORMED)
 
 
-class SoundnessCheck:
+class ValidationCheck:
     """The check of one package's files, batch by batch."""
 
     def __init__(self, context: IngestContext) -> None:
@@ -37,7 +37,7 @@ class SoundnessCheck:
         self._over_budget = False
         self._allowed_s = context.agreement.limits.max_cpu_seconds
 
-    def check(self, files: Sequence[ExaminedFile]) -> Iterator[tuple[int, Soundness]]:
+    def check(self, files: Sequence[ExaminedFile]) -> Iterator[tuple[int, FileValidation]]:
         """What tools say of these files, by row; nothing for those that no tool looks at."""
         if self._validation is None:
             return
@@ -56,7 +56,7 @@ class SoundnessCheck:
                 self._tools[verdict.tool] += 1
                 messages = tuple(message[:500] for message in verdict.messages[:20])
                 facts = tuple(sorted(verdict.facts.items()))
-                yield file.row, Soundness(verdict.validity, verdict.tool, messages, facts)
+                yield file.row, FileValidation(verdict.validity, verdict.tool, messages, facts)
 
     def _is_over_budget(self, wanted: Sequence[ExaminedFile]) -> bool:
         """Whether the files so far took longer than tools need for what they can read; said once."""
@@ -71,7 +71,7 @@ class SoundnessCheck:
         self._allowed_s += len(wanted) * _S_PER_FILE + sum(file.size for file in wanted) / _MIN_BYTES_PER_S
         return False
 
-    def _report(self, file: ExaminedFile, verdict: Verdict) -> None:
+    def _report(self, file: ExaminedFile, verdict: ValidationResult) -> None:
         context = self._context
         errors = [message for message in verdict.messages if not message.startswith(_RISK)]
         for message in verdict.messages:
@@ -83,17 +83,17 @@ class SoundnessCheck:
         elif verdict.validity is Validity.UNKNOWN:
             context.add(problem("FMT-NOT-CHECKED", file.path, found=said))
         rule = context.tools.policy.rule_for(file.known)
-        if rule.validator == "required" and verdict.validity not in _SHOWN:
-            context.add(problem("FMT-HELD", file.path, expected=rule.reason, found=said))
-            context.hold(f"{rule.name}: {file.path} is not shown to be sound")
+        if rule.validator == "required" and verdict.validity not in _SHOWN_TO_BE_VALID:
+            context.add(problem("FMT-REVIEW", file.path, expected=rule.reason, found=said))
+            context.ask_review(f"{rule.name}: {file.path} is not shown to be valid")
 
     def _not_valid(self, file: ExaminedFile, said: str) -> None:
         context = self._context
         follows = context.agreement.formats.not_valid
         code = "FMT-NOT-VALID-REFUSED" if follows == "refused" else "FMT-NOT-VALID"
         context.add(problem(code, file.path, expected=file.known.name, found=said))
-        if follows == "held":
-            context.hold(f"{file.path} is not valid")
+        if follows == "review":
+            context.ask_review(f"{file.path} is not valid")
 
     def close(self, worklist: Worklist) -> None:
         """Say once a package what was done, and what was not for want of a tool."""

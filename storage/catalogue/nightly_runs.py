@@ -1,4 +1,4 @@
-"""Nights and deliveries: what was found in the drop box, who works on it, how each ended."""
+"""Nightly runs and deliveries: what was found in the drop box, who works on it, how each ended."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from sqlalchemy import update as sql_update
 from sqlalchemy.exc import IntegrityError
 
 from storage.catalogue.ingests import RUNNING, IngestRecords
-from storage.catalogue.rows import DeliveryRow, NightRow
-from storage.catalogue.tables import DELIVERY, NIGHT
+from storage.catalogue.rows import DeliveryRow, NightlyRunRow
+from storage.catalogue.tables import DELIVERY, NIGHTLY_RUN
 
 
-class NightRecords(IngestRecords):
-    """One row a delivery, one a night."""
+class NightlyRunRecords(IngestRecords):
+    """One row a delivery, one a nightly run."""
 
     def claim_delivery(
         self, fingerprint: str, path: str, agency: str, now: str, *, retry: Collection[str]
     ) -> bool:
-        """Take a delivery for this process, unless it was dealt with or another live one has it.
+        """Take a delivery for this process, unless it was processed or another live one has it.
 
         ``retry`` are the outcomes after which it is taken again.
         """
@@ -65,7 +65,7 @@ class NightRecords(IngestRecords):
         with self._transaction() as connection:
             return tuple(DeliveryRow(**row._mapping) for row in connection.execute(query))
 
-    def dealt_with(self, fingerprints: Collection[str], retry: Collection[str]) -> set[str]:
+    def already_processed(self, fingerprints: Collection[str], retry: Collection[str]) -> set[str]:
         """Those of the given deliveries that need not be taken again."""
         found: set[str] = set()
         wanted = list(fingerprints)
@@ -79,25 +79,25 @@ class NightRecords(IngestRecords):
                 }
         return found
 
-    def begin_night(self, night: str, now: str) -> None:
-        """A night has begun."""
-        values = {"id": night, "owner": self.owner(), "started": now, "finished": "", "report": ""}
+    def begin_nightly_run(self, run: str, now: str) -> None:
+        """Record that a nightly run has started."""
+        values = {"id": run, "owner": self.owner(), "started": now, "finished": "", "report": ""}
         with self._write() as connection:
-            connection.execute(insert(NIGHT).values(values))
+            connection.execute(insert(NIGHTLY_RUN).values(values))
 
-    def finish_night(self, night: str, now: str, report: str) -> None:
-        """A night has ended; ``report`` is its JSON."""
+    def finish_nightly_run(self, run: str, now: str, report: str) -> None:
+        """Record that it has ended; ``report`` is its JSON."""
         with self._write() as connection:
             connection.execute(
-                sql_update(NIGHT).where(NIGHT.c.id == night).values(finished=now, report=report)
+                sql_update(NIGHTLY_RUN).where(NIGHTLY_RUN.c.id == run).values(finished=now, report=report)
             )
 
-    def nights(self, most: int = 30) -> tuple[NightRow, ...]:
-        """The last nights, newest first."""
-        query = select(NIGHT).order_by(NIGHT.c.started.desc(), NIGHT.c.id).limit(most)
+    def nightly_runs(self, most: int = 30) -> tuple[NightlyRunRow, ...]:
+        """The last runs, newest first."""
+        query = select(NIGHTLY_RUN).order_by(NIGHTLY_RUN.c.started.desc(), NIGHTLY_RUN.c.id).limit(most)
         with self._transaction() as connection:
-            return tuple(NightRow(**row._mapping) for row in connection.execute(query))
+            return tuple(NightlyRunRow(**row._mapping) for row in connection.execute(query))
 
-    def night_is_running(self, night: NightRow) -> bool:
-        """Whether a night without an end may still be at work, or has died."""
-        return not night.finished and self._alive(night.owner)
+    def nightly_run_is_alive(self, run: NightlyRunRow) -> bool:
+        """Whether a run without an end may still be at work; otherwise it has died."""
+        return not run.finished and self._alive(run.owner)

@@ -1,4 +1,4 @@
-"""This morning: did the night run, what needs a person, what runs now."""
+"""Overview: did the nightly run finish, what needs attention, what runs now."""
 
 from __future__ import annotations
 
@@ -11,33 +11,33 @@ from typing import Any
 from dashboard.pages.stores import StoreLine, store_lines
 from dashboard.sources import Sources
 from packages.package_file import timestamp
-from pipeline.intake import NightState, night_state
-from storage.catalogue import NightRow, ProgressRow, SubmissionRow
+from pipeline.intake import NightlyState, nightly_state
+from storage.catalogue import NightlyRunRow, ProgressRow, SubmissionRow
 
-__all__ = ["MorningPage", "Night", "Task", "morning_page", "night_of", "tasks"]
+__all__ = ["NightlyRun", "OverviewPage", "Task", "nightly_run_of", "overview_page", "tasks"]
 
-_OUTCOMES = ("stored", "duplicate", "rejected", "held", "failed")
+_OUTCOMES = ("stored", "duplicate", "rejected", "in-review", "failed")
 _RECENT = timedelta(days=7)
 
 
 @dataclass(frozen=True, slots=True)
-class Night:
-    """A night, as far as its report tells."""
+class NightlyRun:
+    """A nightly run, as far as its report tells."""
 
-    state: NightState
+    state: NightlyState
     id: str = ""
     started: str = ""
     finished: str = ""
     outcomes: tuple[tuple[str, int], ...] = ()
     files: int = 0
     bytes: int = 0
-    left: int = 0
+    not_started: int = 0
     arriving: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """Something that needs a person: ``kind`` names the sentence, ``number`` counts, ``link`` lists."""
+    """Something that needs attention: ``kind`` names the sentence, ``number`` counts, ``link`` lists."""
 
     kind: str
     number: int
@@ -47,11 +47,11 @@ class Task:
 
 
 @dataclass(frozen=True, slots=True)
-class MorningPage:
-    """What an operator reads with the first coffee."""
+class OverviewPage:
+    """What an operator reads first each day."""
 
     today: str
-    night: Night
+    nightly_run: NightlyRun
     tasks: tuple[Task, ...]
     running: tuple[ProgressRow, ...]
     latest: tuple[SubmissionRow, ...]
@@ -60,40 +60,41 @@ class MorningPage:
     bytes: int
 
 
-def morning_page(sources: Sources) -> MorningPage:
-    """Ask for it."""
+def overview_page(sources: Sources) -> OverviewPage:
+    """Build the page."""
     catalogue = sources.catalogue
-    night = night_of(sources, next(iter(catalogue.nights(1)), None))
+    night = nightly_run_of(sources, next(iter(catalogue.nightly_runs(1)), None))
     aips, files, size = catalogue.totals()
     in_order = tuple(sorted(tasks(sources, night, store_lines(sources)), key=lambda task: not task.grave))
-    return MorningPage(
+    return OverviewPage(
         timestamp(sources.clock()), night, in_order, tuple(catalogue.running()),
         tuple(catalogue.submissions(_OUTCOMES, limit=8)), aips, files, size,
     )  # fmt: skip
 
 
-def night_of(sources: Sources, row: NightRow | None, *, newest: bool = True) -> Night:
-    """What became of a night. Only the newest can be late: no other has begun since."""
-    every = sources.night_every_hours if newest else None
-    state = night_state(sources.catalogue, row, sources.clock(), every_hours=every)
+def nightly_run_of(sources: Sources, row: NightlyRunRow | None, *, newest: bool = True) -> NightlyRun:
+    """What became of a nightly run. Only the newest can be late: no other has begun since."""
+    every = sources.nightly_every_hours if newest else None
+    state = nightly_state(sources.catalogue, row, sources.clock(), every_hours=every)
     if row is None:
-        return Night(state)
+        return NightlyRun(state)
     report: dict[str, Any] = json.loads(row.report or "{}")
     outcomes = report.get("outcomes", {})
-    return Night(
+    return NightlyRun(
         state, row.id, row.started, row.finished,
         tuple((name, outcomes[name]) for name in _OUTCOMES if outcomes.get(name)),
-        report.get("files", 0), report.get("bytes", 0), report.get("left", 0), report.get("arriving", 0),
+        report.get("files", 0), report.get("bytes", 0), report.get("not_started", 0),
+        report.get("arriving", 0),
     )  # fmt: skip
 
 
-def tasks(sources: Sources, night: Night, stores: tuple[StoreLine, ...]) -> Iterator[Task]:
-    """Everything that needs a person."""
+def tasks(sources: Sources, night: NightlyRun, stores: tuple[StoreLine, ...]) -> Iterator[Task]:
+    """Everything that needs attention."""
     catalogue, now = sources.catalogue, sources.clock()
-    if night.state in (NightState.DIED, NightState.LATE):
-        yield Task(f"night-{night.state}", 1, "/nights", grave=True)
+    if night.state in (NightlyState.DIED, NightlyState.LATE):
+        yield Task(f"nightly-run-{night.state}", 1, "/nightly-runs", grave=True)
     since = timestamp(now - _RECENT)
-    for outcome, grave in (("failed", True), ("held", False), ("rejected", False)):
+    for outcome, grave in (("failed", True), ("in-review", False), ("rejected", False)):
         asked = {} if outcome != "rejected" else {"since": since}
         if number := catalogue.count_submissions(outcome, **asked):
             ending = f"&since={since}" if asked else ""
@@ -111,9 +112,13 @@ def _of_store(store: StoreLine) -> Iterator[Task]:
     for state, number in store.states:
         if state in ("damaged", "missing", "unreadable"):
             yield Task(state, number, f"/copies?store={name}&state={state}", name, grave=True)
-    if store.owed:
+    if store.pending:
         yield Task(
-            "owed", store.owed, f"/copies?store={name}&state=owed", name, grave=store.role == "required"
+            "pending",
+            store.pending,
+            f"/copies?store={name}&state=pending",
+            name,
+            grave=store.role == "required",
         )
     if store.overdue:
         yield Task("overdue", store.overdue, "/stores", name)
