@@ -68,7 +68,7 @@ def synthetic(archive: Archive, rows: int) -> None:
         for start in range(0, rows, 20_000):
             yield list(range(start, min(start + 20_000, rows)))
 
-    with archive.catalogue._engine.begin() as connection:
+    with archive.catalogue.database.engine.begin() as connection:
         for batch in batches():
             ids = {n: f"urn:uuid:{n:08x}-0000-4000-8000-000000000000" for n in batch}
             connection.execute(

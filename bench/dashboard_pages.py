@@ -179,9 +179,9 @@ def _sums(execute: Any) -> None:
 
 
 def _pages(catalogue: Catalogue) -> list[str]:
-    (_, middle), *_ = catalogue.search(_search("minutes"), limit=1)
-    digest = catalogue.files(middle.id, limit=1)[0].sha512
-    (in_review,) = catalogue.submissions(["in-review"], limit=1)
+    (_, middle), *_ = catalogue.search.find(_search("minutes"), limit=1)
+    digest = catalogue.files.of(middle.id, limit=1)[0].sha512
+    (in_review,) = catalogue.submissions.latest(["in-review"], limit=1)
     aip = middle.id[9:]
     return [
         "/", "/holdings", "/stores", "/copies?store=two&state=damaged", "/copies?store=one&state=verified",
@@ -216,7 +216,7 @@ def main() -> None:
     made_already = place.exists()
     catalogue = Catalogue(asked.url or f"sqlite:///{place}")
     catalogue.migrate()
-    made_already = made_already or (bool(asked.url) and catalogue.totals()[0] > 0)
+    made_already = made_already or (bool(asked.url) and catalogue.aips.totals()[0] > 0)
     if not made_already:
         began = time.perf_counter()
         if asked.url:
@@ -224,7 +224,7 @@ def main() -> None:
         else:
             _fill_sqlite(place, asked.aips, asked.files)
         print(f"made in {time.perf_counter() - began:.0f} s")
-    print(f"{'PostgreSQL' if asked.url else 'SQLite'}: {catalogue.totals()} AIPs, files, bytes")
+    print(f"{'PostgreSQL' if asked.url else 'SQLite'}: {catalogue.aips.totals()} AIPs, files, bytes")
     try:
         _measure(catalogue)
     finally:

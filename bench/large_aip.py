@@ -128,7 +128,7 @@ def opened(places: Places, catalogue: str = "catalogue.sqlite") -> Iterator[tupl
     """The archive and its one AIP, if there is one."""
     archive = build_archive(places.settings(catalogue))
     try:
-        yield archive, next((row.id for row in archive.catalogue.aips()), "")
+        yield archive, next((row.id for row in archive.catalogue.aips.all()), "")
     finally:
         archive.catalogue.close()
 
@@ -254,7 +254,7 @@ def step_rebuild(places: Places, archive: Archive, aip: str) -> str:
     assert not aip, "the catalogue is not empty"
     done = list(rebuild(archive))
     assert not [one for one in done if one.problem], done
-    (row,) = archive.catalogue.aips()
+    (row,) = archive.catalogue.aips.all()
     return f"{row.files} files of {row.version}"
 
 

@@ -163,10 +163,10 @@ class Access:
         """Who asks; None when they must sign in first."""
         token = request.cookies.get(COOKIE, "")
         if token:
-            account = self._catalogue.login(_digest(token), timestamp(self._clock()))
+            account = self._catalogue.accounts.login(_digest(token), timestamp(self._clock()))
             if account is not None:
                 return _as_person(account)
-        if self._loopback and not _is_forwarded(request) and not self._catalogue.accounts():
+        if self._loopback and not _is_forwarded(request) and not self._catalogue.accounts.all():
             return LOCAL
         return self._by_header(request)
 
@@ -178,7 +178,7 @@ class Access:
         if isinstance(account, SignInRefused):
             return account
         token, now = secrets.token_urlsafe(32), self._clock()
-        self._catalogue.open_login(
+        self._catalogue.accounts.open_login(
             _digest(token), account.name, now=timestamp(now), expires=timestamp(now + LIFETIME)
         )
         nonce = secrets.token_urlsafe(16)
@@ -186,10 +186,10 @@ class Access:
 
     def sign_out(self, request: Request) -> None:
         """The token is worth nothing any more."""
-        self._catalogue.close_login(_digest(request.cookies.get(COOKIE, "")))
+        self._catalogue.accounts.close_login(_digest(request.cookies.get(COOKIE, "")))
 
     def _check(self, name: str, password: str, address: str, device: str) -> AccountRow | SignInRefused:
-        account = self._catalogue.account(name)
+        account = self._catalogue.accounts.get(name)
         limits = _limits(name[:64], address, device, account)
         if len(password) > 1024 or not self._guesses.admit(limits):
             return SignInRefused.BLOCKED

@@ -180,11 +180,11 @@ class _Pages:
             stream = zipped(self.sources.dips / name)
         except DipMissing:
             raise HTTPException(404) from None
-        if self.sources.catalogue.aip(package.urn) is None:
+        if self.sources.catalogue.aips.get(package.urn) is None:
             raise HTTPException(404)
         # A DIP of closed records was built because somebody answered for it; who takes it is told too.
         taken = downloaded(request.state.person.name, self.sources.clock())
-        self.sources.catalogue.add_events(package.urn, [taken])
+        self.sources.catalogue.events.add(package.urn, [taken])
         headers = {"content-disposition": f'attachment; filename="{name}.zip"'}
         return StreamingResponse(stream, media_type="application/zip", headers=headers)
 
@@ -194,7 +194,7 @@ class _Pages:
 
     def health(self, request: Request) -> Response:
         """Whether the catalogue answers; says nothing else, for it is open to all."""
-        self.sources.catalogue.nightly_runs(1)
+        self.sources.catalogue.nightly_runs.latest(1)
         return Response("ok\n", media_type="text/plain")
 
     def sign_in_form(self, request: Request) -> Response:

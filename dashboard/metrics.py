@@ -19,21 +19,21 @@ def metrics_text(sources: Sources) -> str:
 
 
 def _holdings(sources: Sources) -> Iterator[str]:
-    aips, files, size = sources.catalogue.totals()
+    aips, files, size = sources.catalogue.aips.totals()
     yield from _figure("stele_aips", "gauge", "AIPs kept.", [("", aips)])
     yield from _figure("stele_files", "gauge", "Content files kept.", [("", files)])
     yield from _figure("stele_content_bytes", "gauge", "Bytes of content kept.", [("", size)])
     waiting = [
-        (f'{{outcome="{name}"}}', sources.catalogue.count_submissions(name))
+        (f'{{outcome="{name}"}}', sources.catalogue.submissions.count(name))
         for name in ("in-review", "failed", "running")
     ]
     yield from _figure("stele_submissions", "gauge", "Submissions that wait, failed or run.", waiting)
-    dead = len(sources.catalogue.dead_submissions())
+    dead = len(sources.catalogue.submissions.interrupted())
     yield from _figure("stele_submissions_dead", "gauge", "Submissions whose process died.", [("", dead)])
 
 
 def _night(sources: Sources) -> Iterator[str]:
-    night = nightly_run_of(sources, next(iter(sources.catalogue.nightly_runs(1)), None))
+    night = nightly_run_of(sources, next(iter(sources.catalogue.nightly_runs.latest(1)), None))
     good = int(night.state in (NightlyState.ENDED, NightlyState.RUNNING))
     yield from _figure(
         "stele_night_ok", "gauge", "1 while the last nightly run ended in time or runs.", [("", good)]

@@ -43,7 +43,7 @@ def run_dashboard(settings: Settings, *, host: str = "", port: int | None = None
     catalogue = Catalogue(settings.catalogue_url)
     catalogue.migrate()
     loopback = is_loopback(host) and not wanted.names
-    if not loopback and not catalogue.accounts():
+    if not loopback and not catalogue.accounts.all():
         raise SettingsError(
             "beyond this machine the dashboard is shown only to people who sign in, and there is no "
             "account yet: stele accounts add NAME --role operator"

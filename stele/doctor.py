@@ -191,7 +191,7 @@ def _catalogue(settings: Settings) -> Iterator[Finding]:
     try:
         catalogue = Catalogue(settings.catalogue_url)
         catalogue.migrate()
-        aips, files, size = catalogue.totals()
+        aips, files, size = catalogue.aips.totals()
         if not aips and _stores_hold_objects(settings):
             lost = "the stores hold objects it does not know; run “stele store rebuild”"
             yield Finding("catalogue", "broken", lost, "everything but the stores")
@@ -206,7 +206,7 @@ def _catalogue(settings: Settings) -> Iterator[Finding]:
 
 def _night(catalogue: Catalogue, settings: Settings) -> Finding:
     """Whether the last nightly run happened, and came to its end."""
-    last = next(iter(catalogue.nightly_runs(1)), None)
+    last = next(iter(catalogue.nightly_runs.latest(1)), None)
     every = settings.nightly.every_hours
     state = nightly_state(catalogue, last, datetime.now(UTC), every_hours=every)
     if last is None:

@@ -74,13 +74,13 @@ class Decided:
 def waiting(archive: Archive, settings: Settings) -> Iterator[Waiting]:
     """Everything that waits, the oldest submission first, then removals."""
     catalogue = archive.catalogue
-    rows = catalogue.submissions([str(Outcome.IN_REVIEW)], limit=_PAGE)
+    rows = catalogue.submissions.latest([str(Outcome.IN_REVIEW)], limit=_PAGE)
     for row in reversed(rows):
-        whole = catalogue.ingest(row.id)
+        whole = catalogue.submissions.get(row.id)
         if whole is not None:
             yield _submission_in_review(archive, settings, whole)
-    for removal in catalogue.removals():
-        aip = catalogue.aip(removal.aip)
+    for removal in catalogue.removals.all():
+        aip = catalogue.aips.get(removal.aip)
         if not removal.removed and aip is not None:
             yield Waiting(
                 removal.aip, "removal", aip.title, aip.agency, removal.requested, (removal.reason,),
@@ -90,7 +90,7 @@ def waiting(archive: Archive, settings: Settings) -> Iterator[Waiting]:
 
 def _submission_in_review(archive: Archive, settings: Settings, row: IngestRow) -> Waiting:
     two = _two_people(settings, row)
-    state = review_state(archive.catalogue.decisions(row.id), two_people=two)
+    state = review_state(archive.catalogue.decisions.of(row.id), two_people=two)
     since = row.finished or row.started
     return Waiting(
         row.id, "submission", row.subject, row.agency, since, tuple(found_in(row)), two, state.waiting
@@ -119,7 +119,7 @@ def decide_and_carry_out(
     """
     if subject.startswith("urn:uuid:"):
         return _decide_removal(archive, subject, decision, person=person, reason=reason)
-    row = archive.catalogue.ingest(subject)
+    row = archive.catalogue.submissions.get(subject)
     if row is None:
         raise DecisionRefused(f"no submission in review has the number {subject}")
     two = _two_people(settings, row)
@@ -164,7 +164,7 @@ def _end(archive: Archive, row: IngestRow, state: ReviewState) -> None:
         "reason": state.reason,
         "review_reasons": [],
     }
-    archive.catalogue.finish_ingest(
+    archive.catalogue.submissions.finish(
         row.id, subject=row.subject, agreement=row.agreement, outcome=str(Outcome.REJECTED), aip=None,
         now=timestamp(archive.clock()), report=json.dumps(report), agency=row.agency, run=archive.run,
     )  # fmt: skip

@@ -353,8 +353,8 @@ def _care(archive: Any, settings: Any) -> Any:
 
 def _forget_copy(archive: Any, _: Any, *, aip: str, store: str, version: str) -> Any:
     """A copy that is still to be made, as replication finds it."""
-    copy = archive.catalogue.copy(aip, store)
-    archive.catalogue.set_copy(replace(copy, state="pending", version=version, detail="it was away"))
+    copy = archive.catalogue.copies.get(aip, store)
+    archive.catalogue.copies.put(replace(copy, state="pending", version=version, detail="it was away"))
 
 
 def _read(archive: Any, _: Any) -> Any:
@@ -363,7 +363,7 @@ def _read(archive: Any, _: Any) -> Any:
     from pipeline.holdings.aip_reader import AipReader
 
     wrong = []
-    for aip in archive.catalogue.aips():
+    for aip in archive.catalogue.aips.all():
         with AipReader(PackageId.parse(aip.id), archive.repositories) as reader:
             for entry in reader.inventory.state():
                 with reader.open(entry.logical) as stream:
@@ -392,14 +392,14 @@ def _examine(archive: Any, settings: Any) -> Any:
     found["aips"] = [
         [one.external_identifier, one.id, one.version, one.state]
         for state in ("kept", "removing", "removed")
-        for one in catalogue.aips(state)
+        for one in catalogue.aips.all(state)
     ]
-    found["running"] = [row.subject for row in catalogue.submissions(["running"], limit=100)]
-    found["holds"] = [one.aip for one in catalogue.holds()]
-    found["planned"] = list(catalogue.planned_versions())
-    found["leases"] = [f"{one.resource} {one.purpose}" for one in catalogue.leases() if one.live]
-    found["not_journaled"] = [row.detail for _, row in catalogue.not_journaled(5000)]
-    events = [row for aip in found["aips"] for row in catalogue.events(aip[1])]
+    found["running"] = [row.subject for row in catalogue.submissions.latest(["running"], limit=100)]
+    found["holds"] = [one.aip for one in catalogue.holds.all()]
+    found["planned"] = list(catalogue.versions.all_planned())
+    found["leases"] = [f"{one.resource} {one.purpose}" for one in catalogue.leases.all() if one.live]
+    found["not_journaled"] = [row.detail for _, row in catalogue.events.not_journaled(5000)]
+    events = [row for aip in found["aips"] for row in catalogue.events.of(aip[1])]
     found["events"] = {row.id: row.detail for row in events if row.store}
     found["stores"] = {one.name: _content(one, settings) for one in archive.stores}
     return found

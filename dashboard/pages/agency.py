@@ -25,12 +25,12 @@ class AgencyPage:
 def agency_page(sources: Sources, name: str) -> AgencyPage | None:
     """Build the page; None for a name nobody has heard of."""
     catalogue = sources.catalogue
-    sums = next((row for row in catalogue.tallies("agency") if row.name == name), None)
-    submissions = tuple(catalogue.submissions(agency=name, limit=20))
+    sums = next((row for row in catalogue.aips.tallies("agency") if row.name == name), None)
+    submissions = tuple(catalogue.submissions.latest(agency=name, limit=20))
     if sums is None and not submissions:
         return None
     return AgencyPage(
-        name, sums, tuple(row for _, row in catalogue.search(Search(agency=name), limit=10)),
+        name, sums, tuple(row for _, row in catalogue.search.find(Search(agency=name), limit=10)),
         submissions,
-        tuple(catalogue.submissions(("rejected", "in-review", "failed"), agency=name, limit=20)),
+        tuple(catalogue.submissions.latest(("rejected", "in-review", "failed"), agency=name, limit=20)),
     )  # fmt: skip

@@ -63,20 +63,22 @@ class AipPage:
 def aip_page(sources: Sources, package: PackageId, *, may_download: bool) -> AipPage | None:
     """Build the page; None where the archive never had such an AIP."""
     catalogue, urn = sources.catalogue, package.urn
-    row = catalogue.aip(urn)
+    row = catalogue.aips.get(urn)
     if row is None:
         return None
     agreement = sources.agreement(row.agreement)
     rights = agreement.rights if agreement else None
     orchestration = sources.orchestration
-    formats = [(count, rule_for_count(count, sources.policy).risk) for count in catalogue.formats(urn)]
-    submissions = [(one, orchestration.run(one.run)) for one in catalogue.submissions(aip=urn, limit=20)]
+    formats = [(count, rule_for_count(count, sources.policy).risk) for count in catalogue.formats.of(urn)]
+    submissions = [
+        (one, orchestration.run(one.run)) for one in catalogue.submissions.latest(aip=urn, limit=20)
+    ]
     dip = f"dip-{package.uuid}"
     return AipPage(
-        row, str(package.uuid), catalogue.versions(urn), catalogue.copy_rows(urn), tuple(formats),
-        _in_order(catalogue.events(urn)), catalogue.file_count(urn), rights,
+        row, str(package.uuid), catalogue.versions.of(urn), catalogue.copies.of(urn), tuple(formats),
+        _in_order(catalogue.events.of(urn)), catalogue.files.count(urn), rights,
         rights is not None and rights.closed_on(sources.clock().date()),
-        catalogue.hold(urn), catalogue.removal(urn), tuple(submissions),
+        catalogue.holds.get(urn), catalogue.removals.get(urn), tuple(submissions),
         orchestration.form("build-dip", aip=urn), dip if (sources.dips / dip).is_dir() else "",
         may_download,
     )  # fmt: skip
@@ -103,9 +105,9 @@ class FilesPage:
 def files_page(sources: Sources, package: PackageId, *, puid: str, skip: int) -> FilesPage | None:
     """Build the page; None where there is no such AIP."""
     catalogue, urn = sources.catalogue, package.urn
-    row = catalogue.aip(urn)
+    row = catalogue.aips.get(urn)
     if row is None:
         return None
-    files = catalogue.files(urn, limit=_PAGE, skip=skip, puid=puid)
-    count = catalogue.file_count(urn, puid)
+    files = catalogue.files.of(urn, limit=_PAGE, skip=skip, puid=puid)
+    count = catalogue.files.count(urn, puid)
     return FilesPage(row, str(package.uuid), tuple(files), puid, skip, count, _PAGE)

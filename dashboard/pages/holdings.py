@@ -32,7 +32,7 @@ class HoldingsPage:
 def holdings_page(sources: Sources) -> HoldingsPage:
     """Build the page."""
     catalogue = sources.catalogue
-    months = catalogue.tallies("month")
+    months = catalogue.aips.tallies("month")
     total, points = 0, []
     for month in months:
         total += month.bytes
@@ -40,8 +40,9 @@ def holdings_page(sources: Sources) -> HoldingsPage:
     formats = sorted(
         format_report(catalogue, sources.policy), key=lambda line: (_RISKS[line.risk], -line.bytes)
     )
-    agencies = sorted(catalogue.tallies("agency"), key=lambda row: (-row.bytes, row.name))
+    agencies = sorted(catalogue.aips.tallies("agency"), key=lambda row: (-row.bytes, row.name))
     return HoldingsPage(
-        *catalogue.totals(), area(points), months[-24:][::-1], tuple(agencies), tuple(formats[:_MAX_SHOWN]),
+        *catalogue.aips.totals(), area(points), months[-24:][::-1], tuple(agencies),
+        tuple(formats[:_MAX_SHOWN]),
         max(len(formats) - _MAX_SHOWN, 0),
     )  # fmt: skip

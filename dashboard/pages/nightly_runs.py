@@ -21,7 +21,7 @@ class NightlyRunsPage:
 
 def nightly_runs_page(sources: Sources) -> NightlyRunsPage:
     """Build the page."""
-    rows = sources.catalogue.nightly_runs(60)
+    rows = sources.catalogue.nightly_runs.latest(60)
     runs = [nightly_run_of(sources, row, newest=n == 0) for n, row in enumerate(rows)]
     return NightlyRunsPage(tuple(runs))
 
@@ -38,7 +38,7 @@ class NightlyRunPage:
 
 def nightly_run_page(sources: Sources, number: str) -> NightlyRunPage | None:
     """Build the page; None where there is none."""
-    row = next((one for one in sources.catalogue.nightly_runs(400) if one.id == number), None)
+    row = next((one for one in sources.catalogue.nightly_runs.latest(400) if one.id == number), None)
     if row is None:
         return None
     report: dict[str, Any] = json.loads(row.report or "{}")

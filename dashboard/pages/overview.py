@@ -63,12 +63,12 @@ class OverviewPage:
 def overview_page(sources: Sources) -> OverviewPage:
     """Build the page."""
     catalogue = sources.catalogue
-    night = nightly_run_of(sources, next(iter(catalogue.nightly_runs(1)), None))
-    aips, files, size = catalogue.totals()
+    night = nightly_run_of(sources, next(iter(catalogue.nightly_runs.latest(1)), None))
+    aips, files, size = catalogue.aips.totals()
     in_order = tuple(sorted(tasks(sources, night, store_lines(sources)), key=lambda task: not task.grave))
     return OverviewPage(
-        timestamp(sources.clock()), night, in_order, tuple(catalogue.running()),
-        tuple(catalogue.submissions(_OUTCOMES, limit=8)), aips, files, size,
+        timestamp(sources.clock()), night, in_order, tuple(catalogue.progress.running()),
+        tuple(catalogue.submissions.latest(_OUTCOMES, limit=8)), aips, files, size,
     )  # fmt: skip
 
 
@@ -96,12 +96,12 @@ def tasks(sources: Sources, night: NightlyRun, stores: tuple[StoreLine, ...]) ->
     since = timestamp(now - _RECENT)
     for outcome, grave in (("failed", True), ("in-review", False), ("rejected", False)):
         asked = {} if outcome != "rejected" else {"since": since}
-        if number := catalogue.count_submissions(outcome, **asked):
+        if number := catalogue.submissions.count(outcome, **asked):
             ending = f"&since={since}" if asked else ""
             yield Task(outcome, number, f"/submissions?outcome={outcome}{ending}", grave=grave)
-    if dead := catalogue.dead_submissions():
+    if dead := catalogue.submissions.interrupted():
         yield Task("dead", len(dead), "/submissions?outcome=running", grave=True)
-    if removals := [one for one in catalogue.removals() if not one.removed]:
+    if removals := [one for one in catalogue.removals.all() if not one.removed]:
         yield Task("removals", len(removals), "/removals")
     for store in stores:
         yield from _of_store(store)

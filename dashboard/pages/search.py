@@ -32,25 +32,25 @@ class SearchPage:
 def search_page(sources: Sources, asked: Search, before: int) -> SearchPage:
     """Ask for it. An identifier or a SHA-512 in the text finds exactly what bears it."""
     catalogue = sources.catalogue
-    agencies = tuple(row.name for row in catalogue.tallies("agency"))
+    agencies = tuple(row.name for row in catalogue.aips.tallies("agency"))
     bad = next((day for day in (asked.begin, asked.end) if day and not _is_day(day)), "")
     text = asked.text.strip()
     if bad:
         return SearchPage(asked, (), (), 0, bad, agencies)
     if _DIGEST.fullmatch(text):
-        files = tuple(catalogue.files_with_digest(text.lower(), limit=_PAGE))
+        files = tuple(catalogue.files.with_digest(text.lower(), limit=_PAGE))
         return SearchPage(asked, (), files, 0, "", agencies)
     named = _named(sources, text)
     if named is not None:
         return SearchPage(asked, (named,), (), 0, "", agencies)
-    found = catalogue.search(asked, limit=_PAGE + 1, before=before)
+    found = catalogue.search.find(asked, limit=_PAGE + 1, before=before)
     following = found[_PAGE - 1][0] if len(found) > _PAGE else 0
     return SearchPage(asked, tuple(row for _, row in found[:_PAGE]), (), following, "", agencies)
 
 
 def _named(sources: Sources, text: str) -> AipRow | None:
     try:
-        return sources.catalogue.aip(PackageId.parse(text).urn)
+        return sources.catalogue.aips.get(PackageId.parse(text).urn)
     except ValueError:
         return None
 

@@ -66,16 +66,16 @@ def stores_page(sources: Sources) -> StoresPage:
     catalogue = sources.catalogue
     return StoresPage(
         store_lines(sources),
-        tuple(catalogue.audits(10)),
-        tuple(catalogue.store_events(20)),
+        tuple(catalogue.audits.latest(10)),
+        tuple(catalogue.events.latest_damage(20)),
         sources.ttl_days,
     )
 
 
 def store_lines(sources: Sources) -> tuple[StoreLine, ...]:
     """Every configured store."""
-    tallies = sources.catalogue.copy_tallies()
-    months = sources.catalogue.tallies("month")
+    tallies = sources.catalogue.copies.tallies()
+    months = sources.catalogue.aips.tallies("month")
     kept, growth = sum(month.aips for month in months), _growth(months, sources.clock())
     today = sources.clock().date()
     return tuple(
@@ -154,6 +154,6 @@ class CopiesPage:
 
 def copies_page(sources: Sources, store: str, state: str, after: str) -> CopiesPage:
     """Ask for one page of them."""
-    rows = sources.catalogue.copies_in_state(store, state, limit=_PAGE + 1, after=after)
+    rows = sources.catalogue.copies.in_state(store, state, limit=_PAGE + 1, after=after)
     following = rows[_PAGE - 1][1].aip if len(rows) > _PAGE else ""
     return CopiesPage(store, state, tuple(rows[:_PAGE]), following)

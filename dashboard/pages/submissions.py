@@ -43,7 +43,7 @@ def submissions_page(
     sources: Sources, *, outcome: str, agency: str, since: str, skip: int
 ) -> SubmissionsPage:
     """Build the page."""
-    rows = sources.catalogue.submissions(
+    rows = sources.catalogue.submissions.latest(
         [outcome] if outcome else (), agency=agency, since=since, limit=_PAGE + 1, skip=skip
     )
     following = skip + _PAGE if len(rows) > _PAGE else 0
@@ -70,7 +70,7 @@ class SubmissionPage:
 
 def submission_page(sources: Sources, number: str) -> SubmissionPage | None:
     """Build the page; None where there is none."""
-    whole = sources.catalogue.ingest(number)
+    whole = sources.catalogue.submissions.get(number)
     if whole is None:
         return None
     report = json.loads(whole.report or "{}")
@@ -88,8 +88,8 @@ def submission_page(sources: Sources, number: str) -> SubmissionPage | None:
     )  # fmt: skip
     return SubmissionPage(
         row, tuple(problems[:_PROBLEMS]), len(problems), report.get("reason", ""),
-        tuple(report.get("review_reasons", ())), sources.catalogue.decisions(number),
-        tuple((one, orchestration.run(one.run)) for one in sources.catalogue.attempts(number)),
+        tuple(report.get("review_reasons", ())), sources.catalogue.decisions.of(number),
+        tuple((one, orchestration.run(one.run)) for one in sources.catalogue.submissions.attempts(number)),
         tuple(forms), orchestration.run(whole.run), tuple(report.get("stages", {}).items()),
     )  # fmt: skip
 
@@ -105,8 +105,8 @@ class RemovalsPage:
 def removals_page(sources: Sources) -> RemovalsPage:
     """Build the page."""
     waiting, done = [], []
-    for removal in sources.catalogue.removals():
-        aip = sources.catalogue.aip(removal.aip)
+    for removal in sources.catalogue.removals.all():
+        aip = sources.catalogue.aips.get(removal.aip)
         if aip is None:
             continue
         if removal.removed:

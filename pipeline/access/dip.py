@@ -220,7 +220,7 @@ class _Builder:
         )
 
     def _title(self) -> str:
-        row = self._archive.catalogue.aip(self._package.urn)
+        row = self._archive.catalogue.aips.get(self._package.urn)
         return row.title if row else self._package.urn
 
     def _adopt(self, path: str) -> MetadataFile:

@@ -51,7 +51,7 @@ def require_release(reader: AipReader, archive: Archive, release: Release | None
         raise AccessClosed(f"{urn} is closed {closed}; give --by and --reason to release it")
     text = f"closed records released as {what} by {release.person.strip()}: {release.reason.strip()}"
     row = event(EventType.DISSEMINATION, archive.clock(), store="*", detail=text)
-    archive.catalogue.add_events(urn, [row])
+    archive.catalogue.events.add(urn, [row])
     write_journal(archive).require()
 
 

@@ -59,9 +59,9 @@ def verify_archive(
     catalogue: Catalogue, repositories: tuple[OcflRepository, ...], only: PackageId | None
 ) -> Iterator[VerifyReport]:
     """Every copy that was ever made, whatever is known of it, or every place of one AIP."""
-    ids = [only.urn] if only else [row.id for row in catalogue.aips()]
+    ids = [only.urn] if only else [row.id for row in catalogue.aips.all()]
     for aip in ids:
-        promised = {copy.store for copy in catalogue.copy_rows(aip) if copy.state != CopyState.PENDING}
+        promised = {copy.store for copy in catalogue.copies.of(aip) if copy.state != CopyState.PENDING}
         for repository in repositories:
             if only or repository.store.name in promised:
                 yield verify_object(repository.store, repository.layout.object_root(aip), aip)

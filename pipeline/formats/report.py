@@ -32,7 +32,7 @@ class FormatLine:
 def format_report(catalogue: Catalogue, policy: FormatPolicy) -> tuple[FormatLine, ...]:
     """Every format, most bytes first, with what the policy says of it today."""
     lines = []
-    for count, aips in catalogue.all_formats():
+    for count, aips in catalogue.formats.all():
         rule = rule_for_count(count, policy)
         lines.append(
             FormatLine(

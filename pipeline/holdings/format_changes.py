@@ -36,4 +36,4 @@ def apply_changes(archive: Archive, aip: str, row: EventRow) -> None:
     """Bring the catalogue's counts up to what an event says."""
     for one in changes_in(row):
         to = FormatCount(one.puid, one.name, 1, one.bytes, 0, one.mime)
-        archive.catalogue.move_format(aip, one.before, to)
+        archive.catalogue.formats.move(aip, one.before, to)

@@ -73,8 +73,8 @@ def write_journal(archive: Archive, *, catch_up: bool = False) -> Journaled:
     behind: dict[str, str] = {}
     written = 0
     while True:
-        decisions = archive.catalogue.not_journaled_decisions()
-        events = archive.catalogue.not_journaled(_BATCH)
+        decisions = archive.catalogue.decisions.not_journaled()
+        events = archive.catalogue.events.not_journaled(_BATCH)
         if not decisions and not events:
             break
         lines: list[dict[str, object]] = [{"decision": _decision_facts(row)} for row in decisions]
@@ -82,8 +82,8 @@ def write_journal(archive: Archive, *, catch_up: bool = False) -> Journaled:
         content = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines).encode()
         if not _put_everywhere(archive, content, behind):
             return Journaled(written, tuple(behind.items()), complete=False)
-        archive.catalogue.mark_journaled([row.id for _, row in events])
-        archive.catalogue.mark_decisions_journaled([row.id for row in decisions])
+        archive.catalogue.events.mark_journaled([row.id for _, row in events])
+        archive.catalogue.decisions.mark_journaled([row.id for row in decisions])
         written += len(lines)
     for store in archive.stores if catch_up and len(archive.stores) > 1 else ():
         if store.name not in behind:

@@ -39,17 +39,17 @@ def leased_aip(archive: Archive, aip: str, purpose: str, *, wait_s: float = 0.0)
     finished now.
     """
     since = timestamp(archive.clock())
-    with archive.catalogue.leased(aip, purpose, since=since, wait_s=wait_s) as lease:
+    with archive.catalogue.leases.leased(aip, purpose, since=since, wait_s=wait_s) as lease:
         leased = archive.under(lease)
         try:
-            row = leased.catalogue.aip(aip)
+            row = leased.catalogue.aips.get(aip)
             if row is not None and finish_planned_version(leased, row):
-                row = leased.catalogue.aip(aip)
+                row = leased.catalogue.aips.get(aip)
             yield LeasedAip(leased, row)
         except LeaseLost:
             raise
         except (StorageError, PipelineError):
             # Whoever stood still until others took over finds an AIP that he does not understand.
             with suppress(StoreUnavailable):  # it cannot be asked: then the error is what there is to tell
-                leased.catalogue.confirm_lease()
+                leased.catalogue.leases.confirm()
             raise

@@ -18,7 +18,7 @@ def missing_reason(store: ArchivalStore, catalogue: Catalogue) -> str | None:
     """
     if store.repository.exists():
         return None
-    counts = catalogue.count_copies(store.name)
+    counts = catalogue.copies.count(store.name)
     if any(counts.get(state) for state in _HELD):
         return "it has no storage root, but should hold copies; is it mounted, is the name right?"
     return None

@@ -19,7 +19,7 @@ def protection_by(agreement: Agreement) -> Protection:
 def protection_of(catalogue: Catalogue, row: AipRow) -> Protection:
     """What a stored AIP is protected by."""
     until = date.fromisoformat(row.retain_until) if row.retain_until else None
-    return Protection(_midnight(until), held=catalogue.hold(row.id) is not None)
+    return Protection(_midnight(until), held=catalogue.holds.get(row.id) is not None)
 
 
 def _midnight(day: date | None) -> datetime | None:

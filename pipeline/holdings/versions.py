@@ -55,12 +55,12 @@ def commit_version(
     """
     catalogue, protection = archive.catalogue, protection_of(archive.catalogue, row)
     intent = PlannedVersionRow(_next(row.version), "", info.created, info.message, first.name, request)
-    catalogue.plan_version(row.id, intent)
+    catalogue.versions.plan(row.id, intent)
     with first.repository.staged(
         row.id, files, removed, info, opaque=opaque, protection=protection
     ) as staged:
         plan = replace(intent, inventory_sha512=staged.facts.inventory_sha512)
-        catalogue.plan_version(row.id, plan)
+        catalogue.versions.plan(row.id, plan)
         first.repository.commit(staged, protection)
     committed = _bring_forward(archive, row, first, staged.facts, request)
     required = {one.name for one in archive.stores if one.role is Role.REQUIRED}
@@ -78,13 +78,13 @@ def finish_planned_version(archive: Archive, row: AipRow) -> bool:
 
     Raises StoreUnavailable when the store that may have committed the version cannot be asked.
     """
-    plan = archive.catalogue.planned_version(row.id)
+    plan = archive.catalogue.versions.planned(row.id)
     return plan is not None and _finish(archive, row, plan)
 
 
 def _finish(archive: Archive, row: AipRow, plan: PlannedVersionRow) -> bool:
     if row.state != "kept":
-        archive.catalogue.drop_plan(row.id)  # a removal takes every version
+        archive.catalogue.versions.drop_plan(row.id)  # a removal takes every version
         return True
     try:
         holder = _holder(archive, row, plan) if plan.inventory_sha512 else None
@@ -92,7 +92,7 @@ def _finish(archive: Archive, row: AipRow, plan: PlannedVersionRow) -> bool:
             for one in archive.stores:
                 if one.name == plan.store and _root_digest(one, row.id) == row.inventory_sha512:
                     one.repository.discard(row.id, plan.version)
-            archive.catalogue.drop_plan(row.id)
+            archive.catalogue.versions.drop_plan(row.id)
             return True
         facts = StoredVersion(plan.version, plan.created, plan.message, plan.inventory_sha512)
         _bring_forward(archive, row, holder, facts, plan.request)
@@ -148,7 +148,7 @@ def _bring_forward(
     """Copy a committed version to the stores that held the one before, and register it."""
     protection = protection_of(archive.catalogue, row)
     failed: dict[str, str] = {}
-    committed = {copy.store for copy in archive.catalogue.copy_rows(row.id) if copy.version}
+    committed = {copy.store for copy in archive.catalogue.copies.of(row.id) if copy.version}
     for one in archive.stores:
         if one is first:
             continue
@@ -166,7 +166,7 @@ def _bring_forward(
     if record.aip.inventory_sha512 != facts.inventory_sha512:
         reason = f"{facts.version} of {row.id} cannot be read back"
         raise StoreUnavailable(first.name, reason)
-    archive.catalogue.register(
+    archive.catalogue.aips.register(
         record.aip,
         copies=_carried_over(archive, row, facts, failed),
         formats=record.formats,
@@ -177,7 +177,7 @@ def _bring_forward(
         request=request,
         durable=True,
     )
-    for row_of_event in archive.catalogue.events(row.id):  # formats that were found to be others since
+    for row_of_event in archive.catalogue.events.of(row.id):  # formats that were found to be others since
         if row_of_event.store:
             apply_changes(archive, row.id, row_of_event)
     return CommittedVersion(facts, tuple(failed.items()))
@@ -190,7 +190,7 @@ def _carried_over(
 
     So a copy keeps the state and the date of whoever last read all of it.
     """
-    known = {copy.store: copy for copy in archive.catalogue.copy_rows(row.id)}
+    known = {copy.store: copy for copy in archive.catalogue.copies.of(row.id)}
     for name in archive.store_names:
         before = known.pop(name, None)
         if name in failed:

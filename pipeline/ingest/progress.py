@@ -80,9 +80,9 @@ def recorded(watcher: Progress, catalogue: Catalogue, subject: str, clock: Clock
         with suppress(StorageError):  # an ingest does not fail because nobody can watch it
             row = ProgressRow(
                 number, subject, now.stage, now.files, now.bytes, now.total_files, now.total_bytes,
-                now.seconds_left, catalogue.owner(), started, timestamp(clock()),
+                now.seconds_left, catalogue.database.owner(), started, timestamp(clock()),
             )  # fmt: skip
-            catalogue.put_progress(row)
+            catalogue.progress.put(row)
             written = True
 
     meter = Meter(write)
@@ -96,4 +96,4 @@ def recorded(watcher: Progress, catalogue: Catalogue, subject: str, clock: Clock
     finally:
         if written:
             with suppress(StorageError):  # the trace of a dead process is removed by whoever reads it
-                catalogue.end_progress(number)
+                catalogue.progress.end(number)

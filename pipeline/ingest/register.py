@@ -25,7 +25,7 @@ def register(stored: StoredAip, catalogue: Catalogue, context: IngestContext) ->
         record = read_stored_record([stored.found_in], urn, context.work)
     else:
         record = _of_this_run(stored, context)
-    catalogue.register(
+    catalogue.aips.register(
         record.aip,
         copies=stored.copies,
         formats=record.formats,

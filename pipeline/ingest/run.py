@@ -138,7 +138,7 @@ def _reported(name: str, agreement: Agreement, archive: Archive, run: _Run, resu
 
 def _record(run: _Run, result: Result, agreement: Agreement, archive: Archive, receipt: str) -> None:
     """How it ended, for whoever asks tomorrow."""
-    archive.catalogue.finish_ingest(
+    archive.catalogue.submissions.finish(
         str(run.ingest_id),
         subject=result.subject,
         agreement=agreement.name,
@@ -163,7 +163,7 @@ def _run(context: IngestContext, archive: Archive, run: _Run, judge: Judge) -> R
     submission = verified.submission
     run.ingest_id = submission.ingest_id
     with leased_aip(archive, submission.package_id.urn, f"ingest of {context.subject_name}") as leased:
-        run.attempt, run.resumes = leased.archive.catalogue.begin_ingest(
+        run.attempt, run.resumes = leased.archive.catalogue.submissions.begin(
             str(submission.ingest_id),
             context.shown,
             context.agreement.name,
@@ -188,7 +188,7 @@ def _take_custody(context: IngestContext, leased: LeasedAip, run: _Run, verified
         context.ask_review(f"the archive has removed these records before ({known.state})")
     with run.stage("examine"):
         examined = examine(verified, context)
-    apply_decisions(context, catalogue.decisions(str(submission.ingest_id)))
+    apply_decisions(context, catalogue.decisions.of(str(submission.ingest_id)))
     if context.rejected:  # a format the agreement refuses, or an archivist
         return _result(context, run, Outcome.REJECTED, verified)
     if context.review_reasons:

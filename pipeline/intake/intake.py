@@ -55,7 +55,7 @@ class Intake:
         """How it ended; None when another process has it. Raises StoreUnavailable for the catalogue."""
         catalogue, clock = self.archive.catalogue, self.archive.clock
         shown = printable(delivery.place)
-        if not catalogue.claim_delivery(
+        if not catalogue.deliveries.claim(
             delivery.fingerprint, shown, delivery.agency, timestamp(clock()), retry=retried
         ):
             return None
@@ -101,7 +101,7 @@ def take_from_drop_box(
     catalogue, shown = archive.catalogue, printable(delivery.place)
     every = (*(str(outcome) for outcome in Outcome), DECIDED)
     now = timestamp(archive.clock())
-    if not catalogue.claim_delivery(delivery.fingerprint, shown, delivery.agency, now, retry=every):
+    if not catalogue.deliveries.claim(delivery.fingerprint, shown, delivery.agency, now, retry=every):
         raise Busy(shown, "another ingest")
     result = ingest_it()
     _finish(archive, delivery, result)
@@ -110,7 +110,7 @@ def take_from_drop_box(
 
 def _finish(archive: Archive, delivery: Delivery, result: Result) -> None:
     reason = result.reason or "; ".join(_first_errors(result))
-    archive.catalogue.finish_delivery(
+    archive.catalogue.deliveries.finish(
         delivery.fingerprint, str(result.outcome), result.aip, timestamp(archive.clock()), reason
     )
 

@@ -101,10 +101,10 @@ def run_nightly(
     archive, began = intake.archive, time.monotonic()
     catalogue = archive.catalogue
     report = NightlyReport(str(uuid.uuid4()), timestamp(archive.clock()))
-    catalogue.begin_nightly_run(report.nightly_run, report.started)
+    catalogue.nightly_runs.begin(report.nightly_run, report.started)
     whole = _scan_boxes(intake, limits, report)
     retried = (*RETRIED, str(Outcome.IN_REVIEW)) if limits.retry_in_review else RETRIED
-    done = catalogue.already_processed([one.fingerprint for one in whole], retried)
+    done = catalogue.deliveries.already_processed([one.fingerprint for one in whole], retried)
     report.already_processed = len(done)
     todo = [one for one in whole if one.fingerprint not in done]
 
@@ -124,7 +124,7 @@ def run_nightly(
     report.not_started = len(todo) - sum(report.outcomes.values()) - report.claimed_elsewhere
     report.seconds = round(time.monotonic() - began, 3)
     report.finished = timestamp(archive.clock())
-    catalogue.finish_nightly_run(report.nightly_run, report.finished, json.dumps(report.as_json()))
+    catalogue.nightly_runs.finish(report.nightly_run, report.finished, json.dumps(report.as_json()))
     return report
 
 

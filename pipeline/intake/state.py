@@ -29,7 +29,7 @@ def nightly_state(
     if night is None:
         return NightlyState.NEVER
     if not night.finished:
-        return NightlyState.RUNNING if catalogue.nightly_run_is_alive(night) else NightlyState.DIED
+        return NightlyState.RUNNING if catalogue.nightly_runs.is_alive(night) else NightlyState.DIED
     age = now - datetime.fromisoformat(night.started)
     late = every_hours is not None and age > timedelta(hours=every_hours) + _GRACE
     return NightlyState.LATE if late else NightlyState.ENDED

@@ -70,15 +70,15 @@ def plan(archive: Archive, budget: AuditBudget) -> list[DueCopy]:
     due: list[DueCopy] = []
     for store in archive.stores:
         if budget.everything:
-            due += archive.catalogue.due(store.name, limit=budget.max_objects, before="9999")
+            due += archive.catalogue.copies.due(store.name, limit=budget.max_objects, before="9999")
             continue
         if not store.audited:
             continue
-        counts = archive.catalogue.count_copies(store.name)
+        counts = archive.catalogue.copies.count(store.name)
         share = math.ceil(sum(n for state, n in counts.items() if state != CopyState.PENDING) / nights)
         overdue = timestamp(now - budget.ttl)
-        late = archive.catalogue.due(store.name, limit=7 * share, before=overdue)
-        turn = archive.catalogue.due(store.name, limit=share, before=timestamp(now))
+        late = archive.catalogue.copies.due(store.name, limit=7 * share, before=overdue)
+        turn = archive.catalogue.copies.due(store.name, limit=share, before=timestamp(now))
         due += late if len(late) >= len(turn) else turn
     due.sort(key=lambda copy: (copy.last_checked, copy.aip, copy.store))
     return _within(due, budget.max_bytes)
@@ -103,8 +103,8 @@ def audit(archive: Archive, budget: AuditBudget) -> Iterator[AuditResult]:
     """
     planned = plan(archive, budget)
     if budget.everything:
-        archive.catalogue.close_audits(timestamp(archive.clock()))
-    run = archive.catalogue.begin_audit(len(planned), timestamp(archive.clock()))
+        archive.catalogue.audits.close_all(timestamp(archive.clock()))
+    run = archive.catalogue.audits.begin(len(planned), timestamp(archive.clock()))
     planned = planned[: max(run.planned - run.done, 0)] if run.done else planned
     stores = {store.name: store for store in archive.stores}
     began, objects = time.monotonic(), 0
@@ -116,14 +116,14 @@ def audit(archive: Archive, budget: AuditBudget) -> Iterator[AuditResult]:
         if not result.skipped:
             run = _counted(archive, run, result)
         yield result
-    archive.catalogue.save_audit(replace(run, finished=timestamp(archive.clock())))
+    archive.catalogue.audits.save(replace(run, finished=timestamp(archive.clock())))
     write_journal(archive, catch_up=True)
 
 
 def _counted(archive: Archive, run: AuditRow, result: AuditResult) -> AuditRow:
     wrong = result.seen.state in _WRONG
     run = replace(run, done=run.done + 1, bytes=run.bytes + result.seen.bytes, wrong=run.wrong + wrong)
-    archive.catalogue.save_audit(run)
+    archive.catalogue.audits.save(run)
     return run
 
 
@@ -133,7 +133,7 @@ def audit_one(archive: Archive, aip: str, store: ArchivalStore, budget: AuditBud
         with leased_aip(archive, aip, "audit") as leased:
             if leased.row is None or leased.row.state != "kept":
                 return _skipped(archive, aip, store, "it was removed meanwhile")
-            known = leased.archive.catalogue.copy(aip, store.name)
+            known = leased.archive.catalogue.copies.get(aip, store.name)
             if known is not None and known.state == CopyState.PENDING:
                 return _skipped(
                     archive, aip, store, "the copy is pending: replication brings what it lacks"
@@ -157,10 +157,10 @@ def repair_all(archive: Archive, quarantine: Path, only: str | None = None) -> I
         timedelta(days=1), 1 << 62, 1 << 62, float("inf"), repair=True, quarantine=quarantine
     )
     for store in archive.stores:
-        for aip in archive.catalogue.lacking(store.name):
+        for aip in archive.catalogue.copies.lacking(store.name):
             if only is not None and aip != only:
                 continue
-            copy = archive.catalogue.copy(aip, store.name)
+            copy = archive.catalogue.copies.get(aip, store.name)
             if copy is None or copy.state == CopyState.PENDING:
                 continue  # replication's business
             result = audit_one(archive, aip, store, budget)
@@ -169,7 +169,7 @@ def repair_all(archive: Archive, quarantine: Path, only: str | None = None) -> I
 
 
 def _skipped(archive: Archive, aip: str, store: ArchivalStore, reason: str) -> AuditResult:
-    known = archive.catalogue.copy(aip, store.name)
+    known = archive.catalogue.copies.get(aip, store.name)
     state = CopyState(known.state) if known else CopyState.UNVERIFIED
     return AuditResult(CopyAudit(store.name, aip, state), skipped=reason)
 
@@ -181,7 +181,7 @@ def _audit_leased(archive: Archive, row: AipRow, store: ArchivalStore, budget: A
         _record(archive, seen, row.version)
         return AuditResult(seen)
     others = [one.repository for one in archive.stores if one is not store]
-    versions = archive.catalogue.version_digests(row.id)
+    versions = archive.catalogue.versions.digests(row.id)
     with trusted_inventory([store.repository, *others], row.id, row.inventory_sha512) as trusted:
         if trusted is None:
             reason = "no store has the inventory that was committed"
@@ -209,7 +209,7 @@ def _newer_version(archive: Archive, store: ArchivalStore, row: AipRow) -> str:
     version is the wrong one; ``rebuild`` adopts it. Where the root inventory cannot be read either, the
     versions below it tell.
     """
-    if archive.catalogue.planned_version(row.id) is not None:
+    if archive.catalogue.versions.planned(row.id) is not None:
         return ""  # the version after ours is one that was begun, and that the catalogue knows
     try:
         newer = store.repository.grew_from(row.id, row.version, row.inventory_sha512)
@@ -242,7 +242,7 @@ def _record(archive: Archive, seen: CopyAudit, version: str) -> None:
     now = timestamp(when)
     kinds = ", ".join(f"{finding.kind} {finding.key}" for finding in seen.findings[:5])
     detail = seen.reason or kinds
-    archive.catalogue.set_copy(
+    archive.catalogue.copies.put(
         CopyRow(seen.object_id, seen.store, version, now if intact else "", str(seen.state), detail, now),
         _events(seen, version, when),
     )

@@ -83,7 +83,7 @@ def preview(archive: Archive, samples: int = 1) -> Iterator[Preview]:
 
     Counts come from the catalogue; only the samples are read from storage.
     """
-    for count, aips in archive.catalogue.all_formats():
+    for count, aips in archive.catalogue.formats.all():
         name = rule_for_count(count, archive.tools.policy).preserve
         if name:
             yield _preview(archive, count, aips, name, samples)
@@ -101,7 +101,7 @@ def _preview(archive: Archive, count: FormatCount, aips: int, name: str, samples
 
 
 def _samples(archive: Archive, puid: str, converter: Converter) -> Iterator[Sample]:
-    for aip in archive.catalogue.with_format([puid]):
+    for aip in archive.catalogue.formats.aips_with([puid]):
         with AipReader(PackageId.parse(aip), archive.repositories) as reader:
             wanted = _wanted(archive, reader, {converter.name}, puid).get(converter.name, [])
             for entry in wanted[:3]:

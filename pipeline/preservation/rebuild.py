@@ -118,11 +118,11 @@ def _update_catalogue(
     catalogue, aip = archive.catalogue, record.aip.id
     if known is not None and known.state == "removing":
         return  # its removal is resumed; that it is half gone says nothing new
-    unlisted = known is not None and known.files > 0 and not catalogue.file_count(aip)
+    unlisted = known is not None and known.files > 0 and not catalogue.files.count(aip)
     if known is None or unlisted or _number(record.aip) > _number(known):
-        catalogue.register(
+        catalogue.aips.register(
             record.aip,
-            copies=[_of_older_version(copy, record.aip) for copy in catalogue.copy_rows(aip)],
+            copies=[_of_older_version(copy, record.aip) for copy in catalogue.copies.of(aip)],
             formats=record.formats,
             events=record.events,
             files=record.files(),
@@ -130,10 +130,10 @@ def _update_catalogue(
             version_created=versions[-1].created,
         )
         for version in versions[:-1]:
-            catalogue.set_version(aip, version)
+            catalogue.versions.put(aip, version)
     _complete_versions(archive, aip, versions)
-    copy = catalogue.copy(aip, store)
-    newest = catalogue.aip(aip)
+    copy = catalogue.copies.get(aip, store)
+    newest = catalogue.aips.get(aip)
     assert newest is not None, "it was registered now or before"
     found = replace(copy, version=record.aip.version) if copy is not None else None
     if found is None:
@@ -141,15 +141,15 @@ def _update_catalogue(
         found = CopyRow(aip, store, record.aip.version, "", state, "")
     elif copy is not None and copy.version != record.aip.version and copy.state != CopyState.DAMAGED:
         found = replace(found, state=str(CopyState.UNVERIFIED), verified="")
-    catalogue.set_copy(_of_older_version(found, newest))
+    catalogue.copies.put(_of_older_version(found, newest))
 
 
 def _complete_versions(archive: Archive, aip: str, versions: list[VersionRow]) -> None:
     """What another store knows of an earlier version whose inventory has rotted or is lost in one."""
-    known = archive.catalogue.version_digests(aip)
+    known = archive.catalogue.versions.digests(aip)
     for version in versions:
         if version.inventory_sha512 and version.version not in known:
-            archive.catalogue.set_version(aip, version)
+            archive.catalogue.versions.put(aip, version)
 
 
 def _of_older_version(copy: CopyRow, newest: AipRow) -> CopyRow:
@@ -214,7 +214,7 @@ class _History:
     def learn_known(self, batch: list[JournalRecord]) -> None:
         """Ask once for many which events the catalogue has."""
         ids = [record.event.id for record in batch if record.event is not None]
-        self._known = self._archive.catalogue.known_events(ids)
+        self._known = self._archive.catalogue.events.known(ids)
 
     @staticmethod
     def is_tombstone(row: EventRow) -> bool:
@@ -229,10 +229,10 @@ class _History:
         is missing now, it is missing. Raises Busy, LeaseLost.
         """
         assert record.event is not None
-        catalogue, row = self._archive.catalogue, self._archive.catalogue.aip(record.aip)
+        catalogue, row = self._archive.catalogue, self._archive.catalogue.aips.get(record.aip)
         if row is None:
             restore_tombstone(self._archive, record.event)
-        elif row.state != "removed" and not catalogue.known_events([record.event.id]):
+        elif row.state != "removed" and not catalogue.events.known([record.event.id]):
             with leased_aip(self._archive, record.aip, "rebuild") as leased:
                 if not any(one.repository.holds(record.aip) for one in leased.archive.stores):
                     restore_removal(leased.archive, record.event)
@@ -249,20 +249,20 @@ class _History:
         copy any more: it is finished, or a hold keeps what is left."""
         catalogue = self._archive.catalogue
         for aip, (row, removal) in self._begun.items():
-            if catalogue.aip(aip) is None:
-                catalogue.add_tombstone(row)
-                catalogue.restore_removal(removal)
+            if catalogue.aips.get(aip) is None:
+                catalogue.aips.add_tombstone(row)
+                catalogue.removals.restore(removal)
 
     def take(self, record: JournalRecord) -> None:
         """Add what is new; remember what only the last word decides."""
         catalogue, row = self._archive.catalogue, record.event
         if record.decision is not None:
-            catalogue.restore_decision(record.decision)
-        if row is None or catalogue.aip(record.aip) is None:
+            catalogue.decisions.restore(record.decision)
+        if row is None or catalogue.aips.get(record.aip) is None:
             return
         if row.id not in self._known:
             self._known.add(row.id)
-            catalogue.add_events(record.aip, [row], journaled=True)
+            catalogue.events.add(record.aip, [row], journaled=True)
             apply_changes(self._archive, record.aip, row)
         self._remember(record.aip, row)
 
@@ -290,21 +290,21 @@ class _History:
         """The catalogue's events say how they are: those of the journals are among them by now, and so is
         what was placed, released or refused while the journals were read."""
         history = RemovalHistory()
-        for event in catalogue.events(aip):
+        for event in catalogue.events.of(aip):
             with suppress(*_NOT_UNDERSTOOD):  # told when its record was read
                 history.take(event)
         if history.has_holds:
-            catalogue.restore_hold(aip, history.hold())
-        row, removal = catalogue.aip(aip), history.removal()
+            catalogue.holds.restore(aip, history.hold())
+        row, removal = catalogue.aips.get(aip), history.removal()
         if row is None or row.state != "kept" or removal is None:
             return  # refused, carried out, or taken in again since
-        catalogue.restore_removal(removal)
+        catalogue.removals.restore(removal)
         if removal.approved_by:
-            catalogue.set_state(aip, "removing")  # two people had agreed; the next run finishes it
+            catalogue.aips.set_state(aip, "removing")  # two people had agreed; the next run finishes it
 
     def _apply_reading(self, aip: str, store: str, row: EventRow) -> None:
         catalogue = self._archive.catalogue
-        copy, versions = catalogue.copy(aip, store), catalogue.versions(aip)
+        copy, versions = catalogue.copies.get(aip, store), catalogue.versions.of(aip)
         if copy is None or copy.state != CopyState.UNVERIFIED or not versions:
             return
         if not _is_about_version(row, versions[-1]):
@@ -312,7 +312,7 @@ class _History:
         intact = row.outcome == "success"
         state = str(CopyState.VERIFIED if intact else CopyState.DAMAGED)
         verified, detail = (row.time, "") if intact else ("", row.detail)
-        catalogue.set_copy(
+        catalogue.copies.put(
             replace(copy, verified=verified, last_checked=row.time, state=state, detail=detail)
         )
 

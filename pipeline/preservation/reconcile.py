@@ -49,7 +49,7 @@ def reconcile(archive: Archive) -> Iterator[Difference]:
     """
     for store in archive.stores:
         roots = {found.root: found for found in _scan(store)}
-        for aip in archive.catalogue.aips():
+        for aip in archive.catalogue.aips.all():
             found = roots.pop(store.repository.layout.object_root(aip.id), None)
             if found is None or not found.committed:
                 yield from _missing(archive, store, aip)
@@ -71,20 +71,22 @@ def _is_foreign(store: ArchivalStore, found: FoundObject) -> bool:
 
 def _missing(archive: Archive, store: ArchivalStore, aip: AipRow) -> Iterator[Difference]:
     """A copy the listing lacked: recorded as missing when it is due there and still is not."""
-    copy = archive.catalogue.copy(aip.id, store.name)
+    copy = archive.catalogue.copies.get(aip.id, store.name)
     if copy is None or copy.state == CopyState.PENDING:
         return
     try:
         with leased_aip(archive, aip.id, "reconciliation") as leased:
             row = leased.row
-            copy = leased.archive.catalogue.copy(aip.id, store.name)
+            copy = leased.archive.catalogue.copies.get(aip.id, store.name)
             if row is None or row.state != "kept" or copy is None or copy.state == CopyState.PENDING:
                 return
             if store.repository.holds(aip.id):
                 return
             detail = "found missing when catalogue and storage were compared"
             state = str(CopyState.MISSING)
-            leased.archive.catalogue.set_copy(CopyRow(aip.id, store.name, copy.version, "", state, detail))
+            leased.archive.catalogue.copies.put(
+                CopyRow(aip.id, store.name, copy.version, "", state, detail)
+            )
     except (Busy, LeaseLost, StoreUnavailable) as error:
         _raise_if_catalogue(archive, error)
         yield Difference(DifferenceKind.IN_USE, store.name, aip.id, 0, 0)
@@ -98,7 +100,7 @@ def _unknown(archive: Archive, store: ArchivalStore, found: FoundObject) -> Iter
     aip = store.repository.layout.object_id(found.root)
     try:
         with _nobody_writes(archive, aip):
-            row = archive.catalogue.aip(aip) if aip else None
+            row = archive.catalogue.aips.get(aip) if aip else None
             if row is not None and row.state in ("kept", "removing"):
                 return
             if store.repository.holds_root(found.root):
@@ -157,7 +159,7 @@ def _swept(
     try:
         with _nobody_writes(archive, aip) as leased:
             repository = next(one for one in leased.stores if one.name == store.name).repository
-            row = leased.catalogue.aip(aip) if aip else None
+            row = leased.catalogue.aips.get(aip) if aip else None
             if row is not None and row.state in ("kept", "removing"):
                 return  # a copy that lost its root inventory, or what a hold keeps of a removal cut off
             if repository.holds_root(found.root) or repository.has_intact_version(found.root):

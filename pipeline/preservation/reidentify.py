@@ -106,7 +106,7 @@ def _recorded(archive: Archive, reader: AipReader) -> dict[str, str]:
         if entry.logical.endswith("/metadata/preservation/premis.xml"):
             with reader.open(entry.logical) as stream:
                 found.update((file.sha512, file.format.puid or "unknown") for file in iter_files(stream))
-    for row in archive.catalogue.events(reader.package.urn):
+    for row in archive.catalogue.events.of(reader.package.urn):
         found.update((one.sha512, one.puid) for one in changes_in(row))
     return found
 
@@ -127,7 +127,7 @@ def override_format(
 
     Raises UnknownPackage, OverrideRefused.
     """
-    row = archive.catalogue.aip(aip)
+    row = archive.catalogue.aips.get(aip)
     if row is None or row.state != "kept":
         raise UnknownPackage(f"the archive has no AIP {aip}")
     if not person.strip() or not reason.strip():
@@ -161,5 +161,5 @@ def _record(archive: Archive, aip: str, changed: Sequence[Changed], detail: str,
             EventType.FORMAT_IDENTIFICATION, archive.clock(), store="*", detail=detail, note=note,
             outcome=EventOutcome.FAILURE if problem else EventOutcome.SUCCESS,
         )  # fmt: skip
-        archive.catalogue.add_events(aip, [row])
+        archive.catalogue.events.add(aip, [row])
         apply_changes(archive, aip, row)

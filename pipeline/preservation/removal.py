@@ -84,10 +84,10 @@ def place_hold(
         note=hold_note(hold),
     )
     try:
-        state = archive.catalogue.place_hold(hold, happened, while_removing=False)
+        state = archive.catalogue.holds.place(hold, happened, while_removing=False)
         if state == "removing":
             with leased_aip(archive, aip, "legal hold", wait_s=wait_s) as leased:
-                state = leased.archive.catalogue.place_hold(hold, happened, while_removing=True)
+                state = leased.archive.catalogue.holds.place(hold, happened, while_removing=True)
     except HoldStands as error:
         raise RemovalRefused(
             f"{error}. Lift it, then place one that names both reasons, or wait until it is lifted."
@@ -106,7 +106,7 @@ def _tell_stores(archive: Archive, aip: str, *, wait_s: float) -> HoldPlaced:
         return HoldPlaced((), ())
     try:
         with leased_aip(archive, aip, "legal hold", wait_s=wait_s) as leased:
-            if leased.archive.catalogue.hold(aip) is None:
+            if leased.archive.catalogue.holds.get(aip) is None:
                 return HoldPlaced((), ())  # lifted meanwhile
             for store in leased.archive.stores:
                 try:
@@ -129,7 +129,7 @@ def tell_stores_of_holds(archive: Archive) -> Iterator[tuple[str, str, str]]:
     """
     if not any(one.repository.enforces_holds for one in archive.stores):
         return
-    for hold in archive.catalogue.holds():
+    for hold in archive.catalogue.holds.all():
         for store in archive.stores:
             try:
                 lock = store.repository.retention(hold.aip)
@@ -152,13 +152,13 @@ def lift_hold(
     text = f"hold lifted by {_said(person, 'name')}: {_said(reason, 'reason')}"
     with leased_aip(archive, aip, "release of a legal hold", wait_s=wait_s) as leased:
         _require_kept(leased.row, aip)
-        hold = leased.archive.catalogue.hold(aip)
+        hold = leased.archive.catalogue.holds.get(aip)
         if hold is None:
             raise RemovalRefused(f"there is no legal hold on {aip}")
         for store in leased.archive.stores:
             store.repository.set_hold(aip, held=False)
         happened = _event(archive, EventType.POLICY_ASSIGNMENT, text, note=release_note(hold))
-        if not leased.archive.catalogue.lift_hold(hold, happened):
+        if not leased.archive.catalogue.holds.lift(hold, happened):
             for store in leased.archive.stores:
                 store.repository.set_hold(aip, held=True)
             raise RemovalRefused(f"another hold was placed on {aip} at this moment; it stands")
@@ -177,9 +177,9 @@ def request_removal(
         if row.state == "removing":
             raise RemovalRefused(f"the removal of {aip} is approved already")
         _refuse_protected(leased.archive, row)
-        note = request_note(request, leased.archive.catalogue.removal(aip))
+        note = request_note(request, leased.archive.catalogue.removals.get(aip))
         asked = _event(archive, EventType.DELETION, text, note=note, outcome=EventOutcome.WARNING)
-        leased.archive.catalogue.request_removal(request, asked)
+        leased.archive.catalogue.removals.request(request, asked)
     write_journal(archive).require()
     return request
 
@@ -191,12 +191,12 @@ def refuse_removal(
     text = f"removal refused by {_said(person, 'name')}: {_said(reason, 'reason')}"
     with leased_aip(archive, aip, "refusal of a removal", wait_s=wait_s) as leased:
         _require_kept(leased.row, aip)
-        request = leased.archive.catalogue.removal(aip)
+        request = leased.archive.catalogue.removals.get(aip)
         if request is None or request.removed or request.approved_by:
             raise RemovalRefused(f"no request to remove {aip} is open")
         note = refusal_note(request)
         refused = _event(archive, EventType.DELETION, text, note=note, outcome=EventOutcome.FAILURE)
-        leased.archive.catalogue.withdraw_removal(aip, refused)
+        leased.archive.catalogue.removals.withdraw(aip, refused)
     write_journal(archive).require()
 
 
@@ -214,7 +214,7 @@ def approve_removal(
     nothing more is removed).
     """
     with leased_aip(archive, aip, "removal", wait_s=wait_s) as leased:
-        row, request = leased.row, leased.archive.catalogue.removal(aip)
+        row, request = leased.row, leased.archive.catalogue.removals.get(aip)
         if row is None:
             raise UnknownPackage(f"the catalogue has no AIP {aip}")
         if request is None:
@@ -235,8 +235,8 @@ def resume_removals(archive: Archive) -> Iterator[tuple[str, str]]:
 
     What now protects the AIP (a hold that came since) keeps what is left of it.
     """
-    for request in list(archive.catalogue.removals()):
-        row = archive.catalogue.aip(request.aip)
+    for request in list(archive.catalogue.removals.all()):
+        row = archive.catalogue.aips.get(request.aip)
         if not request.approved_by or row is None or row.state != "removing":
             continue
         try:
@@ -265,7 +265,7 @@ def _approve(archive: Archive, row: AipRow, request: RemovalRow, person: str) ->
     happened = _event(
         archive, EventType.DELETION, text, note=approval_note(approved, row), outcome=EventOutcome.WARNING
     )
-    hold = archive.catalogue.begin_removal(approved, happened)
+    hold = archive.catalogue.removals.begin(approved, happened)
     if hold is not None:
         raise RemovalRefused(f"a hold stands since {hold.since} ({hold.person}: {hold.reason})")
     return approved
@@ -288,7 +288,7 @@ def _carry_out(archive: Archive, row: AipRow, request: RemovalRow) -> RemovalRow
         f"asked for by {done.requested_by}, approved by {done.approved_by}"
     )
     _certificate(archive, gone, done)  # first: what is removed and has no certificate nobody would look for
-    archive.catalogue.complete_removal(done, _event(archive, EventType.DELETION, text, note=note))
+    archive.catalogue.removals.complete(done, _event(archive, EventType.DELETION, text, note=note))
     return done
 
 
@@ -329,15 +329,17 @@ def _certificate(archive: Archive, row: AipRow, removal: RemovalRow) -> None:
 def restore_tombstone(archive: Archive, row: EventRow) -> None:
     """A removed AIP's record from the journal, for a catalogue that lost it."""
     record = json.loads(row.note)
-    archive.catalogue.add_tombstone(AipRow(**record["aip"]))
-    archive.catalogue.restore_removal(RemovalRow(**record["removal"]))
+    archive.catalogue.aips.add_tombstone(AipRow(**record["aip"]))
+    archive.catalogue.removals.restore(RemovalRow(**record["removal"]))
 
 
 def restore_removal(archive: Archive, row: EventRow) -> None:
     """As ``restore_tombstone``, for a catalogue that has an older state of the AIP; under its lease."""
     record = json.loads(row.note)
-    archive.catalogue.add_tombstone(AipRow(**record["aip"]))  # with its last version, perhaps a later one
-    archive.catalogue.complete_removal(RemovalRow(**record["removal"]), row)
+    archive.catalogue.aips.add_tombstone(
+        AipRow(**record["aip"])
+    )  # with its last version, perhaps a later one
+    archive.catalogue.removals.complete(RemovalRow(**record["removal"]), row)
 
 
 def _require_kept(row: AipRow | None, aip: str) -> AipRow:
@@ -347,7 +349,7 @@ def _require_kept(row: AipRow | None, aip: str) -> AipRow:
 
 
 def _refuse_protected(archive: Archive, row: AipRow) -> None:
-    hold = archive.catalogue.hold(row.id)
+    hold = archive.catalogue.holds.get(row.id)
     if hold:
         raise RemovalRefused(f"a hold stands since {hold.since} ({hold.person}: {hold.reason})")
     today = archive.clock().date().isoformat()

@@ -99,7 +99,7 @@ def repair_copy(
         return _recorded(
             archive, row, Repaired(row.id, target.name, CopyState.DAMAGED, (), keys, "", 0, audit.wrong)
         )
-    expected = Expected(trusted, archive.catalogue.version_digests(row.id))
+    expected = Expected(trusted, archive.catalogue.versions.digests(row.id))
     moment = timestamp(archive.clock()).replace(":", "")
     kept = Quarantine(quarantine / moment / target.name / row.id.replace(":", "-"))
     sources = [one for one in archive.stores if one is not target]
@@ -114,7 +114,7 @@ def repair_copy(
             tally.count(finding.key, repairer.repair(finding))
     for finding in commits:
         tally.count(finding.key, repairer.repair(finding))
-    again = audit_copy(target.repository, row.id, trusted, archive.catalogue.version_digests(row.id))
+    again = audit_copy(target.repository, row.id, trusted, archive.catalogue.versions.digests(row.id))
     return _recorded(
         archive,
         row,
@@ -135,7 +135,7 @@ def _findings(audit: CopyAudit, target: ArchivalStore, aip: str, expected: Expec
 
 def _replicated(archive: Archive, row: AipRow, target: ArchivalStore) -> Repaired:
     made = replicate_leased(archive, row, target)
-    known = archive.catalogue.copy(row.id, target.name)
+    known = archive.catalogue.copies.get(row.id, target.name)
     state = CopyState(known.state) if known else CopyState.MISSING  # as replication has just seen it
     reasons = (made.reason,) if made.reason else ()
     every = ("everything",)
@@ -234,7 +234,7 @@ def _recorded(archive: Archive, row: AipRow, repaired: Repaired) -> Repaired:
         note += f"; not repaired: {_keys(repaired.unrepaired, repaired.unrepaired_count)}"
         note += f" ({'; '.join(repaired.reasons)})" if repaired.reasons else ""
     note += f"; what was replaced is kept in {repaired.quarantine}" if repaired.quarantine else ""
-    archive.catalogue.set_copy(
+    archive.catalogue.copies.put(
         CopyRow(
             row.id, repaired.store, row.version, now if intact else "", str(repaired.state), detail, now
         ),

@@ -52,7 +52,7 @@ def replicate(archive: Archive, stores: Sequence[ArchivalStore] | None = None) -
     Updates that were cut off are finished first. What is damaged is left to repair, which looks at
     every object before it replaces one.
     """
-    for aip in archive.catalogue.planned_versions():
+    for aip in archive.catalogue.versions.all_planned():
         try:
             with leased_aip(archive, aip, "replication"):
                 pass  # taking the lease finishes the version
@@ -63,15 +63,15 @@ def replicate(archive: Archive, stores: Sequence[ArchivalStore] | None = None) -
                 raise
             yield Replicated(aip, error.store, "", False, str(error))
     for target in stores or archive.stores:
-        for aip in archive.catalogue.lacking(target.name):
-            copy = archive.catalogue.copy(aip, target.name)
+        for aip in archive.catalogue.copies.lacking(target.name):
+            copy = archive.catalogue.copies.get(aip, target.name)
             if copy is None or copy.state not in _FOR_REPAIR or _is_outdated(archive, copy):
                 yield _replicate_one(archive, aip, target)
 
 
 def _is_outdated(archive: Archive, copy: CopyRow) -> bool:
     """Whether a copy only lacks a later version: then copying brings it up to date."""
-    row = archive.catalogue.aip(copy.aip)
+    row = archive.catalogue.aips.get(copy.aip)
     return row is not None and copy.version != row.version and copy.state != CopyState.DAMAGED
 
 
@@ -97,8 +97,8 @@ def replicate_leased(archive: Archive, row: AipRow, target: ArchivalStore) -> Re
     Runs under the AIP's lease.
     """
     catalogue = archive.catalogue
-    good = set(catalogue.copies(row.id))
-    known = catalogue.copy(row.id, target.name)
+    good = set(catalogue.copies.stores_with_verified(row.id))
+    known = catalogue.copies.get(row.id, target.name)
     sources = sorted(archive.stores, key=lambda one: one.name not in good)
     reason = "no other store holds it"
     for source in sources:
@@ -118,7 +118,7 @@ def replicate_leased(archive: Archive, row: AipRow, target: ArchivalStore) -> Re
     if not _is_readable(target, row.id, known):  # what it holds already is in the way: repair's business
         now = timestamp(archive.clock())
         version = known.version if known and known.version else row.version
-        catalogue.set_copy(CopyRow(row.id, target.name, version, "", str(CopyState.DAMAGED), reason, now))
+        catalogue.copies.put(CopyRow(row.id, target.name, version, "", str(CopyState.DAMAGED), reason, now))
     else:
         _record_pending(archive, row, target, reason)
     return Replicated(row.id, target.name, "", False, reason)
@@ -148,14 +148,14 @@ def _is_in_the_way(target: ArchivalStore, aip: str, known: CopyRow | None) -> bo
 
 
 def _confirmed(archive: Archive, row: AipRow, target: ArchivalStore, source: ArchivalStore) -> Replicated:
-    aip, versions = row.id, archive.catalogue.version_digests(row.id)
+    aip, versions = row.id, archive.catalogue.versions.digests(row.id)
     with trusted_inventory([target.repository], aip, row.inventory_sha512) as trusted:
         if trusted is None:
             if target.repository.inventory_digest(aip) == row.inventory_sha512:
                 raise StoreUnavailable(target.name, "its inventory could not be read")
             reason = f"{source.name} holds another version than the catalogue says"
             now = timestamp(archive.clock())
-            archive.catalogue.set_copy(
+            archive.catalogue.copies.put(
                 CopyRow(aip, target.name, row.version, "", str(CopyState.DAMAGED), reason, now)
             )
             return Replicated(aip, target.name, source.name, False, reason)
@@ -173,7 +173,7 @@ def _confirmed(archive: Archive, row: AipRow, target: ArchivalStore, source: Arc
         _record_pending(archive, row, target, reason, [happened])
     else:
         now = timestamp(when)
-        archive.catalogue.set_copy(
+        archive.catalogue.copies.put(
             CopyRow(aip, target.name, row.version, now if intact else "", str(seen.state), reason, now),
             [happened],
         )
@@ -185,8 +185,8 @@ def _record_pending(
 ) -> None:
     """The copy is still to be made; the version it may hold already stays known, and so does it that
     it was there once and is missing: then the audit goes on telling of it."""
-    known = archive.catalogue.copy(row.id, target.name)
+    known = archive.catalogue.copies.get(row.id, target.name)
     version = known.version if known else ""
     missing = known is not None and known.state == CopyState.MISSING
     state = CopyState.MISSING if missing else CopyState.PENDING
-    archive.catalogue.set_copy(CopyRow(row.id, target.name, version, "", str(state), reason), events)
+    archive.catalogue.copies.put(CopyRow(row.id, target.name, version, "", str(state), reason), events)

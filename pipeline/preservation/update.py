@@ -97,7 +97,7 @@ def update_leased(leased: LeasedAip, aip: str, change: Change) -> Updated:
     if row is None or row.state != "kept":
         raise UnknownPackage(f"the archive has no AIP {aip}")
     request = _fingerprint(change)
-    newest = archive.catalogue.versions(aip)[-1]
+    newest = archive.catalogue.versions.of(aip)[-1]
     if newest.request == request:  # the same command again: it was killed after its work was done
         return _done_before(archive, row)
     current = _current(archive, row)
@@ -121,7 +121,7 @@ def _done_before(archive: Archive, row: AipRow) -> Updated:
     """What an earlier run of the same command came to. Raises StoreUnavailable as that run did."""
     pending = tuple(
         (copy.store, copy.detail)
-        for copy in archive.catalogue.copy_rows(row.id)
+        for copy in archive.catalogue.copies.of(row.id)
         if copy.version != row.version or copy.state == CopyState.PENDING
     )
     required = {one.name for one in archive.stores if one.role is Role.REQUIRED}
@@ -162,7 +162,7 @@ def _current(archive: Archive, row: AipRow) -> tuple[ArchivalStore, ...]:
     """
     current: list[ArchivalStore] = []
     damaged: list[str] = []
-    states = {copy.store: copy for copy in archive.catalogue.copy_rows(row.id)}
+    states = {copy.store: copy for copy in archive.catalogue.copies.of(row.id)}
     for one in sorted(archive.stores, key=lambda one: one.role is not Role.REQUIRED):
         try:
             require_present(one, archive.catalogue)

@@ -92,22 +92,22 @@ def decide(
     Raises DecisionRefused when it is not in review, when name or reason is missing, or when the second
     of two people is the first.
     """
-    row = catalogue.ingest(ingest)
+    row = catalogue.submissions.get(ingest)
     if row is None or row.outcome != Outcome.IN_REVIEW:
         raise DecisionRefused(f"no submission in review has the number {ingest}")
     if not person.strip():
         raise DecisionRefused("a decision needs the name of who makes it")
     if not reason.strip():
         raise DecisionRefused("a decision needs a reason: it is kept with the records")
-    before = review_state(catalogue.decisions(ingest), two_people=two_people)
+    before = review_state(catalogue.decisions.of(ingest), two_people=two_people)
     if decision is Decision.ACCEPT and before.waiting and same_person(person, before.waiting):
         raise DecisionRefused(f"{before.waiting} has accepted it already; another person must agree")
     made = DecisionRow(
         id=0, ingest=ingest, verdict=str(decision), person=person.strip(), reason=reason.strip(),
         time=timestamp(clock()), found=json.dumps(found_in(row), ensure_ascii=False),
     )  # fmt: skip
-    after = review_state([*catalogue.decisions(ingest), made], two_people=two_people)
-    catalogue.add_decision(made, releases=after.decision is not None)
+    after = review_state([*catalogue.decisions.of(ingest), made], two_people=two_people)
+    catalogue.decisions.add(made, releases=after.decision is not None)
     return after
 
 

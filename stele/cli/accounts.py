@@ -60,7 +60,7 @@ def accounts_add(
     if len(password) < _SHORTEST:
         fail(f"a password has at least {_SHORTEST} characters", EXIT_USAGE)
     with plain_errors(), opened(home) as archive:
-        archive.catalogue.put_account(
+        archive.catalogue.accounts.put(
             AccountRow(name.strip(), role, hash_password(password), timestamp(utc_now()))
         )
     OUT.print(f"{name} may sign in as {role}.", markup=False)
@@ -76,7 +76,7 @@ def accounts_list(home: Home = None, as_json: AsJson = False) -> None:
 
     table = Table("Name", "Role", "Since")
     with plain_errors(), opened(home) as archive:
-        for row in archive.catalogue.accounts():
+        for row in archive.catalogue.accounts.all():
             if as_json:
                 print_json({"name": row.name, "role": row.role, "created": row.created})
             else:
@@ -92,6 +92,6 @@ def accounts_remove(name: Annotated[str, typer.Argument()], home: Home = None) -
     from stele.workspace import opened
 
     with plain_errors(), opened(home) as archive:
-        if not archive.catalogue.remove_account(name):
+        if not archive.catalogue.accounts.remove(name):
             fail(f"there is no account “{name}”")
     OUT.print(f"{name} may not sign in any more.", markup=False)

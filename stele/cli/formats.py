@@ -94,9 +94,9 @@ def reidentify(
         if aips:
             chosen = iter([package_id(aip).urn for aip in aips])
         elif unknown:
-            chosen = iter(archive.catalogue.with_format(["unknown"]))
+            chosen = iter(archive.catalogue.formats.aips_with(["unknown"]))
         else:
-            chosen = iter([row.id for row in archive.catalogue.aips()])
+            chosen = iter([row.id for row in archive.catalogue.aips.all()])
         for number, (aip, changed) in enumerate(run(archive, chosen), 1):  # noqa: B007  (used below)
             if as_json:
                 print_json({"aip": aip, **asdict(changed)})
@@ -163,9 +163,9 @@ def _needing(archive: Archive) -> list[str]:
     """The AIPs that hold formats the policy wants converted."""
     from pipeline.formats.report import rule_for_count
 
-    formats = archive.catalogue.all_formats()
+    formats = archive.catalogue.formats.all()
     wanted = [count.puid for count, _ in formats if rule_for_count(count, archive.tools.policy).preserve]
-    return list(archive.catalogue.with_format(wanted))
+    return list(archive.catalogue.formats.aips_with(wanted))
 
 
 def _normalise(archive: Archive, aips: list[str], by: str, reason: str, *, as_json: bool) -> int:

@@ -193,7 +193,7 @@ def aip_list(home: Home = None, as_json: AsJson = False) -> None:
     for column in ("AIP", "Title", "Agency", "Files", "Size", "Created"):
         table.add_column(column, overflow="fold")
     with plain_errors(), opened(home) as archive:
-        for row in archive.catalogue.aips():
+        for row in archive.catalogue.aips.all():
             if as_json:
                 print_json(asdict(row))
             else:

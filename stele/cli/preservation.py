@@ -132,8 +132,8 @@ def store_list(home: Home = None, as_json: AsJson = False) -> None:
     states = ("verified", "damaged", "missing", "pending", "unreadable")
     with plain_errors(), opened(home) as archive:
         for store in archive.stores:
-            counts = archive.catalogue.count_copies(store.name)
-            lacking = sum(1 for _ in archive.catalogue.lacking(store.name))
+            counts = archive.catalogue.copies.count(store.name)
+            lacking = sum(1 for _ in archive.catalogue.copies.lacking(store.name))
             role = f"{store.role}{'' if store.audited else ', paused'}"
             if as_json:
                 facts = {

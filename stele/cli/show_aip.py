@@ -16,14 +16,14 @@ from storage.catalogue import Catalogue
 
 def as_record(package: PackageId, catalogue: Catalogue) -> dict[str, Any]:
     """Everything the catalogue knows. Raises UnknownPackage."""
-    row = catalogue.aip(package.urn)
+    row = catalogue.aips.get(package.urn)
     if row is None:
         raise UnknownPackage(f"the catalogue has no AIP {package.urn}")
     return {
         **asdict(row),
-        "copies": list(catalogue.copies(row.id)),
-        "formats": [asdict(count) for count in catalogue.formats(row.id)],
-        "events": [asdict(event) for event in catalogue.events(row.id)],
+        "copies": list(catalogue.copies.stores_with_verified(row.id)),
+        "formats": [asdict(count) for count in catalogue.formats.of(row.id)],
+        "events": [asdict(event) for event in catalogue.events.of(row.id)],
     }
 
 

@@ -2,7 +2,6 @@
 
 from storage.catalogue.catalogue import Catalogue
 from storage.catalogue.decisions import DECIDED
-from storage.catalogue.files import Search
 from storage.catalogue.leases import Lease
 from storage.catalogue.process import ProcessRuntime, current_owner, owner_of, seen_dead
 from storage.catalogue.rows import (
@@ -29,6 +28,7 @@ from storage.catalogue.rows import (
     TallyRow,
     VersionRow,
 )
+from storage.catalogue.search import Search
 
 __all__ = [
     "DECIDED",

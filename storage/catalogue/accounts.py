@@ -6,41 +6,42 @@ from dataclasses import asdict
 
 from sqlalchemy import delete, insert, select
 
-from storage.catalogue.database import Database, put_row
+from storage.catalogue.database import put_row
+from storage.catalogue.repository import Repository
 from storage.catalogue.rows import AccountRow
 from storage.catalogue.tables import ACCOUNT, LOGIN
 
 
-class AccountRecords(Database):
+class AccountRecords(Repository):
     """One row an account, one a browser that is signed in. Passwords and tokens come hashed."""
 
-    def accounts(self) -> tuple[AccountRow, ...]:
+    def all(self) -> tuple[AccountRow, ...]:
         """All, by name."""
-        with self._transaction() as connection:
+        with self._database.transaction() as connection:
             rows = connection.execute(select(ACCOUNT).order_by(ACCOUNT.c.name)).all()
         return tuple(AccountRow(**row._mapping) for row in rows)
 
-    def account(self, name: str) -> AccountRow | None:
+    def get(self, name: str) -> AccountRow | None:
         """One of them."""
-        with self._transaction() as connection:
+        with self._database.transaction() as connection:
             row = connection.execute(select(ACCOUNT).where(ACCOUNT.c.name == name)).first()
         return AccountRow(**row._mapping) if row else None
 
-    def put_account(self, account: AccountRow) -> None:
+    def put(self, account: AccountRow) -> None:
         """Add or change one; whoever is signed in under this name is signed out."""
-        with self._write() as connection:
+        with self._database.write() as connection:
             connection.execute(delete(LOGIN).where(LOGIN.c.account == account.name))
             put_row(connection, ACCOUNT, asdict(account))
 
-    def remove_account(self, name: str) -> bool:
+    def remove(self, name: str) -> bool:
         """Whether there was one."""
-        with self._write() as connection:
+        with self._database.write() as connection:
             connection.execute(delete(LOGIN).where(LOGIN.c.account == name))
             return bool(connection.execute(delete(ACCOUNT).where(ACCOUNT.c.name == name)).rowcount)
 
     def open_login(self, token: str, account: str, *, now: str, expires: str) -> None:
         """Somebody has signed in; what has expired is forgotten."""
-        with self._write() as connection:
+        with self._database.write() as connection:
             connection.execute(delete(LOGIN).where(LOGIN.c.expires < now))
             connection.execute(insert(LOGIN).values(token=token, account=account, expires=expires))
 
@@ -48,11 +49,11 @@ class AccountRecords(Database):
         """Whose token this is, while it lasts."""
         query = select(ACCOUNT).join(LOGIN, LOGIN.c.account == ACCOUNT.c.name)
         query = query.where(LOGIN.c.token == token, LOGIN.c.expires >= now)
-        with self._transaction() as connection:
+        with self._database.transaction() as connection:
             row = connection.execute(query).first()
         return AccountRow(**row._mapping) if row else None
 
     def close_login(self, token: str) -> None:
         """Somebody has signed out."""
-        with self._write() as connection:
+        with self._database.write() as connection:
             connection.execute(delete(LOGIN).where(LOGIN.c.token == token))

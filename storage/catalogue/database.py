@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 from sqlalchemy import Connection, Table, and_, create_engine, event, insert, make_url, select, update
 from sqlalchemy import inspect as inspect_database
@@ -33,24 +34,25 @@ class WriteFence(Protocol):
 class Database:
     """A database by SQLAlchemy URL; SQLite files are opened in WAL mode."""
 
-    _lease: WriteFence | None = None
+    lease: WriteFence | None = None
+    """What every write of this view needs; see ``under``."""
 
     def __init__(self, url: str, runtime: ProcessRuntime | None = None) -> None:
-        self._runtime = runtime or ProcessRuntime.real()
+        self.runtime = runtime or ProcessRuntime.real()
         try:
             place = make_url(url)
             if place.drivername == "postgresql":  # SQLAlchemy would look for an older driver
                 place = place.set(drivername="postgresql+psycopg")
-            self._engine = create_engine(place, pool_pre_ping=place.get_backend_name() != "sqlite")
+            self.engine = create_engine(place, pool_pre_ping=place.get_backend_name() != "sqlite")
         except (ArgumentError, ImportError) as error:  # not a URL, or no driver for it
             raise StoreRefused(_NAME, str(error)) from error
-        if self._engine.dialect.name == "sqlite":
-            event.listen(self._engine, "connect", _sqlite_pragmas)
+        if self.engine.dialect.name == "sqlite":
+            event.listen(self.engine, "connect", _sqlite_pragmas)
 
     def _create_private(self) -> None:
         """A new SQLite file is its owner's only: it holds password hashes and what is closed."""
-        place = self._engine.url.database
-        if self._engine.dialect.name != "sqlite" or not place or place.startswith((":", "file:")):
+        place = self.engine.url.database
+        if self.engine.dialect.name != "sqlite" or not place or place.startswith((":", "file:")):
             return
         try:
             os.close(os.open(place, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
@@ -60,7 +62,7 @@ class Database:
     def migrate(self) -> None:
         """Bring the schema up to date; a no-op when it is."""
         self._create_private()
-        with self._transaction() as connection:
+        with self.transaction() as connection:
             if _schema_version(connection) == _HEAD:
                 return
             # Two processes must not migrate at once: one does, the other finds it done.
@@ -90,34 +92,40 @@ class Database:
 
     def close(self) -> None:
         """Give back the connections."""
-        self._engine.dispose()
+        self.engine.dispose()
+
+    def under(self, lease: WriteFence) -> Self:
+        """This database, every write of which fails with LeaseLost once the lease is lost."""
+        fenced = copy.copy(self)
+        fenced.lease = lease
+        return fenced
 
     @contextmanager
-    def _transaction(self) -> Iterator[Connection]:
+    def transaction(self) -> Iterator[Connection]:
         """For reading, and for writes that need not see what they read unchanged."""
         try:
-            with self._engine.begin() as connection:
+            with self.engine.begin() as connection:
                 yield connection
         except DBAPIError as error:
             raise StoreUnavailable(_NAME, str(error.orig)) from error
 
     @contextmanager
-    def _write(self, *, durable: bool = False, fenced: bool = True) -> Iterator[Connection]:
+    def write(self, *, durable: bool = False, fenced: bool = True) -> Iterator[Connection]:
         """One writer at a time on SQLite, so that what is read in it holds until it is written.
 
         ``durable``: it survives a power cut once this returns, and so does every write before it.
         ``fenced``: raises LeaseLost, and writes nothing, when the lease of this catalogue is lost.
         """
-        with self._transaction() as connection:
+        with self.transaction() as connection:
             sqlite = connection.dialect.name == "sqlite"
             if sqlite:
                 # The commit of a WAL with synchronous=FULL writes out all that lies before it too.
                 connection.exec_driver_sql(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
-            if fenced and self._lease is not None:
-                held = select(LEASE.c.number).where(LEASE.c.number == self._lease.number)
+            if fenced and self.lease is not None:
+                held = select(LEASE.c.number).where(LEASE.c.number == self.lease.number)
                 if connection.execute(held.with_for_update(read=True)).first() is None:
-                    raise LeaseLost(self._lease.resource)
+                    raise LeaseLost(self.lease.resource)
             yield connection
 
 
@@ -131,7 +139,7 @@ def put_row(connection: Connection, table: Table, values: dict[str, Any]) -> Non
 def _sqlite_pragmas(connection: Any, _record: Any) -> None:
     cursor = connection.cursor()
     # synchronous=NORMAL: a power failure may cost the last commits, never consistency; what must not
-    # be lost is written durably (``Database._write``), and that takes all earlier commits along.
+    # be lost is written durably (``Database.write``), and that takes all earlier commits along.
     for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "busy_timeout=30000", "foreign_keys=ON"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()

@@ -1,4 +1,4 @@
-"""Heartbeats of processes: whoever claims or leases something says regularly that it is at work."""
+"""LiveDatabase of processes: whoever claims or leases something says regularly that it is at work."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from storage.catalogue.process import host_of_machine
 from storage.catalogue.tables import PROCESS
 from storage.errors import StoreUnavailable
 
-__all__ = ["HEARTBEAT_INTERVAL_S", "LEASE_TTL_S", "Heartbeat", "Heartbeats"]
+__all__ = ["HEARTBEAT_INTERVAL_S", "LEASE_TTL_S", "Heartbeat", "LiveDatabase"]
 
 _LOG = logging.getLogger(__name__)
 HEARTBEAT_INTERVAL_S = 20.0
@@ -114,25 +114,27 @@ def _forget_user(key: tuple[str, str]) -> bool:
         return _users[key] <= 0
 
 
-class Heartbeats(Database):
+class LiveDatabase(Database):
     """Who is at work, and who gives no sign of it any more."""
 
     _heartbeat: Heartbeat | None = None
+    with_each_heartbeat: Callable[[Connection], None] = staticmethod(lambda _connection: None)
+    """What else is done with each heartbeat."""
 
     def owner(self) -> str:
         """This process, as it signs its claims; from the first claim on its heartbeat is kept up."""
-        if self.heartbeat.start(in_background=self._runtime.background_heartbeat):
+        if self.heartbeat.start(in_background=self.runtime.background_heartbeat):
             _count_user(self._users_key())
-        return self._runtime.owner()
+        return self.runtime.owner()
 
     def _users_key(self) -> tuple[str, str]:
-        return str(self._engine.url), self._runtime.owner()
+        return str(self.engine.url), self.runtime.owner()
 
     @property
     def heartbeat(self) -> Heartbeat:
         """This process's heartbeat."""
         if self._heartbeat is None:
-            self._heartbeat = Heartbeat(self._write_heartbeat, self._runtime.steady_clock_s)
+            self._heartbeat = Heartbeat(self._write_heartbeat, self.runtime.steady_clock_s)
         return self._heartbeat
 
     def close(self) -> None:
@@ -141,8 +143,8 @@ class Heartbeats(Database):
             last = self._heartbeat.stop() and _forget_user(self._users_key())
             if last:
                 try:
-                    with self._write() as connection:
-                        mine = PROCESS.c.owner == self._runtime.owner()
+                    with self.write() as connection:
+                        mine = PROCESS.c.owner == self.runtime.owner()
                         connection.execute(delete(PROCESS).where(mine))
                 except StoreUnavailable:
                     pass  # it expires by itself
@@ -150,9 +152,9 @@ class Heartbeats(Database):
 
     def _write_heartbeat(self) -> bool:
         """Whether nobody could have taken this process for dead since the last one."""
-        with self._write(fenced=False) as connection:
+        with self.write(fenced=False) as connection:
             now = self._now_ms(connection)
-            values = {"owner": self._runtime.owner(), "host": host_of_machine(), "heartbeat": now}
+            values = {"owner": self.runtime.owner(), "host": host_of_machine(), "heartbeat": now}
             mine = PROCESS.c.owner == values["owner"]
             last = connection.execute(select(PROCESS.c.heartbeat).where(mine)).scalar()
             put = (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(PROCESS)
@@ -163,26 +165,24 @@ class Heartbeats(Database):
             )
             forgotten = PROCESS.c.heartbeat < now - int(_FORGET_AFTER_S * 1000)
             connection.execute(delete(PROCESS).where(forgotten))
-            self._with_heartbeat(connection)
+            self.with_each_heartbeat(connection)
         return last is not None and now - last < LEASE_TTL_S * 1000
-
-    def _with_heartbeat(self, connection: Connection) -> None:
-        """What else is done with each heartbeat."""
 
     def _now_ms(self, connection: Connection) -> int:
         """The database's clock where it has one: machines disagree, and only differences count."""
         if connection.dialect.name == "postgresql":
             now = text("SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint")
             return int(connection.execute(now).scalar_one())
-        return int(self._runtime.wall_clock_s() * 1000)
+        return int(self.runtime.wall_clock_s() * 1000)
 
-    def _is_live(self, connection: Connection, owner: str) -> bool:
+    def is_live(self, connection: Connection, owner: str) -> bool:
         """Whether the process that signed a claim may still be at work."""
-        if owner.partition(":")[0] == self._runtime.owner().partition(":")[0]:
-            return not self._runtime.seen_dead(owner)  # the same machine: the system knows, no clock does
+        if owner.partition(":")[0] == self.runtime.owner().partition(":")[0]:
+            return not self.runtime.seen_dead(owner)  # the same machine: the system knows, no clock does
         found = connection.execute(select(PROCESS.c.heartbeat).where(PROCESS.c.owner == owner)).scalar()
         return found is not None and self._now_ms(connection) - found < LEASE_TTL_S * 1000
 
-    def _alive(self, owner: str) -> bool:
-        with self._transaction() as connection:
-            return self._is_live(connection, owner)
+    def is_alive(self, owner: str) -> bool:
+        """As ``is_live``, asked by itself."""
+        with self.transaction() as connection:
+            return self.is_live(connection, owner)

@@ -7,21 +7,22 @@ catalogue under a lease compares the number in the same transaction; every write
 
 from __future__ import annotations
 
-import copy
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import ClassVar, Self
+from typing import ClassVar
 
 from sqlalchemy import Connection, Row, delete, insert, select
 from sqlalchemy.exc import IntegrityError
 
-from storage.catalogue.heartbeats import Heartbeats
+from storage.catalogue.database import WriteFence
+from storage.catalogue.heartbeats import Heartbeat, LiveDatabase
+from storage.catalogue.repository import Repository
 from storage.catalogue.rows import LeaseRow
 from storage.catalogue.tables import LEASE, PROCESS
 from storage.errors import Busy, LeaseLost, StoreUnavailable
 
-__all__ = ["Lease", "Leases"]
+__all__ = ["Lease", "LeaseRecords"]
 
 _POLL_S = 0.2
 
@@ -29,9 +30,9 @@ _POLL_S = 0.2
 class Lease:
     """The right to write to one resource; given up by the context that acquired it."""
 
-    def __init__(self, catalogue: Leases, resource: str, number: int, interruptions: int) -> None:
+    def __init__(self, records: LeaseRecords, resource: str, number: int, interruptions: int) -> None:
         """``interruptions`` of the heartbeat, as they were before the lease was acquired."""
-        self._catalogue = catalogue
+        self._records = records
         self.resource = resource
         self.number = number
         self._interruptions = interruptions
@@ -41,28 +42,36 @@ class Lease:
 
         Raises LeaseLost; StoreUnavailable when the catalogue must be asked and cannot be.
         """
-        heartbeat = self._catalogue.heartbeat
+        heartbeat = self._records.heartbeat
         if not heartbeat.fresh or heartbeat.interruptions != self._interruptions:
             self.confirm()
 
     def confirm(self) -> None:
         """Ask the catalogue; called before what commits or cannot be undone. Raises as ``check``."""
-        heartbeat = self._catalogue.heartbeat
+        heartbeat = self._records.heartbeat
         interruptions = heartbeat.interruptions
         if not heartbeat.fresh:
             heartbeat.beat()
             interruptions = heartbeat.interruptions
-        self._catalogue.require_lease(self)
+        self._records.require(self)
         self._interruptions = interruptions
 
 
-class Leases(Heartbeats):
-    """Acquired, confirmed, released."""
+class LeaseRecords(Repository):
+    """One row a lease: acquired, confirmed, released."""
 
-    _lease: Lease | None = None
     _held_here: ClassVar[set[tuple[str, int]]] = set()
     _unreleased: ClassVar[set[tuple[str, int]]] = set()
     _held_lock: ClassVar[threading.Lock] = threading.Lock()
+
+    def __init__(self, database: LiveDatabase) -> None:
+        super().__init__(database)
+        database.with_each_heartbeat = self._give_up_unreleased
+
+    @property
+    def heartbeat(self) -> Heartbeat:
+        """That of this process, by which its leases last."""
+        return self._database.heartbeat
 
     @contextmanager
     def leased(self, resource: str, purpose: str, *, since: str, wait_s: float = 0.0) -> Iterator[Lease]:
@@ -71,54 +80,48 @@ class Leases(Heartbeats):
         ``purpose`` is told to whoever wants it meanwhile, ``since`` is RFC 3339. Raises Busy when
         another live process, or another thread of this one, still holds it after ``wait_s`` seconds.
         """
-        end_s = self._runtime.steady_clock_s() + wait_s
+        end_s = self._database.runtime.steady_clock_s() + wait_s
         while True:
             try:
                 lease = self._acquire(resource, purpose, since)
                 break
             except Busy:
-                if self._runtime.steady_clock_s() >= end_s:
+                if self._database.runtime.steady_clock_s() >= end_s:
                     raise
-                self._runtime.sleep(_POLL_S)
+                self._database.runtime.sleep(_POLL_S)
         try:
             yield lease
         finally:
             self._release(lease)
 
-    def under(self, lease: Lease) -> Self:
-        """This catalogue, every write of which fails with LeaseLost once the lease is lost."""
-        fenced = copy.copy(self)
-        fenced._lease = lease
-        return fenced
-
-    def require_lease(self, lease: Lease) -> None:
+    def require(self, lease: WriteFence) -> None:
         """Raises LeaseLost when it was taken over, StoreUnavailable when nobody can say."""
-        with self._transaction() as connection:
+        with self._database.transaction() as connection:
             found = connection.execute(select(LEASE.c.number).where(LEASE.c.number == lease.number)).first()
         if found is None:
             raise LeaseLost(lease.resource)
 
-    def confirm_lease(self) -> None:
+    def confirm(self) -> None:
         """Raises LeaseLost when this catalogue writes under a lease, and that is lost."""
-        if self._lease is not None:
-            self.require_lease(self._lease)
+        if self._database.lease is not None:
+            self.require(self._database.lease)
 
-    def leases(self) -> tuple[LeaseRow, ...]:
+    def all(self) -> tuple[LeaseRow, ...]:
         """Every lease there is, the oldest first; ``live`` says whether its holder may be at work."""
         query = select(LEASE, PROCESS.c.host).outerjoin(PROCESS, PROCESS.c.owner == LEASE.c.owner)
-        with self._transaction() as connection:
+        with self._database.transaction() as connection:
             return tuple(
                 LeaseRow(
                     row.resource, row.number, row.owner, row.purpose, row.since, row.host or "",
-                    self._is_live(connection, row.owner),
+                    self._database.is_live(connection, row.owner),
                 )
                 for row in connection.execute(query.order_by(LEASE.c.number)).all()
             )  # fmt: skip
 
     def _acquire(self, resource: str, purpose: str, since: str) -> Lease:
-        owner = self.owner()
-        interruptions = self.heartbeat.interruptions
-        with self._write(fenced=False) as connection:
+        owner = self._database.owner()
+        interruptions = self._database.heartbeat.interruptions
+        with self._database.write(fenced=False) as connection:
             query = select(LEASE).where(LEASE.c.resource == resource).with_for_update()
             row = connection.execute(query).first()
             if row is not None:
@@ -132,15 +135,15 @@ class Leases(Heartbeats):
             except IntegrityError:
                 raise Busy(resource, "another process that began at the same moment") from None
         with self._held_lock:
-            self._held_here.add((str(self._engine.url), number))
+            self._held_here.add((str(self._database.engine.url), number))
         return Lease(self, resource, number, interruptions)
 
     def _refuse_live(self, connection: Connection, row: Row[tuple[object, ...]]) -> None:
-        if row.owner == self._runtime.owner():
+        if row.owner == self._database.runtime.owner():
             with self._held_lock:
-                live = (str(self._engine.url), row.number) in self._held_here
+                live = (str(self._database.engine.url), row.number) in self._held_here
         else:
-            live = self._is_live(connection, row.owner)
+            live = self._database.is_live(connection, row.owner)
         if live:
             host = connection.execute(select(PROCESS.c.host).where(PROCESS.c.owner == row.owner)).scalar()
             pid = row.owner.rsplit(":", 2)[1]
@@ -148,16 +151,16 @@ class Leases(Heartbeats):
 
     def _release(self, lease: Lease) -> None:
         with self._held_lock:
-            self._held_here.discard((str(self._engine.url), lease.number))
+            self._held_here.discard((str(self._database.engine.url), lease.number))
         try:
-            with self._write(fenced=False) as connection:
+            with self._database.write(fenced=False) as connection:
                 connection.execute(delete(LEASE).where(LEASE.c.number == lease.number))
         except StoreUnavailable:
             with self._held_lock:  # given up with the next heartbeat
-                self._unreleased.add((str(self._engine.url), lease.number))
+                self._unreleased.add((str(self._database.engine.url), lease.number))
 
-    def _with_heartbeat(self, connection: Connection) -> None:
-        here = str(self._engine.url)
+    def _give_up_unreleased(self, connection: Connection) -> None:
+        here = str(self._database.engine.url)
         with self._held_lock:
             numbers = [number for url, number in self._unreleased if url == here]
             self._unreleased.difference_update((here, number) for number in numbers)

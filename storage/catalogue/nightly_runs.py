@@ -1,103 +1,37 @@
-"""Nightly runs and deliveries: what was found in the drop box, who works on it, how each ended."""
+"""Nightly runs: when each started and ended, and its report."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
-
 from sqlalchemy import insert, select
 from sqlalchemy import update as sql_update
-from sqlalchemy.exc import IntegrityError
 
-from storage.catalogue.ingests import RUNNING, IngestRecords
-from storage.catalogue.rows import DeliveryRow, NightlyRunRow
-from storage.catalogue.tables import DELIVERY, NIGHTLY_RUN
+from storage.catalogue.repository import Repository
+from storage.catalogue.rows import NightlyRunRow
+from storage.catalogue.tables import NIGHTLY_RUN
 
 
-class NightlyRunRecords(IngestRecords):
-    """One row a delivery, one a nightly run."""
+class NightlyRunRecords(Repository):
+    """One row a run."""
 
-    def claim_delivery(
-        self, fingerprint: str, path: str, agency: str, now: str, *, retry: Collection[str]
-    ) -> bool:
-        """Take a delivery for this process, unless it was processed or another live one has it.
-
-        ``retry`` are the outcomes after which it is taken again.
-        """
-        me = self.owner()
-        with self._write() as connection:
-            row = connection.execute(select(DELIVERY).where(DELIVERY.c.id == fingerprint)).first()
-            if row is None:
-                values = {
-                    "id": fingerprint, "path": path, "agency": agency, "outcome": RUNNING, "owner": me,
-                    "attempts": 1, "started": now, "finished": "", "reason": "",
-                }  # fmt: skip
-                try:
-                    connection.execute(insert(DELIVERY).values(values))
-                except IntegrityError:
-                    return False
-                return True
-            if row.outcome == RUNNING:
-                if row.owner != me and self._is_live(connection, row.owner):
-                    return False
-            elif row.outcome not in retry:
-                return False
-            taken = connection.execute(
-                sql_update(DELIVERY)
-                .where(DELIVERY.c.id == fingerprint, DELIVERY.c.owner == row.owner)
-                .where(DELIVERY.c.attempts == row.attempts)
-                .values(outcome=RUNNING, owner=me, attempts=row.attempts + 1, started=now)
-            )
-            return bool(taken.rowcount)
-
-    def finish_delivery(
-        self, fingerprint: str, outcome: str, aip: str | None, now: str, reason: str
-    ) -> None:
-        """Record how it ended."""
-        with self._write() as connection:
-            values = {"outcome": outcome, "aip": aip, "finished": now, "reason": reason[:2000]}
-            connection.execute(sql_update(DELIVERY).where(DELIVERY.c.id == fingerprint).values(values))
-
-    def deliveries(self, outcome: str = "") -> tuple[DeliveryRow, ...]:
-        """All deliveries, or those that ended so, newest first."""
-        query = select(DELIVERY).order_by(DELIVERY.c.started.desc(), DELIVERY.c.path)
-        if outcome:
-            query = query.where(DELIVERY.c.outcome == outcome)
-        with self._transaction() as connection:
-            return tuple(DeliveryRow(**row._mapping) for row in connection.execute(query))
-
-    def already_processed(self, fingerprints: Collection[str], retry: Collection[str]) -> set[str]:
-        """Those of the given deliveries that need not be taken again."""
-        found: set[str] = set()
-        wanted = list(fingerprints)
-        with self._transaction() as connection:
-            for at in range(0, len(wanted), 500):
-                query = select(DELIVERY.c.id, DELIVERY.c.outcome).where(
-                    DELIVERY.c.id.in_(wanted[at : at + 500])
-                )
-                found |= {
-                    row.id for row in connection.execute(query) if row.outcome not in (RUNNING, *retry)
-                }
-        return found
-
-    def begin_nightly_run(self, run: str, now: str) -> None:
+    def begin(self, run: str, now: str) -> None:
         """Record that a nightly run has started."""
-        values = {"id": run, "owner": self.owner(), "started": now, "finished": "", "report": ""}
-        with self._write() as connection:
+        values = {"id": run, "owner": self._database.owner(), "started": now, "finished": "", "report": ""}
+        with self._database.write() as connection:
             connection.execute(insert(NIGHTLY_RUN).values(values))
 
-    def finish_nightly_run(self, run: str, now: str, report: str) -> None:
+    def finish(self, run: str, now: str, report: str) -> None:
         """Record that it has ended; ``report`` is its JSON."""
-        with self._write() as connection:
+        with self._database.write() as connection:
             connection.execute(
                 sql_update(NIGHTLY_RUN).where(NIGHTLY_RUN.c.id == run).values(finished=now, report=report)
             )
 
-    def nightly_runs(self, most: int = 30) -> tuple[NightlyRunRow, ...]:
+    def latest(self, most: int = 30) -> tuple[NightlyRunRow, ...]:
         """The last runs, newest first."""
         query = select(NIGHTLY_RUN).order_by(NIGHTLY_RUN.c.started.desc(), NIGHTLY_RUN.c.id).limit(most)
-        with self._transaction() as connection:
+        with self._database.transaction() as connection:
             return tuple(NightlyRunRow(**row._mapping) for row in connection.execute(query))
 
-    def nightly_run_is_alive(self, run: NightlyRunRow) -> bool:
+    def is_alive(self, run: NightlyRunRow) -> bool:
         """Whether a run without an end may still be at work; otherwise it has died."""
-        return not run.finished and self._alive(run.owner)
+        return not run.finished and self._database.is_alive(run.owner)

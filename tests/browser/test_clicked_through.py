@@ -201,9 +201,9 @@ def test_an_archivists_day(served: Served, browser: Any, shots: Path | None) -> 
     _night_by_form(day)
     _decide(day)
     catalogue = day.catalogue()
-    (aip,) = [row for row in catalogue.aips() if row.agency == "Harbour Office"]
-    events = catalogue.events(aip.id)
-    (submission,) = catalogue.submissions(aip=aip.id)
+    (aip,) = [row for row in catalogue.aips.all() if row.agency == "Harbour Office"]
+    events = catalogue.events.of(aip.id)
+    (submission,) = catalogue.submissions.latest(aip=aip.id)
     catalogue.close()
     assert any("A. Clerk" in event.detail for event in events)
     assert submission.run, "the page of the AIP links to the run that took it in"

@@ -72,8 +72,8 @@ def _fill(home: Path) -> list[str]:
     rejected = ingest(bad, choose_agreement(settings, "script"), archive)
     assert [reviewed.outcome, rejected.outcome] == ["in-review", "rejected"]
     catalogue = archive.catalogue
-    catalogue.begin_nightly_run("night-1", "2026-11-24T22:00:00Z")
-    catalogue.finish_nightly_run(
+    catalogue.nightly_runs.begin("night-1", "2026-11-24T22:00:00Z")
+    catalogue.nightly_runs.finish(
         "night-1", "2026-11-24T23:00:00Z",
         '{"outcomes": {"stored": 2, "in-review": 1}, "files": 9, "bytes": 90, "left": 1, "arriving": 0,'
         ' "agencies": {"<script>": {"stored": 2}}, "slowest": [["<script>", 2.5]], "problems": {"BAG-DIGEST": 3}}',
@@ -81,13 +81,23 @@ def _fill(home: Path) -> list[str]:
     place_hold(archive, aip, reason="case <12/26>", person="<i>A</i>")
     request_removal(archive, str(other.aip), reason="<b>disposal</b>", person="A. Clerk")
     care_for_copies(archive, settings)
-    copy = catalogue.copy_rows(str(other.aip))[0]
-    catalogue.set_copy(CopyRow(copy.aip, copy.store, copy.version, "", "damaged", "<script>1</script>"))
+    copy = catalogue.copies.of(str(other.aip))[0]
+    catalogue.copies.put(CopyRow(copy.aip, copy.store, copy.version, "", "damaged", "<script>1</script>"))
     row = ProgressRow(
-        "p", "/x/<script>", "store", 5, 500, 10, 1000, 90, catalogue.owner(), "2026-11-25T00:00:00Z", ""
+        "p",
+        "/x/<script>",
+        "store",
+        5,
+        500,
+        10,
+        1000,
+        90,
+        catalogue.database.owner(),
+        "2026-11-25T00:00:00Z",
+        "",
     )
-    catalogue.put_progress(replace(row, updated="2026-11-25T00:01:00Z"))
-    numbers = {one.outcome: one.id for one in catalogue.submissions(limit=10)}
+    catalogue.progress.put(replace(row, updated="2026-11-25T00:01:00Z"))
+    numbers = {one.outcome: one.id for one in catalogue.submissions.latest(limit=10)}
     catalogue.close()
     facts = {
         "aip": aip[9:],
@@ -142,7 +152,14 @@ def test_without_script(pages: tuple[str, list[str]], browser: Any) -> None:
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()
     page.goto(address)
-    for label in ("Holdings", "Stores and copies", "Search", "Submissions", "Nightly runs", "Problems explained"):
+    for label in (
+        "Holdings",
+        "Stores and copies",
+        "Search",
+        "Submissions",
+        "Nightly runs",
+        "Problems explained",
+    ):
         page.get_by_role("navigation").get_by_role("link", name=label).click()
         assert page.get_by_role("heading", level=1).inner_text().startswith(label)
     page.goto(f"{address}/?lang=zh")

@@ -48,11 +48,11 @@ def _register(
     copies = [
         CopyRow(row.id, store, row.version, row.created, "verified", "", row.created) for store in stores
     ]
-    catalogue.register(row, copies=copies, formats=formats, events=(), files=files)
+    catalogue.aips.register(row, copies=copies, formats=formats, events=(), files=files)
 
 
 def _found(catalogue: Catalogue, text: str = "", **more: str) -> set[str]:
-    return {row.title for _, row in catalogue.search(Search(text, **more), limit=100)}
+    return {row.title for _, row in catalogue.search.find(Search(text, **more), limit=100)}
 
 
 def test_sums_are_what_adding_up_gives(catalogue: Catalogue) -> None:
@@ -73,26 +73,26 @@ def test_sums_are_what_adding_up_gives(catalogue: Catalogue) -> None:
                     puid=chance.choice(["fmt/1", "x-fmt/2"]),
                     stores=chance.choice([("one",), ("one", "two")]),
                 )
-            case 2 if catalogue.aip(row.id):
-                catalogue.set_state(row.id, chance.choice(["kept", "removing", "removed"]))
-            case 3 if catalogue.aip(row.id):
+            case 2 if catalogue.aips.get(row.id):
+                catalogue.aips.set_state(row.id, chance.choice(["kept", "removing", "removed"]))
+            case 3 if catalogue.aips.get(row.id):
                 day = f"2026-01-{chance.randrange(10, 28)}T00:00:00Z"
-                catalogue.set_copy(
+                catalogue.copies.put(
                     CopyRow(row.id, "one", "v1", day, chance.choice(["verified", "damaged"]), "")
                 )
-            case 4 if catalogue.aip(row.id) and catalogue.formats(row.id):
-                old = catalogue.formats(row.id)[0]
-                catalogue.move_format(row.id, old.puid, FormatCount("fmt/9", "Nine", 1, 10))
-            case 5 if catalogue.aip(row.id):
+            case 4 if catalogue.aips.get(row.id) and catalogue.formats.of(row.id):
+                old = catalogue.formats.of(row.id)[0]
+                catalogue.formats.move(row.id, old.puid, FormatCount("fmt/9", "Nine", 1, 10))
+            case 5 if catalogue.aips.get(row.id):
                 gone = RemovalRow(
                     row.id, "list 4", "A", "2026-01-01T00:00:00Z", "B", "2026-01-02T00:00:00Z"
                 )
                 told = EventRow(str(uuid.uuid4()), "deletion", gone.removed, "success", "removed", "", "*")
-                catalogue.complete_removal(gone, told)
-    kept = list(catalogue.aips())
+                catalogue.removals.complete(gone, told)
+    kept = list(catalogue.aips.all())
     assert kept
-    assert catalogue.totals() == (len(kept), sum(r.files for r in kept), sum(r.bytes for r in kept))
-    agencies = {row.name: (row.aips, row.bytes) for row in catalogue.tallies("agency")}
+    assert catalogue.aips.totals() == (len(kept), sum(r.files for r in kept), sum(r.bytes for r in kept))
+    agencies = {row.name: (row.aips, row.bytes) for row in catalogue.aips.tallies("agency")}
     assert agencies == {
         name: (sum(r.agency == name for r in kept), sum(r.bytes for r in kept if r.agency == name))
         for name in {r.agency for r in kept}
@@ -100,12 +100,12 @@ def test_sums_are_what_adding_up_gives(catalogue: Catalogue) -> None:
     formats: Counter[str] = Counter()
     copies: Counter[tuple[str, str, str]] = Counter()
     for row in kept:
-        formats.update({f.puid: f.files for f in catalogue.formats(row.id)})
-        copies.update((c.store, c.state, c.verified[:10]) for c in catalogue.copy_rows(row.id))
-    assert {f.puid: f.files for f, _ in catalogue.all_formats() if f.files} == {
+        formats.update({f.puid: f.files for f in catalogue.formats.of(row.id)})
+        copies.update((c.store, c.state, c.verified[:10]) for c in catalogue.copies.of(row.id))
+    assert {f.puid: f.files for f, _ in catalogue.formats.all() if f.files} == {
         p: n for p, n in formats.items() if n
     }
-    assert {(t.store, t.state, t.day): t.copies for t in catalogue.copy_tallies()} == copies
+    assert {(t.store, t.state, t.day): t.copies for t in catalogue.copies.tallies()} == copies
 
 
 @pytest.mark.parametrize(
@@ -150,7 +150,7 @@ def test_by_properties(catalogue: Catalogue) -> None:
     assert _found(catalogue, begin="2024-02-29", end="2024-02-29") == {"Two"}
     assert _found(catalogue, "x", begin="2024-03-01") == {"One"}
     assert _found(catalogue, end="2024-12-31") == {"Two"}
-    catalogue.set_state(_aip(2).id, "removed")
+    catalogue.aips.set_state(_aip(2).id, "removed")
     assert _found(catalogue, "x") == {"One"}
 
 
@@ -162,13 +162,13 @@ def test_pages(catalogue: Catalogue) -> None:
     for text in ("", "txt"):
         seen: list[str] = []
         mark = 0
-        while page := catalogue.search(Search(text), limit=7, before=mark):
+        while page := catalogue.search.find(Search(text), limit=7, before=mark):
             seen += [row.id for _, row in page if row.id not in seen]
             mark = page[-1][0]
         assert seen == [_aip(n).id for n in (99, *range(29, -1, -1))]
     assert _found(catalogue, "scan4e1") == {"Minutes 99"}
-    assert catalogue.file_count(_aip(99).id) == 20_000
-    assert [f.path[:5] for f in catalogue.files(_aip(99).id, limit=2, skip=19_999)] == ["scan4"]
+    assert catalogue.files.count(_aip(99).id) == 20_000
+    assert [f.path[:5] for f in catalogue.files.of(_aip(99).id, limit=2, skip=19_999)] == ["scan4"]
 
 
 def test_registered_again(catalogue: Catalogue) -> None:
@@ -177,7 +177,7 @@ def test_registered_again(catalogue: Catalogue) -> None:
     _register(catalogue, _aip(1, version="v2"), "new.txt")
     assert _found(catalogue, "old") == set()
     assert _found(catalogue, "new") == {"Minutes 1"}
-    assert [f.path for f in catalogue.files(_aip(1).id, limit=9)] == ["new.txt"]
-    (one,) = catalogue.files_with_digest(f"{1:0128x}", limit=5)
+    assert [f.path for f in catalogue.files.of(_aip(1).id, limit=9)] == ["new.txt"]
+    (one,) = catalogue.files.with_digest(f"{1:0128x}", limit=5)
     assert one == (_aip(1).id, FileRow("new.txt", 10, "fmt/43", f"{1:0128x}"))
-    assert catalogue.files_with_digest("ff" * 64, limit=5) == []
+    assert catalogue.files.with_digest("ff" * 64, limit=5) == []

@@ -58,13 +58,13 @@ def test_from_before_the_sums(catalogue_url: str) -> None:
     engine.dispose()
     catalogue = Catalogue(catalogue_url)
     catalogue.migrate()
-    assert catalogue.totals() == (2, 4, 20)
-    assert {row.name: row.aips for row in catalogue.tallies("agency")} == {"A1": 1, "A2": 1}
-    assert [(f.puid, f.files, aips) for f, aips in catalogue.all_formats()] == [("fmt/1", 4, 2)]
-    assert catalogue.count_copies("one") == {"verified": 2}
-    assert len(catalogue.nightly_runs()) == 1
-    catalogue.set_state("urn:uuid:1", "removed")
-    assert catalogue.totals() == (1, 2, 10)
+    assert catalogue.aips.totals() == (2, 4, 20)
+    assert {row.name: row.aips for row in catalogue.aips.tallies("agency")} == {"A1": 1, "A2": 1}
+    assert [(f.puid, f.files, aips) for f, aips in catalogue.formats.all()] == [("fmt/1", 4, 2)]
+    assert catalogue.copies.count("one") == {"verified": 2}
+    assert len(catalogue.nightly_runs.latest()) == 1
+    catalogue.aips.set_state("urn:uuid:1", "removed")
+    assert catalogue.aips.totals() == (1, 2, 10)
     catalogue.close()
 
 
@@ -73,11 +73,11 @@ def test_files_of_before_are_listed_by_a_rebuild(archive: Archive, home: Path, m
     aip = str(
         ingest(make_bag({"会议.txt": b"x"}), choose_agreement(load_settings(home), None), archive).aip
     )
-    with archive.catalogue._transaction() as connection:
+    with archive.catalogue.database.transaction() as connection:
         for table in ("file", "search_text", "catalogued"):
             connection.execute(text(f"DELETE FROM {table}"))
-    assert archive.catalogue.search(Search("会议"), limit=5) == []
+    assert archive.catalogue.search.find(Search("会议"), limit=5) == []
     assert [one.problem for one in rebuild(archive)] == [""]
-    assert [row.id for _, row in archive.catalogue.search(Search("会议"), limit=5)] == [aip]
-    assert archive.catalogue.count_copies("archive") == {"verified": 1}
-    assert archive.catalogue.totals() == (1, 1, 1)
+    assert [row.id for _, row in archive.catalogue.search.find(Search("会议"), limit=5)] == [aip]
+    assert archive.catalogue.copies.count("archive") == {"verified": 1}
+    assert archive.catalogue.aips.totals() == (1, 1, 1)

@@ -102,7 +102,7 @@ class _Leases(RuleBasedStateMachine):
             _Process(self.url, self.time, machine, pid) for machine, pid in (("A", 1), ("A", 2), ("B", 1))
         ]
         first = self.processes[0].catalogue
-        with first._transaction() as connection:
+        with first.database.transaction() as connection:
             connection.execute(text("DELETE FROM lease"))
             connection.execute(text("DELETE FROM process"))
 
@@ -116,7 +116,7 @@ class _Leases(RuleBasedStateMachine):
         process = self._alive(number)
         if process is None or aip in process.held:
             return
-        context = process.catalogue.leased(aip, "test", since=_SINCE)
+        context = process.catalogue.leases.leased(aip, "test", since=_SINCE)
         try:
             lease = context.__enter__()
         except Busy:
@@ -150,7 +150,7 @@ class _Leases(RuleBasedStateMachine):
         held = process.held[aip]
         newest = max(self._numbers_of(aip), default=0)
         try:
-            held.fenced.set_copy(CopyRow(aip, "one", "v1", "", "verified", f"{held.lease.number}", ""))
+            held.fenced.copies.put(CopyRow(aip, "one", "v1", "", "verified", f"{held.lease.number}", ""))
         except LeaseLost:
             assert held.lease.number != newest or not self._still_there(held), "refused its own"
             return
@@ -160,7 +160,7 @@ class _Leases(RuleBasedStateMachine):
         return [one.held[aip].lease.number for one in self.processes if aip in one.held]
 
     def _still_there(self, held: _Held) -> bool:
-        with self.processes[0].catalogue._transaction() as connection:
+        with self.processes[0].catalogue.database.transaction() as connection:
             query = text("SELECT 1 FROM lease WHERE number = :n")
             return connection.execute(query, {"n": held.lease.number}).first() is not None
 
@@ -182,14 +182,14 @@ class _Leases(RuleBasedStateMachine):
         """The heartbeat of a process that is not stalled."""
         process = self._alive(number)
         if process is not None and process.held:
-            process.catalogue.heartbeat.beat()
+            process.catalogue.database.heartbeat.beat()
 
     @rule(seconds=st.sampled_from([1.0, 30.0, 80.0, LEASE_TTL_S + 1]))
     def wait(self, seconds: float) -> None:
         """Time passes, for all and for the database."""
         self.time.now_s += seconds
         if self.postgresql:
-            with self.processes[0].catalogue._transaction() as connection:
+            with self.processes[0].catalogue.database.transaction() as connection:
                 query = text("UPDATE process SET heartbeat = heartbeat - :ms")
                 connection.execute(query, {"ms": int(seconds * 1000)})
 
@@ -206,7 +206,7 @@ class _Leases(RuleBasedStateMachine):
     @invariant()
     def one_row_each(self) -> None:
         """Never two leases of one resource."""
-        rows = self.processes[0].catalogue.leases()
+        rows = self.processes[0].catalogue.leases.all()
         assert len({row.resource for row in rows}) == len(rows)
 
     def teardown(self) -> None:
@@ -214,7 +214,7 @@ class _Leases(RuleBasedStateMachine):
         for held in [*left, *(one for process in self.processes for one in process.held.values())]:
             held.context.__exit__(None, None, None)  # here, and not whenever it is collected
         for process in self.processes:
-            process.catalogue._engine.dispose()
+            process.catalogue.database.engine.dispose()
 
 
 @pytest.fixture
@@ -223,7 +223,7 @@ def leases_url(catalogue_url: str) -> Iterator[str]:
     made = Catalogue(catalogue_url)
     made.migrate()
     for urn in _AIPS:
-        made.register(_row(urn), copies=(), formats=(), events=(), files=())
+        made.aips.register(_row(urn), copies=(), formats=(), events=(), files=())
     yield catalogue_url
     made.close()
 
@@ -256,16 +256,16 @@ def test_a_process_recognises_its_machine() -> None:
 def test_a_released_lease_is_free_at_once(leases_url: str) -> None:
     """Also where the process that held it lives on; and a refusal says who holds it and what for."""
     catalogue = Catalogue(leases_url)
-    with catalogue.leased(_AIPS[0], "audit", since=_SINCE):
+    with catalogue.leases.leased(_AIPS[0], "audit", since=_SINCE):
         with (
             pytest.raises(Busy, match=r"is in use by audit \(process \d+ on .*, since 2026"),
-            catalogue.leased(_AIPS[0], "update", since=_SINCE),
+            catalogue.leases.leased(_AIPS[0], "update", since=_SINCE),
         ):
             pass
-        assert [(row.resource, row.purpose, row.live) for row in catalogue.leases()] == [
+        assert [(row.resource, row.purpose, row.live) for row in catalogue.leases.all()] == [
             (_AIPS[0], "audit", True)
         ]
-    with catalogue.leased(_AIPS[0], "update", since=_SINCE):
+    with catalogue.leases.leased(_AIPS[0], "update", since=_SINCE):
         pass
-    assert catalogue.leases() == ()
+    assert catalogue.leases.all() == ()
     catalogue.close()

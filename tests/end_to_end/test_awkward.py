@@ -220,7 +220,7 @@ def test_a_process_of_a_former_host_does_not_block(
 
     sip = make_bag({"a": b"a"})
     result = ingest(sip, agreement, archive)
-    with archive.catalogue._transaction() as connection:
+    with archive.catalogue.database.transaction() as connection:
         connection.execute(update(INGEST).values(outcome="running", owner="deadcontainer:7:123"))
     assert ingest(sip, agreement, archive).outcome == "duplicate", result
 

@@ -100,11 +100,11 @@ def test_killed_there(where: str, tmp_path: Path, make_bag) -> None:
 
 def _assert_catalogue_says_what_is_stored(archive: Archive) -> None:
     """Whichever run stored it and whichever registered it."""
-    (aip,) = archive.catalogue.aips()
+    (aip,) = archive.catalogue.aips.all()
     stored = read_stored_record(archive.repositories[:1], aip.id, archive.work)
     assert stored.aip == aip
-    assert set(stored.formats) == set(archive.catalogue.formats(aip.id))
-    assert set(stored.events) == set(archive.catalogue.events(aip.id))
+    assert set(stored.formats) == set(archive.catalogue.formats.of(aip.id))
+    assert set(stored.events) == set(archive.catalogue.events.of(aip.id))
 
 
 def test_killed_at_random_moments(tmp_path: Path, make_bag) -> None:

@@ -92,7 +92,7 @@ def test_the_current_folder_has_a_name(archive: Archive, agreement, make_bag, mo
     monkeypatch.chdir(make_bag({"a": b"a"}, name="letters"))
     Path("bag-info.txt").unlink()
     result = ingest(Path(), agreement, archive)
-    row = archive.catalogue.aip(str(result.aip))
+    row = archive.catalogue.aips.get(str(result.aip))
     assert row is not None
     assert row.title == "letters"
 
@@ -123,4 +123,4 @@ def test_receipts_that_cannot_be_written(archive: Archive, agreement, make_bag) 
     result = ingest(make_bag({"a": b"a"}), agreement, archive)
     assert result.outcome == "stored"
     assert "receipt could not be written" in result.reason
-    assert len(list(archive.catalogue.aips())) == 1
+    assert len(list(archive.catalogue.aips.all())) == 1

@@ -85,9 +85,9 @@ def test_every_file_has_a_format_or_an_explicit_unknown(kept: Kept) -> None:
     """The formats of each AIP add up to its files."""
     total = 0
     for package in kept.aips.values():
-        row = kept.archive.catalogue.aip(package.urn)
+        row = kept.archive.catalogue.aips.get(package.urn)
         assert row is not None
-        counts = kept.archive.catalogue.formats(package.urn)
+        counts = kept.archive.catalogue.formats.of(package.urn)
         assert sum(count.files for count in counts) == row.files
         assert all(count.puid for count in counts)
         total += row.files

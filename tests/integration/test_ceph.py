@@ -60,7 +60,7 @@ def test_rot_on_the_disk_is_found_and_repaired(what: str, ceph: Ceph, make_bag, 
     )
     assert [finding.key for finding in found.seen.findings] == [key.removeprefix(f"{root}/")]
     assert {r.outcome for r in verify_archive(archive.catalogue, archive.repositories, None)} == {"intact"}
-    told = [event for event in archive.catalogue.events(aip) if event.type == "recovery"]
+    told = [event for event in archive.catalogue.events.of(aip) if event.type == "recovery"]
     assert [event.outcome for event in told] == ["success"]
     print(f"\n{told[0]}")
     archive.catalogue.close()
@@ -97,7 +97,7 @@ def test_a_user_who_may_only_read(ceph: Ceph, make_bag, tmp_path: Path) -> None:
     assert "access refused" in result.reason
     assert keys[1] not in json.dumps(result.as_json())
     assert (sip / "data/b.txt").read_bytes() == b"b"
-    assert len(list(archive.catalogue.aips())) == 1
+    assert len(list(archive.catalogue.aips.all())) == 1
     archive.catalogue.close()
 
 
@@ -132,7 +132,7 @@ def test_a_hold_is_kept_by_the_server_too(ceph: Ceph, make_bag, tmp_path: Path) 
             assert head.get("ObjectLockLegalHoldStatus") == "ON", (bucket, key)
             with pytest.raises(ClientError, match="AccessDenied"):
                 client.delete_object(Bucket=bucket, Key=f"aips/{key}", VersionId=head["VersionId"])
-    archive.catalogue.restore_hold(aip, None)  # a catalogue that has forgotten
+    archive.catalogue.holds.restore(aip, None)  # a catalogue that has forgotten
     with pytest.raises(RemovalRefused, match="under a legal hold"):
         request_removal(archive, aip, reason="list 4", person="A. Clerk")
     place_hold(archive, aip, reason="case 12", person="A. Clerk")
@@ -177,7 +177,9 @@ def test_retention_is_kept_by_the_server_and_by_us(ceph: Ceph, make_bag, tmp_pat
             client.put_object_retention(**version, Retention=sooner)
     with pytest.raises(RemovalRefused, match=f"until {until}"):
         request_removal(archive, aip, reason="list 4", person="A. Clerk")
-    archive.catalogue.add_tombstone(replace(archive.catalogue.aip(aip), retain_until=""))  # forgotten
+    archive.catalogue.aips.add_tombstone(
+        replace(archive.catalogue.aips.get(aip), retain_until="")
+    )  # forgotten
     with pytest.raises(RemovalRefused, match="has locked it until"):
         request_removal(archive, aip, reason="list 4", person="A. Clerk")
     with pytest.raises(StoreRefused):

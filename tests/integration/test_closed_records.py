@@ -36,7 +36,7 @@ def test_refused(
     with pytest.raises(AccessClosed, match="without an end"):
         disseminate(aip, archive, tmp_path / "dips", release=release)
     assert not (tmp_path / "dips").exists()
-    assert not [e for e in archive.catalogue.events(aip.urn) if e.type == "dissemination"]
+    assert not [e for e in archive.catalogue.events.of(aip.urn) if e.type == "dissemination"]
 
 
 def test_released(archive: Archive, home: Path, make_bag: Any, tmp_path: Path) -> None:
@@ -44,7 +44,7 @@ def test_released(archive: Archive, home: Path, make_bag: Any, tmp_path: Path) -
     aip = _kept(archive, home, make_bag)
     made = disseminate(aip, archive, tmp_path / "dips", release=Release("A. Clerk", "court order 7"))
     assert (made.folder / "index.html").is_file()
-    (row,) = [e for e in archive.catalogue.events(aip.urn) if e.type == "dissemination"]
+    (row,) = [e for e in archive.catalogue.events.of(aip.urn) if e.type == "dissemination"]
     assert row.detail == "closed records released as DIP by A. Clerk: court order 7"
 
 

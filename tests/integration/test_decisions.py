@@ -88,7 +88,7 @@ def test_rejected(archive: Archive, settings: Settings, take: Any) -> None:
     assert "case 12/26" in Path(done.result.receipt).read_text("utf-8")
     assert bag.exists()
     assert list(waiting(archive, settings)) == []
-    assert archive.catalogue.totals() == (0, 0, 0)
+    assert archive.catalogue.aips.totals() == (0, 0, 0)
 
 
 def test_hold_on_and_after(archive: Archive, settings: Settings, take: Any) -> None:
@@ -114,7 +114,9 @@ def test_two_people(archive: Archive, settings: Settings, take: Any) -> None:
     assert _decide(archive, settings, one.id, "accept", "B. Archivist").waiting == "B. Archivist"
     done = _decide(archive, settings, one.id, "accept")
     assert done.result.outcome == "stored"
-    (event,) = [e for e in archive.catalogue.events(done.result.aip) if e.detail.startswith("accepted by")]
+    (event,) = [
+        e for e in archive.catalogue.events.of(done.result.aip) if e.detail.startswith("accepted by")
+    ]
     assert event.detail == "accepted by B. Archivist and A. Clerk: case 12/26"
 
 
@@ -153,7 +155,7 @@ def test_what_cannot_be_decided(archive: Archive, settings: Settings, take: Any)
     for number, person, reason in (("none", "A", "b"), (one.id, " ", "b"), (one.id, "A", "")):
         with pytest.raises(DecisionRefused):
             decide_and_carry_out(archive, settings, number, Decision.ACCEPT, person=person, reason=reason)
-    assert archive.catalogue.decisions(one.id) == ()
+    assert archive.catalogue.decisions.of(one.id) == ()
 
 
 def test_removed_before_and_sent_again(archive: Archive, settings: Settings, make_bag: Any) -> None:
@@ -170,8 +172,8 @@ def test_removed_before_and_sent_again(archive: Archive, settings: Settings, mak
     (one,) = waiting(archive, settings)
     assert "removed" in one.found[0]
     assert _decide(archive, settings, one.id, "accept").result.outcome == "stored"
-    assert archive.catalogue.aip(aip).state == "kept"  # type: ignore[union-attr]
-    assert archive.catalogue.totals()[0] == 1
+    assert archive.catalogue.aips.get(aip).state == "kept"  # type: ignore[union-attr]
+    assert archive.catalogue.aips.totals()[0] == 1
 
 
 def test_a_removal_refused(archive: Archive, settings: Settings, make_bag: Any) -> None:
@@ -181,7 +183,7 @@ def test_a_removal_refused(archive: Archive, settings: Settings, make_bag: Any) 
     request_removal(archive, aip, reason="disposal", person="A")
     _decide(archive, settings, aip, "reject", "B")
     assert list(waiting(archive, settings)) == []
-    assert any("refused by B" in event.detail for event in archive.catalogue.events(aip))
+    assert any("refused by B" in event.detail for event in archive.catalogue.events.of(aip))
     with pytest.raises(Exception, match="nobody asked"):
         approve_removal(archive, aip, person="B")
 

@@ -46,7 +46,7 @@ def test_the_report(archive: Archive, kept: str) -> None:
 
 def test_new_signatures(archive: Archive, kept: str, home: Path, tmp_path: Path) -> None:
     """What a new signature knows becomes an event; the AIP does not change; a rebuild knows it too."""
-    before = archive.catalogue.aip(kept)
+    before = archive.catalogue.aips.get(kept)
     (tmp_path / "signatures").mkdir()
     (tmp_path / "signatures/own.toml").write_text(_OWN)
     identifier = Identifier(1, [tmp_path / "signatures"])
@@ -57,16 +57,16 @@ def test_new_signatures(archive: Archive, kept: str, home: Path, tmp_path: Path)
     identifier.close()
     assert _lines(archive)["local/register"] == (1, 0, "medium")
     assert _lines(archive)["unknown"] == (2, 1, "high")
-    assert archive.catalogue.aip(kept) == before
+    assert archive.catalogue.aips.get(kept) == before
     (report,) = verify_archive(archive.catalogue, archive.repositories, None)
     assert report.outcome == "intact"
-    lines, formats = _lines(archive), archive.catalogue.formats(kept)
+    lines, formats = _lines(archive), archive.catalogue.formats.of(kept)
     archive.catalogue.close()
     (home / "catalogue.sqlite").unlink()
     again = build_archive(load_settings(home))
     list(rebuild(again))
     assert _lines(again) == lines
-    assert sorted(again.catalogue.formats(kept), key=str) == sorted(formats, key=str)
+    assert sorted(again.catalogue.formats.of(kept), key=str) == sorted(formats, key=str)
     again.catalogue.close()
 
 
@@ -74,7 +74,7 @@ def test_a_person_knows_better(archive: Archive, kept: str) -> None:
     """Who, what and why are in the event; nonsense is refused."""
     done = override_format(archive, kept, "b.reg", "fmt/40", person="B. Clerk", reason="opened it")
     assert (done.before, done.puid) == ("unknown", "fmt/40")
-    told = [event for event in archive.catalogue.events(kept) if "B. Clerk" in event.detail]
+    told = [event for event in archive.catalogue.events.of(kept) if "B. Clerk" in event.detail]
     assert [event.type for event in told] == ["format identification"]
     assert "opened it" in told[0].detail
     assert _lines(archive)["fmt/40"][0] == 1

@@ -86,11 +86,11 @@ def _spoil(archive: Archive, aip: str, how: str) -> list[str]:
     match how:
         case "replicate":
             shutil.rmtree(folder)
-            for copy in archive.catalogue.copy_rows(aip):
+            for copy in archive.catalogue.copies.of(aip):
                 if copy.store == "two":
                     from dataclasses import replace
 
-                    archive.catalogue.set_copy(replace(copy, state="pending", version=""))
+                    archive.catalogue.copies.put(replace(copy, state="pending", version=""))
             return ["store", "replicate"]
         case "repair":
             for path in list(folder.rglob("*.bin"))[:6]:
@@ -145,7 +145,7 @@ def test_killed_and_run_again(how: str, left: int, template: tuple[Path, str], t
         assert not any(repository.holds(aip) for repository in archive.repositories)
         for repository in archive.repositories:
             assert list(repository.store.list(repository.layout.object_root(aip) + "/")) == []
-        assert [row.id for row in archive.catalogue.aips("removed")] == [aip]
+        assert [row.id for row in archive.catalogue.aips.all("removed")] == [aip]
     else:
         reports = list(verify_archive(archive.catalogue, archive.repositories, None))
         assert [report.outcome for report in reports] == ["intact", "intact"], reports

@@ -71,7 +71,7 @@ def test_many_begin_at_once(catalogue_url: str) -> None:
         assert one.returncode == 0, error.decode()
     catalogue = Catalogue(url)
     catalogue.migrate()
-    assert catalogue.totals() == (0, 0, 0)
+    assert catalogue.aips.totals() == (0, 0, 0)
     catalogue.close()
 
 
@@ -98,7 +98,7 @@ def test_the_other_machine_lives(tmp_path: Path, postgres: Postgres, other_machi
     said, error = here.communicate(timeout=120)
     assert here.returncode == 0, error.decode()
     catalogue = Catalogue(url)
-    (claimed,) = catalogue.deliveries("running")
+    (claimed,) = catalogue.deliveries.latest("running")
     assert claimed.owner.partition(":")[0] != current_owner().partition(":")[0]
     assert b'"claimed_elsewhere": 1' in said
     os.killpg(other.pid, signal.SIGKILL)
@@ -111,8 +111,8 @@ def test_the_other_machine_lives(tmp_path: Path, postgres: Postgres, other_machi
     last = _nightly(home)
     said, error = last.communicate(timeout=120)
     assert last.returncode == 0, error.decode()
-    assert catalogue.deliveries("running") == ()
-    assert catalogue.totals()[0] == 30
+    assert catalogue.deliveries.latest("running") == ()
+    assert catalogue.aips.totals()[0] == 30
     catalogue.close()
 
 
@@ -120,7 +120,7 @@ def _age_the_signs(catalogue: Catalogue) -> None:
     """As if ten minutes had passed."""
     from sqlalchemy import text
 
-    with catalogue._transaction() as connection:
+    with catalogue.database.transaction() as connection:
         connection.execute(text("UPDATE process SET heartbeat = heartbeat - 660000"))
 
 
@@ -131,12 +131,12 @@ def test_signs_of_life_go_on(postgres: Postgres, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(heartbeats, "HEARTBEAT_INTERVAL_S", 0.2)
     catalogue = Catalogue(postgres.new_database())
     catalogue.migrate()
-    assert catalogue.claim_delivery("f" * 64, "p", "a", "2026-01-01T00:00:00Z", retry=())
+    assert catalogue.deliveries.claim("f" * 64, "p", "a", "2026-01-01T00:00:00Z", retry=())
     _age_the_signs(catalogue)
     from sqlalchemy import text
 
     def fresh() -> Any:
-        with catalogue._transaction() as connection:
+        with catalogue.database.transaction() as connection:
             query = text("SELECT heartbeat > extract(epoch FROM now()) * 1000 - 60000 FROM process")
             return connection.execute(query).scalar_one()
 
@@ -165,8 +165,8 @@ def test_the_database_crashes_in_the_night(tmp_path: Path) -> None:
         _, error = last.communicate(timeout=120)
         assert last.returncode == 0, error.decode()
         catalogue = Catalogue(url)
-        assert catalogue.totals()[0] == 40
-        assert {row.outcome for row in catalogue.deliveries()} <= {"stored", "duplicate"}
+        assert catalogue.aips.totals()[0] == 40
+        assert {row.outcome for row in catalogue.deliveries.latest()} <= {"stored", "duplicate"}
         catalogue.close()
         rebuilt = server.new_database()
         config = home / "stele.toml"
@@ -176,7 +176,7 @@ def test_the_database_crashes_in_the_night(tmp_path: Path) -> None:
         )
         assert done.returncode == 0, done.stderr.decode()
         catalogue = Catalogue(load_settings(home).catalogue_url)
-        assert catalogue.totals()[0] == 40
+        assert catalogue.aips.totals()[0] == 40
         catalogue.close()
     finally:
         server.stop()

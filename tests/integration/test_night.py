@@ -68,13 +68,13 @@ def test_each_once(archive: Archive, home: Path) -> None:
     assert "BAG-DIGEST" in first.problems
     second = _night(archive, home)
     assert (second.outcomes, second.already_processed) == ({}, 21)
-    (rejected,) = archive.catalogue.deliveries("rejected")
+    (rejected,) = archive.catalogue.deliveries.latest("rejected")
     assert "BAG-DIGEST" in rejected.reason
     (home / rejected.path / "data/record.txt").write_bytes(
         (home / rejected.path / "data/record.txt").read_bytes() + b"!"
     )
     assert _night(archive, home).outcomes == {"stored": 1}
-    nights = {night.id: night for night in archive.catalogue.nightly_runs()}
+    nights = {night.id: night for night in archive.catalogue.nightly_runs.latest()}
     assert [bool(night.finished) for night in nights.values()] == [True] * 3
     assert json.loads(nights[first.nightly_run].report)["outcomes"] == first.outcomes
 
@@ -89,7 +89,7 @@ def test_what_failed_is_tried_again(archive: Archive, home: Path) -> None:
     store.unlink()
     (home / "elsewhere").rename(store)
     assert _night(archive, home).outcomes == {"stored": 1}
-    assert [row.attempts for row in archive.catalogue.deliveries()] == [2]
+    assert [row.attempts for row in archive.catalogue.deliveries.latest()] == [2]
 
 
 def test_what_was_held_comes_again_when_asked(archive: Archive, home: Path) -> None:
@@ -167,11 +167,11 @@ def _nightly(home: Path) -> subprocess.Popen[bytes]:
 
 def _ended_well(home: Path, good: int, bad: int) -> None:
     archive = build_archive(load_settings(home))
-    outcomes = [row.outcome for row in archive.catalogue.deliveries()]
+    outcomes = [row.outcome for row in archive.catalogue.deliveries.latest()]
     # One that was killed between custody and its last note is found to be kept already.
     kept = outcomes.count("stored") + outcomes.count("duplicate")
     assert (kept, outcomes.count("rejected"), len(outcomes)) == (good, bad, good + bad)
-    aips = [row.id for row in archive.catalogue.aips()]
+    aips = [row.id for row in archive.catalogue.aips.all()]
     assert len(aips) == len(set(aips)) == good
     assert {report.outcome for report in verify_archive(archive.catalogue, archive.repositories, None)} == {
         "intact"
@@ -231,7 +231,7 @@ def test_killed_three_times(full: tuple[Path, int, int]) -> None:
     assert last.returncode in (0, 1), error.decode()
     _ended_well(home, good, bad)
     archive = build_archive(load_settings(home))
-    ended = [bool(night.finished) for night in archive.catalogue.nightly_runs()]
+    ended = [bool(night.finished) for night in archive.catalogue.nightly_runs.latest()]
     archive.catalogue.close()
     assert ended[0]
     print(f"\nlast of {len(ended)} nightly runs: {json.loads(said)['outcomes']}")

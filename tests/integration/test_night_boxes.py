@@ -71,7 +71,7 @@ def test_a_folder_of_objects(archive: Archive, home: Path, tmp_path: Path, make_
     )
     report = _night(archive, home, box)
     assert report.outcomes == {"stored": 1}
-    (row,) = archive.catalogue.submissions()
+    (row,) = archive.catalogue.submissions.latest()
     assert row.subject == "s3://bucket/in/health/sip"
     (receipt,) = (home / "receipts").glob("*.json")
     assert json.loads(receipt.read_text("utf-8"))["subject"] == row.subject
@@ -172,8 +172,8 @@ def _nightly(home: Path, **more: str) -> subprocess.Popen[bytes]:
 
 def _is_whole(home: Path, sips: int) -> None:
     archive = build_archive(load_settings(home))
-    assert archive.catalogue.totals()[0] == sips
-    assert {row.outcome for row in archive.catalogue.deliveries()} <= {"stored", "duplicate"}
+    assert archive.catalogue.aips.totals()[0] == sips
+    assert {row.outcome for row in archive.catalogue.deliveries.latest()} <= {"stored", "duplicate"}
     archive.catalogue.close()
 
 

@@ -55,7 +55,7 @@ def test_preview_first(archive: Archive, kept: str) -> None:
     assert line.seconds is not None
     assert line.seconds > 0
     assert [sample.path for sample in line.samples if sample.compared]
-    assert archive.catalogue.aip(kept).version == "v1"
+    assert archive.catalogue.aips.get(kept).version == "v1"
     assert not list(archive.work.iterdir())
     print(f"\n{line}")
 
@@ -92,10 +92,10 @@ def test_a_new_version(archive: Archive, kept: str, judges: Path, tmp_path: Path
     assert report.outcome == "intact", report.problems
     (again,) = normalise(archive, [kept], person="B. Archivist", reason="again")
     assert (again.version, again.made) == ("", ()), "what is made is made"
-    formats, events = archive.catalogue.formats(kept), archive.catalogue.events(kept)
+    formats, events = archive.catalogue.formats.of(kept), archive.catalogue.events.of(kept)
     assert not [one for one in rebuild(archive) if one.problem]
-    assert archive.catalogue.formats(kept) == formats
-    assert archive.catalogue.events(kept) == events
+    assert archive.catalogue.formats.of(kept) == formats
+    assert archive.catalogue.events.of(kept) == events
 
 
 def test_right_after_the_ingest(archive: Archive, agreement, make_bag, tmp_path: Path) -> None:

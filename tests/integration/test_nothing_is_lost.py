@@ -134,7 +134,7 @@ def test_an_update_needs_every_required_store(archive, aip, tmp_path: Path) -> N
     away.with_name("away").rename(away)
     _added(archive, aip, tmp_path, "repB")
     assert {r.outcome for r in verify_archive(archive.catalogue, archive.repositories, None)} == {"intact"}
-    assert [v.version for v in archive.catalogue.versions(aip)] == ["v1", "v2"]
+    assert [v.version for v in archive.catalogue.versions.of(aip)] == ["v1", "v2"]
 
 
 def test_an_unmounted_store_is_noticed_everywhere(archive, aip, make_bag, agreement) -> None:
@@ -158,14 +158,14 @@ def test_rebuilding_hides_no_damage(archive, aip) -> None:
     _rot(next(_place(archive, "one", aip).rglob("a.txt")))
     list(audit(archive, _budget(archive)))
     list(rebuild(archive))
-    assert archive.catalogue.count_copies("one") == {"damaged": 1}
+    assert archive.catalogue.copies.count("one") == {"damaged": 1}
     archive.catalogue.close()
     for file in archive.work.parent.glob("catalogue.sqlite*"):
         file.unlink()
     again = replace(build_archive(load_settings(archive.work.parent)), clock=archive.clock)
     list(rebuild(again))
-    assert again.catalogue.count_copies("one") == {"damaged": 1}, "its journal tells of the audit"
-    assert again.catalogue.count_copies("two") == {"verified": 1}, "its journal tells of the audit"
+    assert again.catalogue.copies.count("one") == {"damaged": 1}, "its journal tells of the audit"
+    assert again.catalogue.copies.count("two") == {"verified": 1}, "its journal tells of the audit"
     again.catalogue.close()
 
 
@@ -185,11 +185,11 @@ def test_a_hold_survives_the_catalogue(archive, aip) -> None:
 def test_a_rebuild_goes_on_after_a_hold_it_cannot_understand(archive, aip) -> None:
     """A record somebody else wrote is told, and takes neither the rebuild nor the hold beside it along."""
     place_hold(archive, aip, reason="case\u202812/26", person="Court")
-    placed = archive.catalogue.events(aip)[-1]
+    placed = archive.catalogue.events.of(aip)[-1]
     strange = replace(
         placed, id="urn:uuid:00000000-0000-4000-8000-000000000000", note='{"hold": {"until": 1}}'
     )
-    archive.catalogue.add_events(aip, [strange])
+    archive.catalogue.events.add(aip, [strange])
     assert write_journal(archive).complete
     problems = [found.problem for found in rebuild(archive) if found.problem]
     assert problems
@@ -241,14 +241,14 @@ def test_what_a_hold_keeps_of_a_removal_that_was_cut_off(archive, aip, monkeypat
         file.unlink()
     again = replace(build_archive(load_settings(archive.work.parent)), clock=archive.clock)
     list(rebuild(again))
-    assert again.catalogue.aip(aip).state == "removing"
+    assert again.catalogue.aips.get(aip).state == "removing"
     list(sweep(again, timedelta(0), remove=True))
     assert next(reason for _, reason in resume_removals(again)).startswith("a hold stands")
     assert len(list(_place(again, "one", aip).rglob("*"))) == left
     lift_hold(again, aip, reason="case closed", person="Court")
     assert list(resume_removals(again)) == [(aip, "")]
     assert not _place(again, "one", aip).exists()
-    assert again.catalogue.aip(aip).state == "removed"
+    assert again.catalogue.aips.get(aip).state == "removed"
     again.catalogue.close()
 
 

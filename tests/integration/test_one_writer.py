@@ -122,18 +122,18 @@ def _metadata(tmp_path: Path, text: str = "x") -> Path:
 
 
 def _states(archive: Archive, aip: str) -> dict[str, tuple[str, str, str]]:
-    return {c.store: (c.state, c.version, c.verified) for c in archive.catalogue.copy_rows(aip)}
+    return {c.store: (c.state, c.version, c.verified) for c in archive.catalogue.copies.of(aip)}
 
 
 def _all_well(archive: Archive, aip: str, version: str) -> None:
-    assert archive.catalogue.aip(aip).version == version  # type: ignore[union-attr]
+    assert archive.catalogue.aips.get(aip).version == version  # type: ignore[union-attr]
     assert {result.state for result in audit(archive, _budget(archive))} == {CopyState.VERIFIED}
     reports = list(verify_archive(archive.catalogue, archive.repositories, None))
     assert {(report.version, report.outcome) for report in reports} == {(version, "intact")}
     assert list(reconcile(archive)) == []
     assert list(sweep(archive, timedelta(), remove=False)) == []
-    assert archive.catalogue.planned_versions() == ()
-    assert archive.catalogue.leases() == ()
+    assert archive.catalogue.versions.all_planned() == ()
+    assert archive.catalogue.leases.all() == ()
 
 
 # -- only what was seen is said ---------------------------------------------------------------------
@@ -148,7 +148,7 @@ def test_an_update_leaves_a_damaged_copy_damaged(archive: Archive, aip: str, tmp
     after = _states(archive, aip)
     assert after["one"] == ("damaged", "v2", before["one"][2])
     assert after["two"] == ("verified", "v2", before["two"][2])
-    assert list(archive.catalogue.lacking("one")) == [aip]
+    assert list(archive.catalogue.copies.lacking("one")) == [aip]
     assert {r.state for r in audit(archive, _budget(archive, repair=True))} == {CopyState.VERIFIED}
 
 
@@ -180,7 +180,7 @@ def test_an_update_fails_without_a_required_store(
     state, version, verified = _states(archive, aip)["two"]
     assert (state, version) == ("pending", "v1")
     assert verified, "when v1 was verified there is not forgotten"
-    assert archive.catalogue.copies(aip) == ("one",)
+    assert archive.catalogue.copies.stores_with_verified(aip) == ("one",)
     assert [done.made for done in replicate(archive)] == [True]
     _all_well(archive, aip, "v2")
 
@@ -301,21 +301,21 @@ def test_reconcile_looks_again_before_it_speaks(
     monkeypatch.setattr(module, "scan_objects", listed_then_ingested)
     assert list(reconcile(archive)) == []
     monkeypatch.undo()
-    assert archive.catalogue.count_copies("one") == {"verified": 3}
+    assert archive.catalogue.copies.count("one") == {"verified": 3}
 
 
 def test_a_process_that_lost_its_lease_writes_nothing(archive: Archive, aip: str) -> None:
     """Neither to the catalogue nor to a store, once another has taken over."""
     with leased_aip(archive, aip, "update") as leased:
-        with archive.catalogue._transaction() as connection:
+        with archive.catalogue.database.transaction() as connection:
             from sqlalchemy import text
 
             connection.execute(text("DELETE FROM lease"))
         with pytest.raises(LeaseLost):
-            leased.archive.catalogue.set_state(aip, "removed")
+            leased.archive.catalogue.aips.set_state(aip, "removed")
         with pytest.raises(LeaseLost):
             leased.archive.repositories[0].remove(aip)
-    assert archive.catalogue.aip(aip).state == "kept"  # type: ignore[union-attr]
+    assert archive.catalogue.aips.get(aip).state == "kept"  # type: ignore[union-attr]
     assert archive.repositories[0].holds(aip)
 
 
@@ -325,7 +325,7 @@ def test_a_hold_does_not_wait_for_an_audit(archive: Archive, aip: str, build: Bu
     request_removal(archive, aip, reason="list 4", person="A. Clerk")
     with leased_aip(archive, aip, "audit"):
         place_hold(other, aip, reason="case 7", person="Court", wait_s=0)
-        assert other.catalogue.hold(aip) is not None
+        assert other.catalogue.holds.get(aip) is not None
     with pytest.raises(RemovalRefused, match="a hold stands"):
         approve_removal(archive, aip, person="B. Archivist")
 
@@ -419,10 +419,10 @@ def test_a_removal_that_was_cut_off_is_finished_by_the_night(
     monkeypatch.undo()
     other = build()
     assert list(resume_removals(other)) == [(aip, "")]
-    assert [row.id for row in other.catalogue.aips("removed")] == [aip]
+    assert [row.id for row in other.catalogue.aips.all("removed")] == [aip]
     assert not _place(archive, "one", aip).exists()
     assert not _place(archive, "two", aip).exists()
-    removed = [e for e in other.catalogue.events(aip) if e.type == "deletion" and e.outcome == "success"]
+    removed = [e for e in other.catalogue.events.of(aip) if e.type == "deletion" and e.outcome == "success"]
     assert len(removed) == 1
     done = approve_removal(other, aip, person="B. Archivist")
     assert done.certificate.stat().st_size > 0, "said again, the certificate is there"
@@ -444,7 +444,7 @@ def test_a_store_that_is_away_stops_no_journal(build: Builder, make_bag, agreeme
             event(EventType.FIXITY_CHECK, archive.clock(), store="one", detail=f"{number} {n}")
             for n in range(4000)
         ]
-        archive.catalogue.add_events(aip, rows)
+        archive.catalogue.events.add(aip, rows)
     for _ in range(3):
         told = write_journal(archive, catch_up=True)
         assert [name for name, _ in told.behind] == ["far"]
@@ -490,9 +490,9 @@ def test_stored_stays_stored(archive: Archive, make_bag, agreement) -> None:
     sip = make_bag({"a.txt": b"hello"})
     first, second = ingest(sip, agreement, archive), ingest(sip, agreement, archive)
     assert (first.outcome, second.outcome) == ("stored", "duplicate")
-    (row,) = archive.catalogue.submissions()
+    (row,) = archive.catalogue.submissions.latest()
     assert row.outcome == "stored"
-    attempts = archive.catalogue.attempts(row.id)
+    attempts = archive.catalogue.submissions.attempts(row.id)
     assert [(one.number, one.outcome) for one in attempts] == [(1, "stored"), (2, "duplicate")]
     assert all(Path(one.receipt).exists() for one in attempts)
 
@@ -516,7 +516,7 @@ def test_a_path_that_is_not_there_is_no_submission(archive: Archive, agreement, 
     result = ingest(tmp_path / "mistyped", agreement, archive)
     assert result.outcome == "failed"
     assert "there is no file or folder" in result.reason
-    assert archive.catalogue.submissions() == []
+    assert archive.catalogue.submissions.latest() == []
 
 
 def test_closed_records_leave_by_one_rule(archive: Archive, make_bag, agreement, tmp_path: Path) -> None:
@@ -532,7 +532,7 @@ def test_closed_records_leave_by_one_rule(archive: Archive, make_bag, agreement,
         export_released(package, archive, tmp_path / "out")
     assert not (tmp_path / "out").exists()
     export_released(package, archive, tmp_path / "out", release=Release("A. Clerk", "court order 7"))
-    told = [e.detail for e in archive.catalogue.events(aip) if e.type == "dissemination"]
+    told = [e.detail for e in archive.catalogue.events.of(aip) if e.type == "dissemination"]
     assert told == ["closed records released as export by A. Clerk: court order 7"]
     journaled = [json.dumps(r.event.detail) for r in read_journal(archive.repositories[0].store) if r.event]
     assert any("court order 7" in line for line in journaled)

@@ -85,23 +85,23 @@ def _empty(home: Path, pattern: str) -> list[str]:
 
 
 def _kept(archive: Archive, aip: str, version: str) -> list[str]:
-    row = archive.catalogue.aip(aip)
+    row = archive.catalogue.aips.get(aip)
     problems = [] if row and (row.state, row.version) == ("kept", version) else [f"catalogue: {row}"]
-    copies = {copy.store: copy.version for copy in archive.catalogue.copy_rows(aip)}
+    copies = {copy.store: copy.version for copy in archive.catalogue.copies.of(aip)}
     if copies != {"one": version, "two": version}:
         problems.append(f"copies: {copies}")
     return problems
 
 
 def _stored(bench: Bench, archive: Archive, home: Path) -> list[str]:
-    (urn,) = [row.id for row in archive.catalogue.aips() if row.external_identifier == "stored"] or [""]
+    (urn,) = [row.id for row in archive.catalogue.aips.all() if row.external_identifier == "stored"] or [""]
     receipts = _empty(home, "stored-*-stored.md") + _empty(home, "stored-*-stored.json")
     return _kept(archive, urn, "v1") + receipts
 
 
 def _is_held(name: str) -> Callable[[Bench, Archive, Path], list[str]]:
     def problems(bench: Bench, archive: Archive, _home: Path) -> list[str]:
-        hold = archive.catalogue.hold(bench.aips[name])
+        hold = archive.catalogue.holds.get(bench.aips[name])
         wanted = hold is not None and (hold.person, hold.reason) == (_PERSON, _REASON)
         return [] if wanted else [f"hold: {hold}"]
 
@@ -109,25 +109,25 @@ def _is_held(name: str) -> Callable[[Bench, Archive, Path], list[str]]:
 
 
 def _is_released(bench: Bench, archive: Archive, _home: Path) -> list[str]:
-    hold = archive.catalogue.hold(bench.aips["release"])
+    hold = archive.catalogue.holds.get(bench.aips["release"])
     return [f"it still stands: {hold}"] if hold else []
 
 
 def _was_asked_for(bench: Bench, archive: Archive, _home: Path) -> list[str]:
-    details = [row.detail for row in archive.catalogue.events(bench.aips["request"])]
+    details = [row.detail for row in archive.catalogue.events.of(bench.aips["request"])]
     found = any(_PERSON in detail and _REASON in detail for detail in details)
     return [] if found else [f"events: {details}"]
 
 
 def _is_open(bench: Bench, archive: Archive, _home: Path) -> list[str]:
-    request = archive.catalogue.removal(bench.aips["request"])
+    request = archive.catalogue.removals.get(bench.aips["request"])
     return [] if request and request.requested_by == _PERSON else [f"request: {request}"]
 
 
 def _is_removed(bench: Bench, archive: Archive, home: Path) -> list[str]:
     aip = bench.aips["remove"]
-    problems = [] if aip in {row.id for row in archive.catalogue.aips("removed")} else ["no tombstone"]
-    problems += ["kept again"] if aip in {row.id for row in archive.catalogue.aips()} else []
+    problems = [] if aip in {row.id for row in archive.catalogue.aips.all("removed")} else ["no tombstone"]
+    problems += ["kept again"] if aip in {row.id for row in archive.catalogue.aips.all()} else []
     problems += _empty(home, f"removal-{aip.rpartition(':')[2]}.md")
     for repository in archive.repositories:
         left = list(repository.store.list(f"{repository.layout.object_root(aip)}/"))
@@ -137,14 +137,16 @@ def _is_removed(bench: Bench, archive: Archive, home: Path) -> list[str]:
 
 def _is_decided(name: str, verdict: str) -> Callable[[Bench, Archive, Path], list[str]]:
     def problems(bench: Bench, archive: Archive, _home: Path) -> list[str]:
-        made = [(row.verdict, row.person) for row in archive.catalogue.decisions(bench.submissions[name])]
+        made = [
+            (row.verdict, row.person) for row in archive.catalogue.decisions.of(bench.submissions[name])
+        ]
         return [] if made == [(verdict, _PERSON)] else [f"decisions: {made}"]
 
     return problems
 
 
 def _is_accepted(bench: Bench, archive: Archive, home: Path) -> list[str]:
-    (urn,) = [row.id for row in archive.catalogue.aips() if row.external_identifier == "accept"] or [""]
+    (urn,) = [row.id for row in archive.catalogue.aips.all() if row.external_identifier == "accept"] or [""]
     receipts = _empty(home, "accept-*-stored.md") + _empty(home, "accept-*-stored.json")
     return _is_decided("accept", "accept")(bench, archive, home) + _kept(archive, urn, "v1") + receipts
 
@@ -156,7 +158,7 @@ def _is_rejected(bench: Bench, archive: Archive, home: Path) -> list[str]:
 
 def _has_outcome(name: str, outcome: str) -> Callable[[Bench, Archive, Path], list[str]]:
     def problems(bench: Bench, archive: Archive, _home: Path) -> list[str]:
-        row = archive.catalogue.ingest(bench.submissions[name])
+        row = archive.catalogue.submissions.get(bench.submissions[name])
         return [] if row and row.outcome == outcome else [f"submission: {row and row.outcome}"]
 
     return problems
@@ -169,7 +171,7 @@ def _is_updated(bench: Bench, archive: Archive, _home: Path) -> list[str]:
 def _is_audited(_bench: Bench, archive: Archive, _home: Path) -> list[str]:
     """Every copy that is kept was read: each store's journal says so, and the catalogue when."""
     problems = []
-    kept = {(row.id, name) for row in archive.catalogue.aips() for name in archive.store_names}
+    kept = {(row.id, name) for row in archive.catalogue.aips.all() for name in archive.store_names}
     for repository in archive.repositories:
         records = read_journal(repository.store)
         told = {
@@ -182,7 +184,7 @@ def _is_audited(_bench: Bench, archive: Archive, _home: Path) -> list[str]:
             [f"{len(lacking)} copies not in the journal of {repository.store.name}"] if lacking else []
         )
     for aip, name in sorted(kept):
-        copy = archive.catalogue.copy(aip, name)
+        copy = archive.catalogue.copies.get(aip, name)
         if copy is None or copy.state != "verified" or not copy.verified:
             problems.append(f"{aip} in {name}: {copy and copy.state}")
     return problems
@@ -266,7 +268,9 @@ def _fill(bench: Bench) -> None:
         done = ingest(_bag(bench, name, odd=True), choose_agreement(settings, agreement), archive)
         assert done.outcome == "in-review", done
         (waiting,) = [
-            row.id for row in archive.catalogue.submissions(["in-review"]) if Path(row.subject).name == name
+            row.id
+            for row in archive.catalogue.submissions.latest(["in-review"])
+            if Path(row.subject).name == name
         ]
         bench.submissions[name] = waiting
     place_hold(archive, bench.aips["release"], reason="a court asks for it", person=_PERSON)

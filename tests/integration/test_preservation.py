@@ -159,7 +159,9 @@ def test_damage_is_found_repaired_and_told(damage, what: str, which: str, kept) 
     assert found.state is CopyState.VERIFIED
     assert _content_of(store, aip) == before
     assert _content_of(other, aip) == good
-    told = {(event.type, event.outcome) for event in archive.catalogue.events(aip) if event.store == which}
+    told = {
+        (event.type, event.outcome) for event in archive.catalogue.events.of(aip) if event.store == which
+    }
     assert {("fixity check", "failure"), ("recovery", "success")} <= told
     if damage is not _delete:
         assert found.repaired is not None
@@ -229,10 +231,10 @@ def test_repair_waits_for_approval(kept) -> None:
     _later(archive)
     bad = [r for r in audit(archive, _budget(archive, repair=False)) if r.state is CopyState.DAMAGED]
     assert len(bad) == 1
-    assert archive.catalogue.count_copies("two") == {"damaged": 1}
+    assert archive.catalogue.copies.count("two") == {"damaged": 1}
     (done,) = repair_all(archive, archive.work.parent / "damaged")
     assert done.state is CopyState.VERIFIED
-    assert archive.catalogue.count_copies("two") == {"verified": 1}
+    assert archive.catalogue.copies.count("two") == {"verified": 1}
 
 
 def test_a_later_store_is_filled(kept, tmp_path: Path) -> None:
@@ -250,7 +252,7 @@ def test_a_later_store_is_filled(kept, tmp_path: Path) -> None:
     assert done.made, done.reason
     assert _content_of(third, aip) == _content_of(_store(archive, "one"), aip)
     assert list(replicate(archive)) == []
-    assert archive.catalogue.copies(aip) == ("one", "three", "two")
+    assert archive.catalogue.copies.stores_with_verified(aip) == ("one", "three", "two")
 
 
 def test_secondary_store_down(build: Builder, make_bag, agreement, tmp_path: Path) -> None:
@@ -265,12 +267,12 @@ def test_secondary_store_down(build: Builder, make_bag, agreement, tmp_path: Pat
     result = ingest(make_bag({"a.txt": b"a"}), agreement, archive)
     assert result.outcome == "stored"
     assert [p.code for p in result.problems if p.code.startswith("STORE")] == ["STORE-OWED"]
-    assert dict(archive.catalogue.under_replicated(["third"])) == {result.aip: ("third",)}
+    assert dict(archive.catalogue.copies.under_replicated(["third"])) == {result.aip: ("third",)}
     gone.unlink()
     gone.mkdir()
     (done,) = replicate(archive)
     assert done.made, done.reason
-    assert dict(archive.catalogue.under_replicated(["one", "two", "third"])) == {}
+    assert dict(archive.catalogue.copies.under_replicated(["one", "two", "third"])) == {}
 
 
 def test_required_store_down(build: Builder, make_bag, agreement, tmp_path: Path) -> None:
@@ -285,7 +287,7 @@ def test_required_store_down(build: Builder, make_bag, agreement, tmp_path: Path
     result = ingest(make_bag({"a.txt": b"a"}), agreement, archive)
     assert (result.outcome, result.aip) == ("failed", None)
     assert "third" in result.reason
-    assert list(archive.catalogue.aips()) == []
+    assert list(archive.catalogue.aips.all()) == []
 
 
 def test_an_unmounted_store_is_not_filled_anew(kept, make_bag, agreement) -> None:
@@ -347,14 +349,14 @@ def test_catalogue_from_storage(kept, build: Builder, make_bag, agreement) -> No
 
     def all_of(one: Archive) -> dict[str, object]:
         c = one.catalogue
-        rows = [*c.aips(), *c.aips("removed")]
+        rows = [*c.aips.all(), *c.aips.all("removed")]
         return {
             "aips": sorted(rows, key=lambda row: row.id),
-            "versions": {r.id: c.versions(r.id) for r in rows},
-            "formats": {r.id: set(c.formats(r.id)) for r in rows if r.state == "kept"},
-            "copies": {r.id: set(c.copy_rows(r.id)) for r in rows},
-            "events": {r.id: set(c.events(r.id)) for r in rows if r.state == "kept"},
-            "removals": list(c.removals()),
+            "versions": {r.id: c.versions.of(r.id) for r in rows},
+            "formats": {r.id: set(c.formats.of(r.id)) for r in rows if r.state == "kept"},
+            "copies": {r.id: set(c.copies.of(r.id)) for r in rows},
+            "events": {r.id: set(c.events.of(r.id)) for r in rows if r.state == "kept"},
+            "removals": list(c.removals.all()),
         }
 
     before = all_of(archive)
@@ -362,7 +364,7 @@ def test_catalogue_from_storage(kept, build: Builder, make_bag, agreement) -> No
     for file in archive.work.parent.glob("catalogue.sqlite*"):
         file.unlink()
     again = build()
-    assert list(again.catalogue.aips()) == []
+    assert list(again.catalogue.aips.all()) == []
     assert not [done for done in rebuild(again) if done.problem]
     after = all_of(again)
     del before["versions"][str(doomed.aip)], after["versions"][str(doomed.aip)]  # type: ignore[attr-defined]
@@ -390,12 +392,12 @@ def test_an_old_backup_of_the_catalogue_learns_what_happened_since(
     again = build()
     _later(again)
     list(audit(again, _budget(again)))  # a nightly run, before anybody has noticed
-    assert {copy.state for copy in again.catalogue.copy_rows(str(doomed.aip))} == {"missing"}
+    assert {copy.state for copy in again.catalogue.copies.of(str(doomed.aip))} == {"missing"}
     assert not [done for done in rebuild(again) if done.problem]
-    assert {row.id for row in again.catalogue.aips()} == {aip, str(since.aip)}
-    assert again.catalogue.aip(str(doomed.aip)).state == "removed"  # type: ignore[union-attr]
-    assert again.catalogue.copy_rows(str(doomed.aip)) == ()
-    assert again.catalogue.hold(aip).person == "C"  # type: ignore[union-attr]
+    assert {row.id for row in again.catalogue.aips.all()} == {aip, str(since.aip)}
+    assert again.catalogue.aips.get(str(doomed.aip)).state == "removed"  # type: ignore[union-attr]
+    assert again.catalogue.copies.of(str(doomed.aip)) == ()
+    assert again.catalogue.holds.get(aip).person == "C"  # type: ignore[union-attr]
     assert list(reconcile(again)) == []
 
 
@@ -404,10 +406,10 @@ def test_what_is_lost_after_a_removal_was_undone_is_missing(kept, make_bag, agre
     archive, aip = kept
     request_removal(archive, aip, reason="disposal list 4", person="A. Clerk")
     approve_removal(archive, aip, person="B. Archivist")
-    row = archive.catalogue.aip(aip)
-    archive.catalogue.add_tombstone(replace(row, state="kept"))  # as when its ingest was released
+    row = archive.catalogue.aips.get(aip)
+    archive.catalogue.aips.add_tombstone(replace(row, state="kept"))  # as when its ingest was released
     assert not [done for done in rebuild(archive) if done.problem]
-    assert archive.catalogue.aip(aip).state == "kept"
+    assert archive.catalogue.aips.get(aip).state == "kept"
 
 
 def test_reconcile_both_ways(kept, make_bag, agreement) -> None:
@@ -427,7 +429,7 @@ def test_reconcile_both_ways(kept, make_bag, agreement) -> None:
         (DifferenceKind.NOT_IN_CATALOGUE, "two", root),
         (DifferenceKind.NOT_COMMITTED, "two", left),
     }
-    assert archive.catalogue.count_copies("two") == {"missing": 1}
+    assert archive.catalogue.copies.count("two") == {"missing": 1}
 
 
 def test_sweep_shows_before_it_removes(kept) -> None:
@@ -450,12 +452,12 @@ def test_a_second_hold_does_not_replace_the_first(kept) -> None:
     """Lifting it would free an AIP that another case still needs. The same hold again changes nothing."""
     archive, aip = kept
     place_hold(archive, aip, reason="case 12/26", person="Court")
-    events = len(archive.catalogue.events(aip))
+    events = len(archive.catalogue.events.of(aip))
     with pytest.raises(RemovalRefused, match=r"already: case 12/26 \(placed by Court"):
         place_hold(archive, aip, reason="case 13/26", person="Auditor")
     place_hold(archive, aip, reason="case 12/26", person="A. Clerk")
-    assert archive.catalogue.hold(aip).person == "Court"
-    assert len(archive.catalogue.events(aip)) == events
+    assert archive.catalogue.holds.get(aip).person == "Court"
+    assert len(archive.catalogue.events.of(aip)) == events
     lift_hold(archive, aip, reason="case closed", person="Court")
     place_hold(archive, aip, reason="case 13/26", person="Auditor")
 
@@ -511,8 +513,8 @@ def test_removal_needs_two_people_and_no_hold(kept) -> None:
     for store in archive.stores:
         assert _keys(store, aip) == []
     assert "B. Archivist" in done.certificate.read_text("utf-8")
-    assert [row.id for row in archive.catalogue.aips("removed")] == [aip]
-    assert list(archive.catalogue.aips()) == []
+    assert [row.id for row in archive.catalogue.aips.all("removed")] == [aip]
+    assert list(archive.catalogue.aips.all()) == []
     with pytest.raises(ObjectMissing):
         _store(archive, "one").repository.inventory(aip)
 
@@ -528,7 +530,7 @@ def test_retention_forbids_removal(build: Builder, make_bag, agreement) -> None:
     archive.clock.now = datetime(2030, 1, 2, tzinfo=UTC)
     request_removal(archive, aip, reason="list 4", person="A. Clerk")
     approve_removal(archive, aip, person="B. Archivist")
-    assert list(archive.catalogue.aips()) == []
+    assert list(archive.catalogue.aips.all()) == []
 
 
 def test_export_and_verify_after_all_that(kept, tmp_path: Path) -> None:

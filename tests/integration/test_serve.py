@@ -55,7 +55,9 @@ def _deliver(home: Path, agency: str, name: str, content: bytes = b"text") -> Pa
 
 def _outcomes(home: Path) -> dict[str, str]:
     catalogue = Catalogue(load_settings(home).catalogue_url)
-    found = {row.subject.rsplit("/", 1)[-1]: row.outcome for row in catalogue.submissions(limit=1000)}
+    found = {
+        row.subject.rsplit("/", 1)[-1]: row.outcome for row in catalogue.submissions.latest(limit=1000)
+    }
     catalogue.close()
     return found
 
@@ -81,9 +83,9 @@ def test_ingest_and_dip(served: Served) -> None:
     assert "**stored**" in report
     assert "**rejected**" in report
     catalogue = Catalogue(load_settings(served.home).catalogue_url)
-    aip = next(row.id for row in catalogue.aips() if row.title.endswith("office-good"))
-    assert catalogue.submissions(aip=aip)[0].run == number
-    agencies = {row.subject.rsplit("/", 1)[-1]: row.agency for row in catalogue.submissions()}
+    aip = next(row.id for row in catalogue.aips.all() if row.title.endswith("office-good"))
+    assert catalogue.submissions.latest(aip=aip)[0].run == number
+    agencies = {row.subject.rsplit("/", 1)[-1]: row.agency for row in catalogue.submissions.latest()}
     assert (agencies["good"], agencies["unnamed"]) == ("office", "Any agency")
     catalogue.close()
     assert served.ended(served.start_run("build-dip", aip=aip))["state_type"] == "COMPLETED"
@@ -224,8 +226,8 @@ def test_power_failure_in_the_night(tmp_path: Path, serving: Callable[..., Serve
     served.stop()
     assert _stored(home) == 40
     catalogue = Catalogue(load_settings(home).catalogue_url)
-    assert catalogue.totals()[0] == 40
-    assert catalogue.dead_submissions() == []
+    assert catalogue.aips.totals()[0] == 40
+    assert catalogue.submissions.interrupted() == []
     catalogue.close()
 
 

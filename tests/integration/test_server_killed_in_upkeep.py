@@ -90,8 +90,8 @@ def _prepare(work: str, archive: Archive, aip: str) -> None:
     match work:
         case "replicate":
             cloud.remove(aip)
-            owed = [copy for copy in archive.catalogue.copy_rows(aip) if copy.store == "cloud"]
-            archive.catalogue.set_copy(replace(owed[0], state=str(CopyState.PENDING), version=""))
+            owed = [copy for copy in archive.catalogue.copies.of(aip) if copy.store == "cloud"]
+            archive.catalogue.copies.put(replace(owed[0], state=str(CopyState.PENDING), version=""))
         case "repair":
             keys = [key for key in cloud.store.list(f"{root}/") if key.endswith(".bin")]
             for key in keys[:4]:
@@ -110,14 +110,14 @@ def _work(work: str, archive: Archive, aip: str, folder: Path) -> None:
         case "repair":
             list(audit(archive, replace(_BUDGET, quarantine=folder / "aside")))
         case "update":
-            row = archive.catalogue.aip(aip)
+            row = archive.catalogue.aips.get(aip)
             if row is not None and row.version == "v1":
                 ead = folder / "ead.xml"
                 ead.write_bytes(b'<ead xmlns="urn:isbn:1-931666-22-9"><eadheader/></ead>')
                 update_aip(aip, Change("described", "B. Archivist", metadata=(ead,)), archive)
             list(replicate(archive))
         case "remove":
-            row = archive.catalogue.aip(aip)
+            row = archive.catalogue.aips.get(aip)
             if row is not None and row.state != "removed":
                 approve_removal(archive, aip, person="B. Archivist")
 
@@ -174,7 +174,7 @@ def test_the_server_dies_and_comes_back(
         assert good.outcome == "intact", good.problems
     _work(work, archive, aip, tmp_path)
     if work == "remove":
-        assert [row.id for row in archive.catalogue.aips("removed")] == [aip]
+        assert [row.id for row in archive.catalogue.aips.all("removed")] == [aip]
         assert [list(one.store.list(one.layout.object_root(aip) + "/")) for one in (disk, cloud)] == [
             [],
             [],

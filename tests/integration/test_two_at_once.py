@@ -296,8 +296,8 @@ def _replicate(archive: Archive, case: _Case, _: str, __: float) -> _Did:
 
 def _remove(archive: Archive, case: _Case, who: str, wait_s: float) -> _Did:
     """Approved; asked for as well where nobody has done that before."""
-    row = archive.catalogue.aip(case.aip)
-    if row is not None and row.state == "kept" and archive.catalogue.removal(case.aip) is None:
+    row = archive.catalogue.aips.get(case.aip)
+    if row is not None and row.state == "kept" and archive.catalogue.removals.get(case.aip) is None:
         request_removal(archive, case.aip, reason="list 4", person="A. Clerk")
     done = approve_removal(archive, case.aip, person=f"{who} archivist", wait_s=wait_s)
     assert done.certificate.stat().st_size > 0
@@ -444,9 +444,9 @@ def _prepare(archive: Archive, stop: _Stop, case: _Case, first: str, second: str
     place = case.home / "two" / archive.repositories[0].layout.object_root(case.aip)
     if before == _MISSING:
         shutil.rmtree(place)
-        copy = archive.catalogue.copy(case.aip, "two")
+        copy = archive.catalogue.copies.get(case.aip, "two")
         if "replicate" in (first, second) and copy is not None:
-            archive.catalogue.set_copy(replace(copy, state="missing", detail="a disk was lost"))
+            archive.catalogue.copies.put(replace(copy, state="missing", detail="a disk was lost"))
     elif before == _NO_INVENTORY:
         (place / "inventory.json").unlink()
     elif before == _ROTTEN:
@@ -660,15 +660,20 @@ class _Bench:
             if path.is_file()
         }
         catalogue, aip = self.judge.catalogue, case.aip
-        facts = (catalogue.aip(aip), catalogue.versions(aip), catalogue.copy_rows(aip), catalogue.hold(aip))
-        return files, facts, catalogue.planned_version(aip), catalogue.removal(aip)
+        facts = (
+            catalogue.aips.get(aip),
+            catalogue.versions.of(aip),
+            catalogue.copies.of(aip),
+            catalogue.holds.get(aip),
+        )
+        return files, facts, catalogue.versions.planned(aip), catalogue.removals.get(aip)
 
     def _place(self, store: str, case: _Case) -> Path:
         return self.home / store / self.judge.repositories[0].layout.object_root(case.aip)
 
     def _require_stopped(self, first: str, case: _Case) -> None:
         """It has the lease; an ingest's AIP is known from there."""
-        leases = self.judge.catalogue.leases()
+        leases = self.judge.catalogue.leases.all()
         if _PURPOSES[first] is None:
             assert leases == ()
             return
@@ -691,7 +696,7 @@ class _Bench:
     def _has_ended(self, did: _Did, case: _Case) -> bool:
         if did.letter in "GN":
             return True
-        row = self.judge.catalogue.aip(case.aip)
+        row = self.judge.catalogue.aips.get(case.aip)
         if any(words in did.text for words in _GONE):
             return row is None or row.state == "removed"
         return "a hold stands" in did.text and case.held
@@ -699,14 +704,14 @@ class _Bench:
     def _require_all_well(self, case: _Case, damaged: set[str]) -> None:
         """Nothing is lost of what was said to anybody, and no store damaged but for those that were before."""
         judge, catalogue = self.judge, self.judge.catalogue
-        if catalogue.aip(case.aip) is None:  # nobody has ingested it yet
+        if catalogue.aips.get(case.aip) is None:  # nobody has ingested it yet
             did = _do("ingest", judge, case, "archivist")
             assert did.text == "stored, v1"
             did.note(case)
         results = list(audit(judge, _budget(judge)))
         assert {result.state for result in results} <= {CopyState.VERIFIED}
         assert {result.seen.store for result in results if result.repaired} <= damaged
-        row = catalogue.aip(case.aip)
+        row = catalogue.aips.get(case.aip)
         assert row is not None
         reports = list(verify_archive(catalogue, judge.repositories, PackageId.parse(case.aip)))
         if case.removed:
@@ -717,18 +722,18 @@ class _Bench:
             newest = max(case.versions, key=lambda version: int(version[1:]))
             assert (row.state, row.version) == ("kept", newest)
             assert {(report.version, report.outcome) for report in reports} == {(newest, "intact")}
-            assert len(catalogue.versions(case.aip)) == len(set(case.versions)), "one version each"
+            assert len(catalogue.versions.of(case.aip)) == len(set(case.versions)), "one version each"
             self._require_files(case)
         if case.held:
             self._require_hold(case)
         assert list(reconcile(judge)) == []
         assert list(sweep(judge, timedelta(), remove=False)) == []
-        assert catalogue.planned_versions() == ()
-        assert catalogue.leases() == ()
+        assert catalogue.versions.all_planned() == ()
+        assert catalogue.leases.all() == ()
 
     def _put_away(self, case: _Case) -> None:
         """So that the next cell's audits and listings are of its own AIP only."""
-        self.judge.catalogue.set_state(case.aip, "removed")
+        self.judge.catalogue.aips.set_state(case.aip, "removed")
         for store in self.judge.stores:
             shutil.rmtree(self._place(store.name, case), ignore_errors=True)
             target = store.repository.store
@@ -743,7 +748,7 @@ class _Bench:
             assert not missing, f"{repository.store.name} lacks {missing}"
 
     def _require_hold(self, case: _Case) -> None:
-        hold = self.judge.catalogue.hold(case.aip)
+        hold = self.judge.catalogue.holds.get(case.aip)
         assert hold is not None and hold.reason == "case 7", "a hold that was said to stand is gone"
         for repository in self.judge.repositories:
             events = (one for one in read_journal(repository.store) if one.aip == case.aip and one.event)
@@ -1005,7 +1010,7 @@ def test_a_rebuild_brings_back_no_hold_that_was_released_meanwhile(bench: _Bench
     _start_rebuild(bench, case)
     lift_hold(bench.second, case.aip, reason="case closed", person="second court", wait_s=0)
     bench.first.finish()
-    assert bench.judge.catalogue.hold(case.aip) is None
+    assert bench.judge.catalogue.holds.get(case.aip) is None
 
 
 @_on_sqlite
@@ -1016,7 +1021,7 @@ def test_a_rebuild_brings_back_no_request_that_was_refused_meanwhile(bench: _Ben
     _start_rebuild(bench, case)
     refuse_removal(bench.second, case.aip, reason="still needed", person="B. Archivist")
     bench.first.finish()
-    assert bench.judge.catalogue.removal(case.aip) is None
+    assert bench.judge.catalogue.removals.get(case.aip) is None
 
 
 @_on_sqlite

@@ -174,7 +174,7 @@ def test_a_report_the_agency_can_act_on(archive: Archive, agreement, make_bag) -
     assert result.outcome == "stored", result.reason
     bad = {p.path for p in result.problems if p.code in ("FMT-NOT-VALID", "FMT-NOT-CHECKED")}
     assert bad == {"data/cut.tif", "data/a.xml", "data/c.docx"}
-    told = [e for e in archive.catalogue.events(str(result.aip)) if e.type == "validation"]
+    told = [e for e in archive.catalogue.events.of(str(result.aip)) if e.type == "validation"]
     assert {e.outcome for e in told} >= {"failure", "warning"}
 
 
@@ -186,7 +186,7 @@ def test_an_agreement_that_wants_more(
     formats = agreement.formats.model_copy(update={"not_valid": wanted})
     strict = agreement.model_copy(update={"formats": formats})
     assert ingest(_sip(make_bag), strict, archive).outcome == outcome
-    assert not list(archive.catalogue.aips())
+    assert not list(archive.catalogue.aips.all())
 
 
 def test_a_machine_without_tools(
@@ -212,7 +212,7 @@ def test_checks_switched_off(archive: Archive, agreement, make_bag) -> None:
     off = replace(archive, tools=replace(archive.tools, validation=None))
     result = ingest(_sip(make_bag), agreement, off)
     assert result.outcome == "stored"
-    assert "switched off" in " ".join(e.detail for e in archive.catalogue.events(str(result.aip)))
+    assert "switched off" in " ".join(e.detail for e in archive.catalogue.events.of(str(result.aip)))
 
 
 def test_a_policy_that_holds(archive: Archive, agreement, make_bag) -> None:

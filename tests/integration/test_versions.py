@@ -122,19 +122,19 @@ def test_catalogue_knows_the_versions(archive: Archive, make_bag, agreement, tmp
     ead = tmp_path / "ead.xml"
     ead.write_bytes(_EAD)
     update_aip(aip, Change("described", "B. Archivist", metadata=(ead,)), archive)
-    row = archive.catalogue.aip(aip)
+    row = archive.catalogue.aips.get(aip)
     assert row is not None
     assert (row.version, row.files) == ("v2", 1)
-    assert [v.message for v in archive.catalogue.versions(aip)] == [
+    assert [v.message for v in archive.catalogue.versions.of(aip)] == [
         "Ingest of sip",
         "described (B. Archivist)",
     ]
-    kinds = [event.type for event in archive.catalogue.events(aip)]
+    kinds = [event.type for event in archive.catalogue.events.of(aip)]
     assert kinds.count("metadata modification") == 1
-    before = (row, archive.catalogue.versions(aip), set(archive.catalogue.events(aip)))
+    before = (row, archive.catalogue.versions.of(aip), set(archive.catalogue.events.of(aip)))
     list(rebuild(archive))
     again = archive.catalogue
-    assert (again.aip(aip), again.versions(aip), set(again.events(aip))) == before
+    assert (again.aips.get(aip), again.versions.of(aip), set(again.events.of(aip))) == before
 
 
 @pytest.mark.parametrize(

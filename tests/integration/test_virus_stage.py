@@ -70,7 +70,7 @@ def test_an_infected_package_is_held(address: str, archive: Archive, agreement, 
     assert "b.zip" in result.reason
     (found,) = [problem for problem in result.problems if problem.code == "VIRUS-FOUND"]
     assert (found.path, "Eicar" in found.found) == ("data/b.zip", True)
-    assert not list(archive.catalogue.aips())
+    assert not list(archive.catalogue.aips.all())
     assert (sip / "data/b.zip").is_file()
 
 
@@ -85,7 +85,7 @@ def test_no_virus_comes_in_by_the_back_door(
     (folder / "x.com").write_bytes(_EICAR)
     with pytest.raises(RepresentationRefused, match="virus"):
         update_aip(aip, Change("more", "B. Archivist", representation=folder), scanned)
-    assert archive.catalogue.aip(aip).version == "v1"
+    assert archive.catalogue.aips.get(aip).version == "v1"
 
 
 def test_a_clean_package_says_so(address: str, archive: Archive, agreement, make_bag) -> None:
@@ -94,7 +94,7 @@ def test_a_clean_package_says_so(address: str, archive: Archive, agreement, make
     result = ingest(sip, agreement, _with(archive, Clamd(address, file_limit=1 << 20)))
     assert result.outcome == "stored"
     assert not [p for p in result.problems if p.code.startswith("VIRUS")]
-    (told,) = [e for e in archive.catalogue.events(str(result.aip)) if e.type == "virus check"]
+    (told,) = [e for e in archive.catalogue.events.of(str(result.aip)) if e.type == "virus check"]
     assert (told.outcome, "clean ×1" in told.note) == ("success", True)
 
 

@@ -165,7 +165,7 @@ def _remove(setting: Setting, number: int) -> Callable[[Process], str]:
     def run(process: Process) -> str:
         urn = aip_of(number % 2).urn
         archive = setting.archive(process)
-        if archive.catalogue.removal(urn) is None:
+        if archive.catalogue.removals.get(urn) is None:
             request_removal(archive, urn, reason="list", person="A")
         approve_removal(archive, urn, person="B", wait_s=_wait_s(number))
         setting.tell(process, "removed", urn)
@@ -190,7 +190,7 @@ def _release(setting: Setting, number: int) -> Callable[[Process], str]:
     def run(process: Process) -> str:
         urn = aip_of(number % 2).urn
         archive = setting.archive(process)
-        if archive.catalogue.hold(urn) is None:
+        if archive.catalogue.holds.get(urn) is None:
             place_hold(archive, urn, reason="court", person=f"C{number}", wait_s=_wait_s(number))
             setting.tell(process, "held", urn)
         lift_hold(archive, urn, reason="over", person="C", wait_s=_wait_s(number))

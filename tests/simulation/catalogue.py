@@ -14,7 +14,10 @@ from sqlalchemy.pool import StaticPool
 
 from simulation.world import Process, Violation, World
 from storage.catalogue import Catalogue, CopyRow, ProcessRuntime
+from storage.catalogue.aips import AipRecords
+from storage.catalogue.copies import CopyRecords
 from storage.catalogue.database import _sqlite_pragmas
+from storage.catalogue.heartbeats import LiveDatabase
 from storage.errors import StoreUnavailable
 
 __all__ = ["Disk", "SimCatalogue"]
@@ -68,7 +71,7 @@ class Disk:
         return self.connection.execute(query, values).fetchall()
 
 
-class SimCatalogue(Catalogue):
+class SimDatabase(LiveDatabase):
     """As one process sees it: every transaction is a step, at which others may run or it may die."""
 
     def __init__(self, disk: Disk, world: World, process: Process) -> None:
@@ -76,8 +79,8 @@ class SimCatalogue(Catalogue):
         self._world = world
         self._process = process
         self._writes = False
-        self._engine = disk.engine
-        self._runtime = ProcessRuntime(
+        self.engine = disk.engine
+        self.runtime = ProcessRuntime(
             owner=lambda: process.owner,
             seen_dead=self._seen_dead,
             wall_clock_s=lambda: world.now + world.wall_offset,
@@ -111,9 +114,9 @@ class SimCatalogue(Catalogue):
             self._disk.busy = False
 
     @contextmanager
-    def _transaction(self) -> Iterator[Connection]:
+    def transaction(self) -> Iterator[Connection]:
         if self._disk.busy:
-            with super()._transaction() as connection:
+            with super().transaction() as connection:
                 yield connection
             return
         self._world.step("catalogue write" if self._writes else "catalogue")
@@ -121,16 +124,16 @@ class SimCatalogue(Catalogue):
             raise StoreUnavailable(self.name, "simulated: it is down")
         self._disk.busy = True
         try:
-            with super()._transaction() as connection:
+            with super().transaction() as connection:
                 yield connection
         finally:
             self._disk.busy = False
 
     @contextmanager
-    def _write(self, *, durable: bool = False, fenced: bool = True) -> Iterator[Connection]:
+    def write(self, *, durable: bool = False, fenced: bool = True) -> Iterator[Connection]:
         self._writes = True
         try:
-            with super()._write(durable=durable, fenced=fenced) as connection:
+            with super().write(durable=durable, fenced=fenced) as connection:
                 self._writes = False
                 yield connection
         finally:
@@ -139,17 +142,17 @@ class SimCatalogue(Catalogue):
         if durable:
             self._disk.save()
 
-    def set_copy(self, copy: CopyRow, events: Iterable[Any] = ()) -> None:
-        self._witness([copy])
-        super().set_copy(copy, events)
 
-    def register(self, aip: Any, *, copies: Iterable[CopyRow], **more: Any) -> None:
-        rows = list(copies)
-        self._witness(rows, version=aip.version)
-        super().register(aip, copies=rows, **more)
+class _Witness:
+    """Who says “verified, now” must have read or written every byte of the copy."""
 
-    def _witness(self, copies: list[CopyRow], version: str = "") -> None:
-        """Who says “verified, now” must have read or written every byte of the copy."""
+    def __init__(self, disk: Disk, world: World, process: Process) -> None:
+        self._disk = disk
+        self._world = world
+        self._process = process
+
+    def check(self, copies: list[CopyRow], version: str = "") -> None:
+        """Raises Violation."""
         for copy in copies:
             if copy.state != "verified" or not copy.verified:
                 continue
@@ -168,3 +171,34 @@ class SimCatalogue(Catalogue):
                     f"{self._process.name} says that {copy.store} holds {copy.aip[-6:]} verified at "
                     f"{copy.verified}, and has not read {unseen}"
                 )
+
+
+class _WitnessedCopies(CopyRecords):
+    witness: _Witness
+
+    def put(self, copy: CopyRow, events: Iterable[Any] = ()) -> None:
+        self.witness.check([copy])
+        super().put(copy, events)
+
+
+class _WitnessedAips(AipRecords):
+    witness: _Witness
+
+    def register(self, aip: Any, *, copies: Iterable[CopyRow], **more: Any) -> None:
+        rows = list(copies)
+        self.witness.check(rows, version=aip.version)
+        super().register(aip, copies=rows, **more)
+
+
+class SimCatalogue(Catalogue):
+    """The real catalogue over the simulated database, watched in what it is told of copies."""
+
+    def __init__(self, disk: Disk, world: World, process: Process) -> None:
+        self._witness = _Witness(disk, world, process)
+        self._stand_on(SimDatabase(disk, world, process))
+
+    def _stand_on(self, database: LiveDatabase) -> None:
+        super()._stand_on(database)
+        copies, aips = _WitnessedCopies(database), _WitnessedAips(database)
+        copies.witness = aips.witness = self._witness
+        self.copies, self.aips = copies, aips

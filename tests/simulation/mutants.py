@@ -37,13 +37,13 @@ MUTANTS = (
     # -- leases
     Mutant(
         "the lease is not taken", "pipeline/holdings/leases.py",
-        "    with archive.catalogue.leased(aip, purpose, since=since, wait_s=wait_s) as lease:\n"
+        "    with archive.catalogue.leases.leased(aip, purpose, since=since, wait_s=wait_s) as lease:\n"
         "        leased = archive.under(lease)\n",
         "    with nullcontext(archive) as leased:\n",
     ),
     Mutant(
         "the writes are not fenced in the catalogue", "storage/catalogue/database.py",
-        "if fenced and self._lease is not None:", "if False:",
+        "if fenced and self.lease is not None:", "if False:",
     ),
     Mutant(
         "the stores are not fenced", "pipeline/archive.py",
@@ -56,11 +56,11 @@ MUTANTS = (
     ),
     Mutant(
         "a process that has died is believed alive for ever", "storage/catalogue/heartbeats.py",
-        "            return not self._runtime.seen_dead(owner)  # the same machine", "            return True  # the same machine",
+        "            return not self.runtime.seen_dead(owner)  # the same machine", "            return True  # the same machine",
     ),
     Mutant(
         "the row is not read again under the lease", "pipeline/holdings/leases.py",
-        "        try:\n            row = leased.catalogue.aip(aip)\n",
+        "        try:\n            row = leased.catalogue.aips.get(aip)\n",
         "        try:\n            row = before\n",
     ),
     Mutant(
@@ -70,17 +70,17 @@ MUTANTS = (
     # -- versions
     Mutant(
         "no version is planned", "pipeline/holdings/versions.py",
-        "    catalogue.plan_version(row.id, intent)\n", "    pass\n",
+        "    catalogue.versions.plan(row.id, intent)\n", "    pass\n",
     ),
     Mutant(
         "the plan is written after the commit", "pipeline/holdings/versions.py",
-        "        catalogue.plan_version(row.id, plan)\n        first.repository.commit(staged, protection)\n",
-        "        first.repository.commit(staged, protection)\n        catalogue.plan_version(row.id, plan)\n",
+        "        catalogue.versions.plan(row.id, plan)\n        first.repository.commit(staged, protection)\n",
+        "        first.repository.commit(staged, protection)\n        catalogue.versions.plan(row.id, plan)\n",
     ),
     Mutant(
-        "the plan does not survive a power cut", "storage/catalogue/holdings.py",
-        "        with self._write(durable=True) as connection:\n            put_row(connection, PLANNED_VERSION",
-        "        with self._write() as connection:\n            put_row(connection, PLANNED_VERSION",
+        "the plan does not survive a power cut", "storage/catalogue/versions.py",
+        "        with self._database.write(durable=True) as connection:\n            put_row(connection, PLANNED_VERSION",
+        "        with self._database.write() as connection:\n            put_row(connection, PLANNED_VERSION",
     ),
     Mutant(
         "what an update left is not finished", "pipeline/holdings/leases.py",
@@ -170,7 +170,7 @@ MUTANTS = (
         also=(("pipeline/preservation/removal.py", "    if hold:\n        raise", "    if False:\n        raise"),),
     ),
     Mutant(
-        "a hold does not look whether the AIP is on its way out", "storage/catalogue/removals.py",
+        "a hold does not look whether the AIP is on its way out", "storage/catalogue/holds.py",
         'if state == "kept" or (state == "removing" and while_removing):', "if state:",
     ),
     Mutant(
@@ -201,13 +201,13 @@ MUTANTS = (
         "    write_journal(archive).require()\n    return _tell_stores", "    return _tell_stores",
     ),
     Mutant(
-        "a hold does not survive a power cut in the catalogue", "storage/catalogue/removals.py",
-        '        with self._write(durable=True) as connection:\n            # The row is locked',
-        '        with self._write() as connection:\n            # The row is locked',
+        "a hold does not survive a power cut in the catalogue", "storage/catalogue/holds.py",
+        '        with self._database.write(durable=True) as connection:\n            # The row is locked',
+        '        with self._database.write() as connection:\n            # The row is locked',
     ),
     Mutant(
-        "an ingest that was reported does not survive a power cut", "storage/catalogue/ingests.py",
-        "with self._write(durable=True) as connection:", "with self._write() as connection:",
+        "an ingest that was reported does not survive a power cut", "storage/catalogue/submissions.py",
+        "with self._database.write(durable=True) as connection:", "with self._database.write() as connection:",
     ),
     Mutant(
         "an inventory is copied whatever its bytes are", "storage/ocfl/repository.py",
@@ -255,7 +255,7 @@ def _imports(mutant: Mutant, text: str) -> str:
     if "row = before" in mutant.new:
         text = text.replace(
             "    since = timestamp(archive.clock())\n",
-            "    since = timestamp(archive.clock())\n    before = archive.catalogue.aip(aip)\n",
+            "    since = timestamp(archive.clock())\n    before = archive.catalogue.aips.get(aip)\n",
         )
     return text
 

@@ -76,3 +76,17 @@ def test_decisions_have_their_own_numbers() -> None:
     """An ADR's number is used once, and none is left out."""
     numbers = sorted(int(path.name[:4]) for path in (_ROOT / "docs/adr").glob("*.md"))
     assert numbers == list(range(1, len(numbers) + 1))
+
+
+def test_no_part_of_the_catalogue_knows_everything() -> None:
+    """Small repositories by subject: at most ten public methods each."""
+    from storage.catalogue.catalogue import Catalogue
+    from storage.catalogue.repository import Repository
+
+    catalogue = Catalogue("sqlite://")
+    parts = {name: part for name, part in vars(catalogue).items() if isinstance(part, Repository)}
+    assert len(parts) > 10
+    for name, part in parts.items():
+        public = [one for one in dir(part) if not one.startswith("_") and callable(getattr(part, one))]
+        assert 0 < len(public) <= 10, (name, public)
+    catalogue.close()

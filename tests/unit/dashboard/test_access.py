@@ -35,7 +35,7 @@ class _Site:
         self.now = datetime(2026, 11, 25, 8, tzinfo=UTC)
 
     def add(self, name: str, role: str) -> None:
-        self.catalogue.put_account(AccountRow(name, role, hash_password(_PASSWORD), ""))
+        self.catalogue.accounts.put(AccountRow(name, role, hash_password(_PASSWORD), ""))
 
     def client(self, *, loopback: bool = False, secure: bool = False) -> Any:
         from dataclasses import replace
@@ -55,7 +55,7 @@ def site(tmp_path: Path) -> Iterator[_Site]:
     """As said."""
     made = _Site(tmp_path)
     row = AipRow(f"urn:uuid:{_AIP}", "v1", "T", "default", "A", "", "", 1, 1, "2026-01-01T00:00:00Z", "")
-    made.catalogue.register(
+    made.catalogue.aips.register(
         row, copies=[CopyRow(row.id, "archive", "v1", row.created, "verified", "", row.created)], formats=[FormatCount("fmt/1", "F", 1, 1)], events=(),
         files=[FileRow("a", 1, "fmt/1", "0" * 128)],
     )  # fmt: skip

@@ -82,7 +82,7 @@ def sources(tmp_path: Path) -> Iterator[Sources]:
             copies.append(CopyRow(row.id, "second", "", "", "pending", "it was away"))
         else:
             copies.append(replace(copies[0], store="second"))
-        catalogue.register(
+        catalogue.aips.register(
             row,
             copies=copies,
             formats=formats,
@@ -90,14 +90,14 @@ def sources(tmp_path: Path) -> Iterator[Sources]:
             files=files,
         )
         for outcome in ("stored",) if number % 2 else ("in-review", "rejected"):
-            catalogue.finish_ingest(
+            catalogue.submissions.finish(
                 f"{number:038x}{outcome[:2]}", subject=f"/box/{outcome}-{number}", agreement="default", outcome=outcome,
                 aip=row.id if outcome == "stored" else None, now="2026-11-24T23:00:00Z", report="{}", agency=row.agency,
             )  # fmt: skip
-    catalogue.set_copy(CopyRow(row.id, "archive", "v1", "", "damaged", "rot"))
+    catalogue.copies.put(CopyRow(row.id, "archive", "v1", "", "damaged", "rot"))
     asked = RemovalRow(row.id, "disposal", "A", "2026-11-20T00:00:00Z", "", "")
     told = EventRow(str(uuid.uuid4()), "deletion", asked.requested, "warning", "asked for", "", "*")
-    catalogue.request_removal(asked, told)
+    catalogue.removals.request(asked, told)
     settings = Settings.model_validate(
         {
             "home": tmp_path,

@@ -1,34 +1,42 @@
-"""Submissions on their way: who works on which, every attempt, and how each ended."""
+"""Submissions: who works on which, every attempt, and how each ended."""
 
 from __future__ import annotations
 
-from sqlalchemy import delete, insert, select
+from collections.abc import Collection
+from typing import Any
+
+from sqlalchemy import Select, delete, func, insert, select
 from sqlalchemy import update as sql_update
 
-from storage.catalogue.leases import Leases
-from storage.catalogue.rows import AttemptRow, IngestRow
+from storage.catalogue.repository import Repository
+from storage.catalogue.rows import AttemptRow, IngestRow, SubmissionRow
 from storage.catalogue.tables import ATTEMPT, INGEST
 
 RUNNING = "running"
+
 INTERRUPTED = "interrupted"
+
 """An attempt whose process was gone before it could say how it ended."""
+
 _STORED = "stored"
+
 _REVISES_STORED = (_STORED, "in-review")
+
 """What may follow “stored”: the AIP was removed, and the records were sent again. Anything else that a
 later attempt comes to (duplicate, failed, rejected) is that attempt's, and takes nothing back."""
 
 
-class IngestRecords(Leases):
+class SubmissionRecords(Repository):
     """One row a submission, one more for each attempt at it."""
 
-    def begin_ingest(self, ingest_id: str, subject: str, agreement: str, now: str) -> tuple[int, bool]:
+    def begin(self, ingest_id: str, subject: str, agreement: str, now: str) -> tuple[int, bool]:
         """Record that a new attempt begins: its number (1 = the first), and whether the one before
         was interrupted and has told nobody how it ended.
 
         The caller holds the lease on the AIP that the submission becomes, so no other attempt runs.
         """
-        owner = self.owner()
-        with self._write() as connection:
+        owner = self._database.owner()
+        with self._database.write() as connection:
             row = connection.execute(select(INGEST).where(INGEST.c.id == ingest_id)).first()
             number = int(row.attempts) + 1 if row else 1
             values = {"subject": subject, "owner": owner, "attempts": number, "started": now}
@@ -52,7 +60,7 @@ class IngestRecords(Leases):
             untold = row is not None and row.outcome == RUNNING
             return number, bool(interrupted) and untold
 
-    def finish_ingest(
+    def finish(
         self,
         ingest_id: str,
         *,
@@ -75,10 +83,10 @@ class IngestRecords(Leases):
         ``attempt`` is its number, 0 = one that was not begun. ``supersedes_id`` is under which id the
         same submission failed before it could say what it is.
         """
-        owner = self.owner()
+        owner = self._database.owner()
         end = {"outcome": outcome, "aip": aip, "finished": now, "report": report}
         end |= {"agency": agency, "run": run}
-        with self._write(durable=True) as connection:
+        with self._database.write(durable=True) as connection:
             if supersedes_id and supersedes_id != ingest_id:
                 connection.execute(delete(ATTEMPT).where(ATTEMPT.c.ingest == supersedes_id))
                 connection.execute(delete(INGEST).where(INGEST.c.id == supersedes_id))
@@ -101,9 +109,9 @@ class IngestRecords(Leases):
                 fresh = {"ingest": ingest_id, "number": number, "owner": owner, "started": now}
                 connection.execute(insert(ATTEMPT).values({**fresh, **told}))
 
-    def ingest(self, ingest_id: str) -> IngestRow | None:
+    def get(self, ingest_id: str) -> IngestRow | None:
         """One submission's record."""
-        with self._transaction() as connection:
+        with self._database.transaction() as connection:
             row = connection.execute(select(INGEST).where(INGEST.c.id == ingest_id)).first()
         return IngestRow(**row._mapping) if row else None
 
@@ -111,5 +119,50 @@ class IngestRecords(Leases):
         """Every attempt at a submission, oldest first."""
         columns = [column for column in ATTEMPT.c if column.name != "ingest"]
         query = select(*columns).where(ATTEMPT.c.ingest == ingest_id).order_by(ATTEMPT.c.number)
-        with self._transaction() as connection:
+        with self._database.transaction() as connection:
             return tuple(AttemptRow(**row._mapping) for row in connection.execute(query))
+
+    def latest(
+        self,
+        outcomes: Collection[str] = (),
+        *,
+        agency: str = "",
+        aip: str = "",
+        since: str = "",
+        limit: int = 100,
+        skip: int = 0,
+    ) -> list[SubmissionRow]:
+        """Submissions that ended so, latest begun first; ``since`` is when they began."""
+        query = _submissions()
+        if outcomes:
+            query = query.where(INGEST.c.outcome.in_(outcomes))
+        if agency:
+            query = query.where(INGEST.c.agency == agency)
+        if aip:
+            query = query.where(INGEST.c.aip == aip)
+        if since:
+            query = query.where(INGEST.c.started >= since)
+        query = query.order_by(INGEST.c.started.desc())
+        with self._database.transaction() as connection:
+            rows = connection.execute(query.limit(limit).offset(skip))
+            return [SubmissionRow(**row._mapping) for row in rows]
+
+    def count(self, outcome: str, *, since: str = "") -> int:
+        """How many ended so, of those begun since then."""
+        query = select(func.count()).select_from(INGEST).where(INGEST.c.outcome == outcome)
+        if since:
+            query = query.where(INGEST.c.started >= since)
+        with self._database.transaction() as connection:
+            return int(connection.execute(query).scalar_one())
+
+    def interrupted(self) -> list[SubmissionRow]:
+        """Those whose process died on the way: the next run of the same finishes them."""
+        query = _submissions().add_columns(INGEST.c.owner).where(INGEST.c.outcome == RUNNING)
+        with self._database.transaction() as connection:
+            rows = connection.execute(query).all()
+        return [SubmissionRow(*row[:-1]) for row in rows if not self._database.is_alive(row.owner)]
+
+
+def _submissions() -> Select[Any]:
+    wanted = ("id", "subject", "agreement", "agency", "outcome", "aip", "started", "finished", "run")
+    return select(*(INGEST.c[name] for name in wanted))
