@@ -163,7 +163,7 @@ def test_without_script(pages: tuple[str, list[str]], browser: Any) -> None:
         page.get_by_role("navigation").get_by_role("link", name=label).click()
         assert page.get_by_role("heading", level=1).inner_text().startswith(label)
     page.goto(f"{address}/?lang=zh")
-    assert page.get_by_role("heading", level=1).inner_text().startswith("今日概况")
+    assert page.get_by_role("heading", level=1).inner_text().startswith("概况")
     page.goto(f"{address}/stores")
     assert page.locator("html").get_attribute("lang") == "zh-Hans", "the choice is remembered"
     context.close()

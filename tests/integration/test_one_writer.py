@@ -343,7 +343,7 @@ def test_an_update_that_was_cut_off_is_finished(
     where: str, finish: str, archive: Archive, aip: str, build: Builder, tmp_path: Path, monkeypatch
 ) -> None:
     """By the same command, by replication, by the next audit: no expert, no third version, no loss."""
-    on: type = type(archive.catalogue) if where == "register" else OcflRepository
+    on: type = type(archive.catalogue.aips) if where == "register" else OcflRepository
 
     def cut(*_: Any, **__: Any) -> Any:
         raise _Cut

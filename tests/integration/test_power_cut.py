@@ -205,15 +205,15 @@ ACKNOWLEDGEMENTS = (
     ),
     Acknowledgement(
         "decision of the first of two",
-        lambda bench: ["hold", "decide", bench.submissions["first"], "accept", *_SAID],
+        lambda bench: ["review", "decide", bench.submissions["first"], "accept", *_SAID],
         _is_decided("first", "accept"), _has_outcome("first", "in-review"),
     ),
     Acknowledgement(
-        "accepted", lambda bench: ["hold", "decide", bench.submissions["accept"], "accept", *_SAID],
+        "accepted", lambda bench: ["review", "decide", bench.submissions["accept"], "accept", *_SAID],
         _is_accepted, _has_outcome("accept", "stored"),
     ),
     Acknowledgement(
-        "rejected", lambda bench: ["hold", "decide", bench.submissions["reject"], "reject", *_SAID],
+        "rejected", lambda bench: ["review", "decide", bench.submissions["reject"], "reject", *_SAID],
         _is_rejected, _has_outcome("reject", "rejected"),
     ),
     Acknowledgement(

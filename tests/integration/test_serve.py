@@ -125,7 +125,7 @@ def test_a_night_and_a_decision(served: Served) -> None:
     _deliver(served.home, "edu|ca*tion", "school", b"2")
     number = served.start_run("nightly")
     assert served.ended(number)["state_type"] == "COMPLETED"
-    report = served.artifact(number, "night")
+    report = served.artifact(number, "nightly-run")
     assert "| edu\\|ca\\*tion | 1 |" in report
     assert "new agency" in report
     number = next(part for part in report.split("/submissions/")[1:])[:40]

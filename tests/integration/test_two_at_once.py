@@ -258,7 +258,7 @@ _Operation = Callable[[Archive, _Case, str, float], _Did]
 
 def _ingest(archive: Archive, case: _Case, _: str, __: float) -> _Did:
     result = ingest(case.sip, choose_agreement(load_settings(case.home), None), archive)
-    if result.outcome in ("failed", "held"):
+    if result.outcome in ("failed", "in-review"):
         return _Did("R", f"{result.outcome}: {result.reason}")
     assert result.aip is not None, result
     case.aip = result.aip
