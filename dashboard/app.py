@@ -239,7 +239,7 @@ class _Pages:
         return self._message(request, kind, "", status)
 
     def unavailable(self, request: Request, error: Exception) -> Response:
-        """The catalogue is away."""
+        """The catalogue cannot be reached."""
         return self._message(request, "unavailable", str(error), 503)
 
     def broken(self, request: Request, error: Exception) -> Response:

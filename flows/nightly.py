@@ -35,7 +35,7 @@ def take_in(request: NightlyRequest) -> dict[str, Any]:
 
 @task(name="care for copies", cache_policy=NO_CACHE)
 def care(request: NightlyRequest) -> dict[str, int]:
-    """Owed copies and the audit of what is due."""
+    """Pending copies and the audit of what is due."""
     with opened() as (archive, settings):
         return care_for_copies(archive, settings)
 

@@ -74,7 +74,7 @@ class NightlyRequest(_Form):
 
 
 class AuditRequest(_Form):
-    """Read copies again, byte by byte, those first that nobody has looked at for longest."""
+    """Read copies again, byte by byte, those first that were not checked for longest."""
 
     max_hours: float = Field(default=0, ge=0, le=168, description="0: as the workspace is configured.")
     repair: bool = Field(

@@ -54,7 +54,7 @@ async def audit(request: AuditRequest) -> Any:
     """Read the copies that are due, byte by byte, and record what was found; damage fails the run."""
     counts, bad = audit_copies(request)
     said = ", ".join(f"{number:,} {state}" for state, number in sorted(counts.items())) or "nothing was due"
-    lines = [f"Copies looked at: {said}."]
+    lines = [f"Copies checked: {said}."]
     if bad:
         lines += ["", "| AIP | Store | Found |", "|---|---|---|", *bad]
     await create_markdown_artifact("\n".join(lines), key="audit", description="The audit")  # type: ignore[misc]

@@ -25,7 +25,7 @@ from stele.settings import Settings
 from stele.wiring import choose_agreement
 from storage.catalogue import IngestRow
 
-__all__ = ["Decided", "Waiting", "decide_and_carry_out", "waiting"]
+__all__ = ["Decided", "Waiting", "decide_and_carry_out", "one_waiting", "waiting"]
 
 _PAGE = 500
 
@@ -86,6 +86,17 @@ def waiting(archive: Archive, settings: Settings) -> Iterator[Waiting]:
                 removal.aip, "removal", aip.title, aip.agency, removal.requested, (removal.reason,),
                 True, removal.approved_by or removal.requested_by,
             )  # fmt: skip
+
+
+def one_waiting(archive: Archive, settings: Settings, number: str) -> Waiting:
+    """What waits under a number or its first characters. Raises DecisionRefused: none does, or several."""
+    wanted = number.strip().rstrip("…")
+    found = [one for one in waiting(archive, settings) if one.id.startswith(wanted)] if wanted else []
+    if not found:
+        raise DecisionRefused(f"nothing in review has the number {number}; “stele review list” shows all")
+    if len(found) > 1:
+        raise DecisionRefused(f"several in review begin with {number}: {found[0].id}, {found[1].id}")
+    return found[0]
 
 
 def _submission_in_review(archive: Archive, settings: Settings, row: IngestRow) -> Waiting:

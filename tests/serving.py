@@ -62,16 +62,16 @@ class Served:
             headers |= {"Prefect-Csrf-Token": token["token"], "Prefect-Csrf-Client": token["client"]}
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(f"{self.prefect}/api/{path}", data, headers, method=method or None)
-        for patience in (0.5, 1, 2, 4, 0):
+        for timeout_s in (0.5, 1, 2, 4, 0):
             try:
                 with urllib.request.urlopen(request, timeout=20) as answer:
                     text = answer.read()
                 return json.loads(text) if text else None
             except urllib.error.HTTPError as error:  # its SQLite is locked for a moment
-                if error.code != 503 or not patience:
+                if error.code != 503 or not timeout_s:
                     raise
                 error.close()
-                time.sleep(patience)
+                time.sleep(timeout_s)
         return None
 
     def start_run(self, deployment: str, **request: Any) -> str:

@@ -1,4 +1,4 @@
-"""One agency: what is kept of it, what it sent lately, what it must mend."""
+"""One agency: what is kept of it, what it sent lately, what it must correct."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stores and copies: where every AIP is, how long ago it was looked at, how much room is left."""
+"""Stores and copies: where every AIP is, when it was last checked, how much room is left."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def _growth(months: Sequence[TallyRow], now: datetime) -> float:
 
 
 def _ages(tallies: Sequence[CopyTallyRow], today: date, ttl_days: int) -> Chart:
-    """How many days ago copies were last seen whole."""
+    """How many days ago copies last passed a fixity check."""
     counts: Counter[str] = Counter()
     for tally in tallies:
         if tally.state != "pending":

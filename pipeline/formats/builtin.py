@@ -20,15 +20,15 @@ _MIN_BYTES_PER_S = 4 << 20  # bytes a second
 class Builtin:
     """Decode tests and validity of containers, in processes that may crash. Thread-safe."""
 
-    def __init__(self, patience: float = _TIMEOUT_S) -> None:
+    def __init__(self, timeout_s: float = _TIMEOUT_S) -> None:
         self._workers = WorkerPool(lambda: Worker(_MODULE))
-        self._patience = patience
+        self._timeout_s = timeout_s
 
     def check(self, paths: Sequence[Path], kind: Kind) -> list[ValidationResult]:
         """A verdict for every file, in the order given."""
 
         def ask(batch: Sequence[Path]) -> list[ValidationResult]:
-            seconds = self._patience + sum(path.stat().st_size for path in batch) / _MIN_BYTES_PER_S
+            seconds = self._timeout_s + sum(path.stat().st_size for path in batch) / _MIN_BYTES_PER_S
             answer = self._workers.ask([[str(path), kind] for path in batch], seconds=seconds)
             return [
                 ValidationResult(Validity(v), tool, tuple(said), facts) for v, tool, said, facts in answer

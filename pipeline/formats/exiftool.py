@@ -64,8 +64,8 @@ _OLDEST = (12, 24)  # CVE-2021-22204: before it a file could run commands
 class ExifTool:
     """The ``exiftool`` program."""
 
-    def __init__(self, patience: float = _TIMEOUT_S) -> None:
-        self._patience = patience
+    def __init__(self, timeout_s: float = _TIMEOUT_S) -> None:
+        self._timeout_s = timeout_s
         self._state: ToolState | None = None
 
     @property
@@ -84,7 +84,7 @@ class ExifTool:
         names = [f"-{name}" for name in _KEPT]
 
         def ask(batch: Sequence[Path]) -> list[ValidationResult]:
-            seconds = self._patience + sum(path.stat().st_size for path in batch) / _MIN_BYTES_PER_S
+            seconds = self._timeout_s + sum(path.stat().st_size for path in batch) / _MIN_BYTES_PER_S
             with safely_named(batch) as links:
                 words = ["exiftool", "-config", "", "-json", "-fast2", "-charset", "utf8", *names]
                 ran = run_tool([*words, *links], seconds=seconds, reads=and_its_folder(links))

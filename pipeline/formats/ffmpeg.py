@@ -36,8 +36,8 @@ and nothing is fetched."""
 class FfmpegDecode:
     """The ``ffmpeg`` program. One process a file: files of this kind are large."""
 
-    def __init__(self, patience: float = _TIMEOUT_S) -> None:
-        self._patience = patience
+    def __init__(self, timeout_s: float = _TIMEOUT_S) -> None:
+        self._timeout_s = timeout_s
         self._state: ToolState | None = None
 
     @property
@@ -55,7 +55,7 @@ class FfmpegDecode:
 
         def ask(batch: Sequence[Path]) -> list[ValidationResult]:
             (path,) = batch
-            seconds = self._patience + path.stat().st_size / _MIN_BYTES_PER_S
+            seconds = self._timeout_s + path.stat().st_size / _MIN_BYTES_PER_S
             with safely_named([path]) as (link,):
                 ran = run_tool(
                     ["ffmpeg", "-nostdin", "-v", "error", *FROM_A_FILE, "-err_detect",

@@ -105,9 +105,9 @@ class _Program(JarProgram):
 class Jhove:
     """JHOVE in a folder of jars. Batches are named by their module."""
 
-    def __init__(self, home: Path | None, patience: float = _TIMEOUT_S) -> None:
+    def __init__(self, home: Path | None, timeout_s: float = _TIMEOUT_S) -> None:
         self._program = _Program("JHOVE", home, _MAIN, oldest=_OLDEST, heap="512m")
-        self._patience = patience
+        self._timeout_s = timeout_s
 
     @property
     def name(self) -> str:
@@ -121,7 +121,7 @@ class Jhove:
         tool = f"JHOVE {self.state().version} {puid}"
 
         def ask(batch: Sequence[Path]) -> list[ValidationResult]:
-            seconds = self._patience + sum(path.stat().st_size for path in batch) / _MIN_BYTES_PER_S
+            seconds = self._timeout_s + sum(path.stat().st_size for path in batch) / _MIN_BYTES_PER_S
             extension = ".epub" if puid == "EPUB-ptc" else ""  # it trusts nothing but this name
             with safely_named(batch, extension) as links:
                 words: list[str | Path] = ["-m", puid, "-h", "xml", *links]

@@ -18,7 +18,7 @@ KNOWN_FAULTS: dict[str, tuple[tuple[tuple[int, ...], str], ...]] = {
     ),
     "LibreOffice": (((7, 5, 9), "CVE-2023-6185, CVE-2023-6186: embedded media and links run code"),),
 }
-"""(the first version without it, what it is). Distributions mend older versions without renaming them; then
+"""(the first version without it, what it is). Distributions fix older versions without renaming them; then
 the line is out of date and the confinement is what counts."""
 
 
@@ -30,4 +30,4 @@ def known_fault(state: ToolState) -> str:
         for since, fault in KNOWN_FAULTS.get(state.name, ())
         if found and found < since
     ]
-    return f"known fault, unless the distribution mended it: {'; '.join(said)}" if said else ""
+    return f"known fault, unless the distribution fixed it: {'; '.join(said)}" if said else ""

@@ -26,8 +26,8 @@ _MIN_BYTES_PER_S = 4 << 20
 class MediaConch:
     """The ``mediaconch`` program. One process a file: files of this kind are large."""
 
-    def __init__(self, patience: float = _TIMEOUT_S) -> None:
-        self._patience = patience
+    def __init__(self, timeout_s: float = _TIMEOUT_S) -> None:
+        self._timeout_s = timeout_s
         self._state: ToolState | None = None
 
     @property
@@ -45,7 +45,7 @@ class MediaConch:
 
         def ask(batch: Sequence[Path]) -> list[ValidationResult]:
             (path,) = batch
-            seconds = self._patience + path.stat().st_size / _MIN_BYTES_PER_S
+            seconds = self._timeout_s + path.stat().st_size / _MIN_BYTES_PER_S
             with safely_named([path]) as (link,):
                 # It remembers reports in its home, which is a new one for each run.
                 command = ["mediaconch", "-mc", "-fx", str(link)]

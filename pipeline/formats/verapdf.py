@@ -42,9 +42,9 @@ def flavour_for(known: FileFormat) -> str | None:
 class VeraPdf:
     """veraPDF in a folder of jars. Batches are named by their flavour."""
 
-    def __init__(self, home: Path | None, patience: float = _TIMEOUT_S) -> None:
+    def __init__(self, home: Path | None, timeout_s: float = _TIMEOUT_S) -> None:
         self._program = JarProgram("veraPDF", home, _MAIN, oldest=_OLDEST, heap="1g", core="core")
-        self._patience = patience
+        self._timeout_s = timeout_s
 
     @property
     def name(self) -> str:
@@ -58,7 +58,7 @@ class VeraPdf:
         tool = f"veraPDF {self.state().version} PDF/A-{puid}"
 
         def ask(batch: Sequence[Path]) -> list[ValidationResult]:
-            seconds = self._patience + sum(path.stat().st_size for path in batch) / _MIN_BYTES_PER_S
+            seconds = self._timeout_s + sum(path.stat().st_size for path in batch) / _MIN_BYTES_PER_S
             with safely_named(batch) as links:
                 words = ["--format", "xml", "--flavour", puid, "--maxfailuresdisplayed", "1"]
                 words += ["--nonpdfext", "--loglevel", "0"]

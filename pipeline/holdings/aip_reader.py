@@ -1,4 +1,4 @@
-"""Out again: an AIP as the bag it is, with every digest checked on the way out."""
+"""An AIP given back as the bag it is, with every digest checked on the way out."""
 
 from __future__ import annotations
 

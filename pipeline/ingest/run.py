@@ -224,7 +224,7 @@ def _require_stores(archive: Archive, agreement: Agreement) -> None:
 def _require_kept(urn: str, stores: Sequence[ArchivalStore]) -> None:
     """What the catalogue says is kept must be there; one small question to each required store.
 
-    Sending records again is no way to mend a copy: a copy may have later versions, and repair
+    Sending records again is no way to repair a copy: a copy may have later versions, and repair
     knows where good bytes are. Raises DamagedArchive.
     """
     for one in stores:

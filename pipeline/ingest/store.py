@@ -95,7 +95,7 @@ def _store(
             if one.role is Role.REQUIRED:
                 raise
             copies.append(CopyRow(urn, one.name, "", "", str(CopyState.PENDING), error.reason, ""))
-            context.add(problem("STORE-OWED", found=f"{one.name}: {error.reason}"))
+            context.add(problem("STORE-PENDING", found=f"{one.name}: {error.reason}"))
     required = context.agreement.required_copies
     verified = sum(1 for copy in copies if copy.state == CopyState.VERIFIED)
     if holder is None or verified < required:

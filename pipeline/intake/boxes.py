@@ -37,7 +37,7 @@ class DropBox(Protocol):
     def fetched(self, delivery: Delivery) -> AbstractContextManager[Path]:
         """The delivery as files, while the context lasts.
 
-        Raises DeliveryUnreadable for what the agency must mend, OSError, StorageError.
+        Raises DeliveryUnreadable for what the agency must correct, OSError, StorageError.
         """
 
 

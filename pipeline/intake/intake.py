@@ -74,7 +74,7 @@ class Intake:
         except DeliveryUnreadable as error:
             found = problem("PATH-ESCAPE", shown, found=str(error))
             return refused(shown, agreement, self.archive, found)
-        except (OSError, StorageError) as error:  # the box is away
+        except (OSError, StorageError) as error:  # the box cannot be reached
             return failed(shown, agreement, self.archive, error)
 
 

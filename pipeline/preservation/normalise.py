@@ -207,8 +207,8 @@ def _validated(tools: Toolbox, made: Sequence[Converted]) -> Iterator[Converted]
     """The results as the validators see them: one that is not valid is none."""
     results = [one.result for one in made if one.result is not None]
     known = list(tools.identifier.identify([str(result) for result in results]))
-    looked_at = list(zip(results, known, strict=True))
-    verdicts = iter(tools.validation.check(looked_at) if tools.validation else ())
+    examined = list(zip(results, known, strict=True))
+    verdicts = iter(tools.validation.check(examined) if tools.validation else ())
     for one in made:
         verdict = next(verdicts, None) if one.result is not None else None
         if verdict is None:

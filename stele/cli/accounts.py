@@ -25,7 +25,7 @@ def dashboard(
     port: Annotated[int | None, typer.Option(help="Default as configured: 4280.")] = None,
     home: Home = None,
 ) -> None:
-    """Show the storage dashboard: this morning, holdings, stores and copies, search. Ctrl-C ends it."""
+    """Show the storage dashboard: overview, holdings, stores and copies, search. Ctrl-C ends it."""
     from stele.cli.output import ERR
     from stele.dashboard_server import run_dashboard
     from stele.settings import find_home, load_settings

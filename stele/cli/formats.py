@@ -92,7 +92,7 @@ def reidentify(
     number = 0
     with plain_errors(), opened(home) as archive:
         if aips:
-            chosen = iter([package_id(aip).urn for aip in aips])
+            chosen = iter([package_id(aip, archive).urn for aip in aips])
         elif unknown:
             chosen = iter(archive.catalogue.formats.aips_with(["unknown"]))
         else:
@@ -111,7 +111,7 @@ def reidentify(
     epilog="Example: stele formats override 7a3c… letters/1.wps fmt/40 --by 'B. Clerk' --reason 'opened it'"
 )
 def override(
-    aip: Annotated[str, typer.Argument(help="urn:uuid:…, uuid-… or the bare UUID.")],
+    aip: Annotated[str, typer.Argument(help="An AIP: urn:uuid:…, uuid-…, a UUID or its first characters.")],
     path: Annotated[str, typer.Argument(help="The file's name in the records.")],
     puid: Annotated[str, typer.Argument(help="What it is: fmt/40, x-fmt/111, local/name.")],
     by: Annotated[str, typer.Option("--by", help="Who says so; it is recorded.")],
@@ -126,7 +126,7 @@ def override(
 
     with plain_errors(), opened(home) as archive:
         try:
-            override_format(archive, package_id(aip).urn, path, puid, person=by, reason=reason)
+            override_format(archive, package_id(aip, archive).urn, path, puid, person=by, reason=reason)
         except OverrideRefused as error:
             fail(str(error), EXIT_INVALID)
     OUT.print("Recorded.")
@@ -154,7 +154,7 @@ def normalise(
         if preview:
             _show_preview(archive, samples, as_json=as_json)
             return
-        chosen = [package_id(aip).urn for aip in aips] if aips else _needing(archive)
+        chosen = [package_id(aip, archive).urn for aip in aips] if aips else _needing(archive)
         failed = _normalise(archive, chosen, by, reason, as_json=as_json)
     raise typer.Exit(EXIT_INVALID if failed else 0)
 

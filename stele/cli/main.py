@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stele import __version__
-from stele.cli import accounts, formats, nightly, preservation, removal, review, serve, update
+from stele.cli import accounts, formats, nightly, preservation, removal, review, serve, submissions, update
 from stele.cli.options import (
     EXIT_FAILED,
     EXIT_INVALID,
@@ -41,6 +41,7 @@ preservation.register(app, store_app)
 removal.register(aip_app)
 update.register(aip_app)
 nightly.register(app)
+submissions.register(app)
 accounts.register(app)
 serve.register(app)
 
@@ -205,7 +206,7 @@ def aip_list(home: Home = None, as_json: AsJson = False) -> None:
 
 @aip_app.command("show")
 def aip_show(
-    aip: Annotated[str, typer.Argument(help="urn:uuid:…, uuid-… or the bare UUID.")],
+    aip: Annotated[str, typer.Argument(help="An AIP: urn:uuid:…, uuid-…, a UUID or its first characters.")],
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
@@ -215,7 +216,7 @@ def aip_show(
     from stele.workspace import opened
 
     with plain_errors(), opened(home) as archive:
-        record = as_record(package_id(aip), archive.catalogue)
+        record = as_record(package_id(aip, archive), archive.catalogue)
     if as_json:
         print_json(record)
     else:
@@ -224,7 +225,7 @@ def aip_show(
 
 @aip_app.command("export", epilog="Example: stele aip export 7a3c… /tmp/out")
 def aip_export(
-    aip: Annotated[str, typer.Argument(help="urn:uuid:…, uuid-… or the bare UUID.")],
+    aip: Annotated[str, typer.Argument(help="An AIP: urn:uuid:…, uuid-…, a UUID or its first characters.")],
     folder: Annotated[Path, typer.Argument(help="The bag is written below this folder.")],
     version: Annotated[str | None, typer.Option(help="v1, v2…; default the newest.")] = None,
     by: Annotated[str, typer.Option("--by", help="Closed records only: who lets them leave.")] = "",
@@ -240,7 +241,7 @@ def aip_export(
 
     with plain_errors(), opened(home) as archive, watching("export") as report:
         done = export_released(
-            package_id(aip), archive, folder, version=version, release=Release(by, reason),
+            package_id(aip, archive), archive, folder, version=version, release=Release(by, reason),
             progress=lambda size: report("export", size, 1),
         )  # fmt: skip
     if as_json:
@@ -255,7 +256,7 @@ def aip_export(
 
 @app.command(epilog="Example: stele dip 7a3c… /srv/reading-room")
 def dip(
-    aip: Annotated[str, typer.Argument(help="urn:uuid:…, uuid-… or the bare UUID.")],
+    aip: Annotated[str, typer.Argument(help="An AIP: urn:uuid:…, uuid-…, a UUID or its first characters.")],
     folder: Annotated[Path, typer.Argument(help="The DIP is written below this folder.")],
     access_copies: Annotated[
         bool, typer.Option("--access-copies", help="Add PDF, JPEG, MP3, MP4 as the policy wants them.")
@@ -274,8 +275,8 @@ def dip(
 
     with plain_errors(), opened(home) as archive, watching("dip") as report:
         made = disseminate(
-            package_id(aip), archive, folder, access_copies=access_copies, release=Release(by, reason),
-            progress=lambda size: report("dip", size, 1),
+            package_id(aip, archive), archive, folder, access_copies=access_copies,
+            release=Release(by, reason), progress=lambda size: report("dip", size, 1),
         )  # fmt: skip
     if as_json:
         counts = {"files": made.files, "bytes": made.bytes}

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
@@ -12,6 +13,7 @@ import typer
 
 if TYPE_CHECKING:
     from packages.identifiers import PackageId
+    from pipeline.archive import Archive
 
 Home = Annotated[
     Path | None,
@@ -39,12 +41,17 @@ def plain_errors() -> Iterator[None]:
     from pipeline.errors import PipelineError, UnknownPackage
     from pipeline.formats.policy import PolicyError
     from pipeline.holdings.aip_reader import ExportRefused
+    from pipeline.preservation.removal import RemovalRefused
+    from pipeline.review.decisions import DecisionRefused
     from stele.settings import SettingsError
     from storage.errors import StorageError
 
     try:
         yield
-    except (SettingsError, AgreementError, ExportRefused, PolicyError, UnknownPackage) as error:
+    except (
+        SettingsError, AgreementError, ExportRefused, PolicyError, UnknownPackage, DecisionRefused,
+        RemovalRefused,
+    ) as error:  # fmt: skip
         fail(str(error), EXIT_USAGE)
     except (PipelineError, StorageError) as error:
         fail(str(error))
@@ -55,11 +62,33 @@ def plain_errors() -> Iterator[None]:
         fail(f"{error.strerror or error}: {error.filename or ''}".rstrip(": "))
 
 
-def package_id(text: str) -> PackageId:
-    """An AIP's identifier as a person typed it; anything else ends the command."""
+_PREFIX = re.compile(r"[0-9a-f][0-9a-f-]{3,35}")
+
+
+def package_id(text: str, archive: Archive) -> PackageId:
+    """An AIP's identifier as a person typed it, whole or its first characters; anything else ends the
+    command."""
     from packages.identifiers import PackageId
 
     try:
         return PackageId.parse(text)
     except ValueError:
-        fail(f"“{text}” is no AIP identifier (urn:uuid:…, uuid-… or a UUID)", EXIT_USAGE)
+        pass
+    prefix = text.strip().lower().removeprefix("urn:uuid:").removeprefix("uuid-").rstrip("…")
+    if not _PREFIX.fullmatch(prefix):
+        fail(
+            f"“{text}” is no AIP identifier (urn:uuid:…, uuid-…, a UUID, or its first characters)",
+            EXIT_USAGE,
+        )
+    return PackageId.parse(
+        only_one(archive.catalogue.aips.starting_with(f"urn:uuid:{prefix}"), text, "AIP")
+    )
+
+
+def only_one(found: Sequence[str], typed: str, kind: str) -> str:
+    """What a shortened identifier stands for; none or several end the command."""
+    if not found:
+        fail(f"there is no {kind} whose identifier begins with “{typed}”", EXIT_USAGE)
+    if len(found) > 1:
+        fail(f"several {kind}s begin with “{typed}”, for instance {found[0]} and {found[1]}", EXIT_USAGE)
+    return found[0]

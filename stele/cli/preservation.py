@@ -125,7 +125,7 @@ def store_list(home: Home = None, as_json: AsJson = False) -> None:
         "Verified",
         "Damaged",
         "Missing",
-        "Owed",
+        "Pending",
         "Unreadable",
     ):
         table.add_column(column, overflow="fold")
@@ -201,7 +201,7 @@ def store_repair(
 
     bad = 0
     with plain_errors(), opened_with_settings(home) as (archive, settings):
-        only = package_id(aip).urn if aip else None
+        only = package_id(aip, archive).urn if aip else None
         for result in repair_all(archive, settings.place(settings.quarantine), only):
             done = result.repaired
             whole = done is not None and done.state == "verified"

@@ -8,7 +8,7 @@ import typer
 
 from stele.cli.options import EXIT_USAGE, AsJson, Home, fail, package_id, plain_errors
 
-Aip = Annotated[str, typer.Argument(help="urn:uuid:…, uuid-… or the bare UUID.")]
+Aip = Annotated[str, typer.Argument(help="An AIP: urn:uuid:…, uuid-…, a UUID or its first characters.")]
 By = Annotated[str, typer.Option("--by", help="Who says so; it is recorded.")]
 Reason = Annotated[str, typer.Option(help="Why; it is recorded.")]
 
@@ -33,7 +33,7 @@ def hold(aip: Aip, by: By, reason: Reason, home: Home = None) -> None:
     from stele.workspace import opened
 
     with plain_errors(), opened(home) as archive:
-        placed = place_hold(archive, package_id(aip).urn, reason=reason, person=by)
+        placed = place_hold(archive, package_id(aip, archive).urn, reason=reason, person=by)
     by_whom = f"; {', '.join(placed.enforced)} enforces it too" if placed.enforced else ""
     OUT.print(f"The hold stands{by_whom}.", markup=False)
     for store, why in placed.untold:
@@ -50,7 +50,7 @@ def release(aip: Aip, by: By, reason: Reason, home: Home = None) -> None:
     from stele.workspace import opened
 
     with plain_errors(), opened(home) as archive:
-        lift_hold(archive, package_id(aip).urn, reason=reason, person=by)
+        lift_hold(archive, package_id(aip, archive).urn, reason=reason, person=by)
     OUT.print("The hold is lifted.")
 
 
@@ -74,7 +74,7 @@ def remove(
     if approve == bool(reason):
         fail("give --reason to ask for a removal, or --approve to approve one", EXIT_USAGE)
     with plain_errors(), opened(home) as archive:
-        urn = package_id(aip).urn
+        urn = package_id(aip, archive).urn
         if approve:
             done = approve_removal(archive, urn, person=by)
             record = {**asdict(done.removal), "certificate": str(done.certificate)}

@@ -19,7 +19,7 @@ def register(aip_app: typer.Typer) -> None:
 
 
 def update(
-    aip: Annotated[str, typer.Argument(help="urn:uuid:…, uuid-… or the bare UUID.")],
+    aip: Annotated[str, typer.Argument(help="An AIP: urn:uuid:…, uuid-…, a UUID or its first characters.")],
     by: Annotated[str, typer.Option("--by", help="Who makes the change; it is recorded.")],
     reason: Annotated[str, typer.Option(help="Why; it is recorded.")],
     metadata: Annotated[list[Path] | None, typer.Option(help="An XML file to add or replace.")] = None,
@@ -38,7 +38,7 @@ def update(
 
     change = Change(reason, by, tuple(metadata or ()), representation, name)
     with plain_errors(), opened(home) as archive:
-        done = update_aip(package_id(aip).urn, change, archive)
+        done = update_aip(package_id(aip, archive).urn, change, archive)
     if as_json:
         print_json(asdict(done))
     else:

@@ -102,6 +102,12 @@ class AipRecords(Repository):
                 return
             last = rows[-1]
 
+    def starting_with(self, prefix: str, *, limit: int = 2) -> tuple[str, ...]:
+        """The ids of AIPs, removed ones too, that begin so; ``prefix`` is of the URN."""
+        query = select(AIP.c.id).where(AIP.c.id.startswith(prefix, autoescape=True)).order_by(AIP.c.id)
+        with self._database.transaction() as connection:
+            return tuple(connection.execute(query.limit(limit)).scalars())
+
     def set_state(self, aip_id: str, state: str) -> None:
         """``kept``, ``removing`` (approved, on its way out) or ``removed``."""
         with self._database.write() as connection, recounted(connection, aip_id):

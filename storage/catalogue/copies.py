@@ -99,10 +99,10 @@ class CopyRecords(Repository):
         return [(AipRow(*row[:width]), CopyRow(*row[width:])) for row in rows]
 
     def due(self, store: str, *, limit: int, before: str) -> list[DueCopy]:
-        """The copies of a store that were looked at longest ago, before ``before``.
+        """The copies of a store that were checked longest ago, before ``before``.
 
         Longest unseen, not longest unverified: a copy that stays damaged must not stand in the way
-        of the others. Owed copies are replication's business and are left out.
+        of the others. Pending copies are replication's business and are left out.
         """
         query = (
             select(COPY.c.aip, COPY.c.store, COPY.c.last_checked, AIP.c.bytes)

@@ -115,6 +115,12 @@ class SubmissionRecords(Repository):
             row = connection.execute(select(INGEST).where(INGEST.c.id == ingest_id)).first()
         return IngestRow(**row._mapping) if row else None
 
+    def starting_with(self, prefix: str, *, limit: int = 2) -> tuple[str, ...]:
+        """The numbers of submissions that begin so."""
+        query = select(INGEST.c.id).where(INGEST.c.id.startswith(prefix, autoescape=True))
+        with self._database.transaction() as connection:
+            return tuple(connection.execute(query.order_by(INGEST.c.id).limit(limit)).scalars())
+
     def attempts(self, ingest_id: str) -> tuple[AttemptRow, ...]:
         """Every attempt at a submission, oldest first."""
         columns = [column for column in ATTEMPT.c if column.name != "ingest"]

@@ -20,11 +20,11 @@ class Role(StrEnum):
 class CopyState(StrEnum):
     """What is known of one copy of one AIP."""
 
-    VERIFIED = "verified"  # every byte was right when it was last looked at
+    VERIFIED = "verified"  # every byte was right when it was last read
     DAMAGED = "damaged"  # some object is not what it must be, or does not belong there
     MISSING = "missing"  # nothing of it is there
     UNREADABLE = "unreadable"  # the store could not be asked; says nothing about the bytes
-    UNVERIFIED = "unverified"  # it is there, and has not been looked at since the catalogue was rebuilt
+    UNVERIFIED = "unverified"  # it is there, and has not been read since the catalogue was rebuilt
     PENDING = "pending"  # never written: the store was out of reach, or came later
 
 

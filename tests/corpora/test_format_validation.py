@@ -47,7 +47,7 @@ def _peer(corpora: Path, family: str) -> dict[str, str]:
 def test_containers(family: str, corpora: Path, tools: Toolbox) -> None:
     """Readable ones are sound; aborted ones are said to be damaged, whatever they are called."""
     cases = list(rows(corpora, family))
-    score = Score(f"{family}, soundness")
+    score = Score(f"{family}, validity")
     for row, verdict in zip(cases, _verdicts(tools, cases), strict=True):
         said = "valid" if verdict.validity in _SOUND else "invalid"
         score.judge(row, said, list(verdict.messages), lambda _, messages: bool(messages))

@@ -47,7 +47,7 @@ def _intact(archive: Archive) -> None:
 def test_names_that_must_change(
     content: dict[str, bytes], archive: Archive, agreement: Agreement, make_bag, tmp_path: Path
 ) -> None:
-    """Renamed without clashes; everything comes out again, in the AIP and in the DIP."""
+    """Renamed without clashes; everything comes out, in the AIP and in the DIP."""
     result = ingest(make_bag(content), agreement, archive)
     assert result.outcome == "stored", result.reason
     _intact(archive)

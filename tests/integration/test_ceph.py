@@ -31,7 +31,7 @@ from storage.replicas.store import CopyState
 
 @pytest.mark.parametrize("what", ["a.bin", "METS.xml", "inventory.json", "inventory.json.sha512"])
 def test_rot_on_the_disk_is_found_and_repaired(what: str, ceph: Ceph, make_bag, tmp_path: Path) -> None:
-    """A byte changed below S3 keeps its ETag and its size; the audit finds it, the repair mends it."""
+    """A byte changed below S3 keeps its ETag and its size; the audit finds it, the repair restores it."""
     server = ceph.server()
     bucket = new_bucket(server)
     home = workspace_on(

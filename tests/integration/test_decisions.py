@@ -245,3 +245,39 @@ def test_command_line_and_the_next_night(
     # The first one was taken in by its decision, which the nightly run knows; the second is now.
     assert night["outcomes"] == {"stored": 1}
     assert _stele("review", "list", "--json", "--home", home) == (0, [])
+
+
+def test_what_waits_and_what_came_by_command(home: Path, take: Any) -> None:
+    """Shown by the first characters of a number; listed by outcome; found by words; mistakes exit 2."""
+    _, result = take()
+    code, (one,) = _stele("review", "list", "--json", "--home", home)
+    code, (shown,) = _stele("review", "show", one["id"][:6], "--json", "--home", home)
+    assert (code, shown["id"], shown["decisions"]) == (0, one["id"], [])
+    assert shown["found"] == list(result.review_reasons)
+    code, (listed,) = _stele("submissions", "list", "--outcome", "in-review", "--json", "--home", home)
+    assert (code, listed["id"], listed["outcome"]) == (0, one["id"], "in-review")
+    code, (came,) = _stele("submissions", "show", one["id"][:8], "--json", "--home", home)
+    assert [attempt["outcome"] for attempt in came["attempts"]] == ["in-review"]
+    assert came["report"]["review_reasons"] == list(result.review_reasons)
+    for words in (("review", "show", "ffff"), ("submissions", "show", "zz"), ("aip", "show", "ffffff")):
+        assert _stele(*words, "--json", "--home", home) == (2, [])
+    words = (
+        "review",
+        "decide",
+        one["id"][:6],
+        "accept",
+        "--by",
+        "A",
+        "--reason",
+        "r",
+        "--json",
+        "--home",
+        home,
+    )
+    code, (done,) = _stele(*words)
+    assert (code, done["result"]["outcome"]) == (0, "stored")
+    aip = done["result"]["aip"]
+    code, (found,) = _stele("search", "bag", "--json", "--home", home)
+    assert (code, found["id"]) == (0, aip)
+    code, (kept,) = _stele("aip", "show", aip.removeprefix("urn:uuid:")[:5], "--json", "--home", home)
+    assert (code, kept["id"]) == (0, aip)

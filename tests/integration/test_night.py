@@ -58,7 +58,7 @@ def _night(archive: Archive, home: Path, limits: NightlyLimits = _QUIET):
 
 
 def test_each_once(archive: Archive, home: Path) -> None:
-    """Stored, rejected and duplicate are dealt with; a corrected delivery is a new one."""
+    """Stored, rejected and duplicate are not taken again; a corrected delivery is a new one."""
     bad = _fill(home / "dropbox", agencies=4, each=5)
     _bag(home / "dropbox/agency-000/again", b"0 0")
     first = _night(archive, home)
@@ -121,7 +121,7 @@ def test_a_broken_agreement_costs_only_its_agency(home: Path) -> None:
 
 
 def test_the_report_is_sent(home: Path) -> None:
-    """As JSON by POST; a receiver that is away is said, and costs the nightly run nothing."""
+    """As JSON by POST; a receiver that cannot be reached is reported, and costs the nightly run nothing."""
     received: list[dict[str, object]] = []
 
     class Receiver(BaseHTTPRequestHandler):

@@ -114,7 +114,7 @@ def test_sweep_spares_what_lost_only_its_inventory(archive, aip) -> None:
 
 
 def test_replication_deletes_no_damaged_copy(archive, aip) -> None:
-    """Each store has what the other lacks: replication leaves both, repair mends both."""
+    """Each store has what the other lacks: replication leaves both, repair restores both."""
     _rot(next(_place(archive, "one", aip).rglob("a.txt")))
     (_place(archive, "two", aip) / "inventory.json").unlink()
     assert {r.state for r in audit(archive, _budget(archive))} == {CopyState.DAMAGED}

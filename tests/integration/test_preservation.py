@@ -145,7 +145,7 @@ _DAMAGES = [
 @pytest.mark.parametrize("which", ["one", "two"])
 @pytest.mark.parametrize(("damage", "what"), _DAMAGES)
 def test_damage_is_found_repaired_and_told(damage, what: str, which: str, kept) -> None:
-    """Whatever happens to an object of either copy: found, mended from the other, read again, told."""
+    """Whatever happens to an object of either copy: found, repaired from the other, read again, told."""
     archive, aip = kept
     store = _store(archive, which)
     other = _store(archive, "two" if which == "one" else "one")
@@ -256,7 +256,7 @@ def test_a_later_store_is_filled(kept, tmp_path: Path) -> None:
 
 
 def test_secondary_store_down(build: Builder, make_bag, agreement, tmp_path: Path) -> None:
-    """A secondary store out of reach does not stop the nightly run; what it lacks is owed and made later."""
+    """A secondary store out of reach does not stop the nightly run; what it lacks is pending and made later."""
     archive = build()
     gone = tmp_path / "file-not-folder"
     gone.write_text("x")
@@ -266,7 +266,7 @@ def test_secondary_store_down(build: Builder, make_bag, agreement, tmp_path: Pat
     archive = replace(archive, stores=(*archive.stores, down))
     result = ingest(make_bag({"a.txt": b"a"}), agreement, archive)
     assert result.outcome == "stored"
-    assert [p.code for p in result.problems if p.code.startswith("STORE")] == ["STORE-OWED"]
+    assert [p.code for p in result.problems if p.code.startswith("STORE")] == ["STORE-PENDING"]
     assert dict(archive.catalogue.copies.under_replicated(["third"])) == {result.aip: ("third",)}
     gone.unlink()
     gone.mkdir()

@@ -154,7 +154,7 @@ def test_a_night_and_a_decision(served: Served) -> None:
 
 
 def test_upkeep(served: Served) -> None:
-    """Audit, owed copies, reconciliation and format report end well, and say what they found."""
+    """Audit, pending copies, reconciliation and format report end well, and say what they found."""
     for deployment, request, key in (
         ("audit", {}, "audit"),
         ("upkeep", {"task": "replicate"}, "upkeep"),

@@ -90,8 +90,8 @@ def _prepare(work: str, archive: Archive, aip: str) -> None:
     match work:
         case "replicate":
             cloud.remove(aip)
-            owed = [copy for copy in archive.catalogue.copies.of(aip) if copy.store == "cloud"]
-            archive.catalogue.copies.put(replace(owed[0], state=str(CopyState.PENDING), version=""))
+            pending = [copy for copy in archive.catalogue.copies.of(aip) if copy.store == "cloud"]
+            archive.catalogue.copies.put(replace(pending[0], state=str(CopyState.PENDING), version=""))
         case "repair":
             keys = [key for key in cloud.store.list(f"{root}/") if key.endswith(".bin")]
             for key in keys[:4]:

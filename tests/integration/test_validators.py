@@ -169,7 +169,7 @@ def _sip(make_bag) -> Path:
 
 
 def test_a_report_the_agency_can_act_on(archive: Archive, agreement, make_bag) -> None:
-    """Every unsound file by name and tool; stored, because the agreement only wants it reported."""
+    """Every not valid file by name and tool; stored, because the agreement only wants it reported."""
     result = ingest(_sip(make_bag), agreement, archive)
     assert result.outcome == "stored", result.reason
     bad = {p.path for p in result.problems if p.code in ("FMT-NOT-VALID", "FMT-NOT-CHECKED")}
@@ -182,7 +182,7 @@ def test_a_report_the_agency_can_act_on(archive: Archive, agreement, make_bag) -
 def test_an_agreement_that_wants_more(
     wanted: str, outcome: str, archive: Archive, agreement, make_bag
 ) -> None:
-    """Unsound files hold or refuse the package, as agreed; nothing is stored."""
+    """Files that are not valid send to review or refuse the package, as agreed; nothing is stored."""
     formats = agreement.formats.model_copy(update={"not_valid": wanted})
     strict = agreement.model_copy(update={"formats": formats})
     assert ingest(_sip(make_bag), strict, archive).outcome == outcome

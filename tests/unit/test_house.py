@@ -90,3 +90,37 @@ def test_no_part_of_the_catalogue_knows_everything() -> None:
         public = [one for one in dir(part) if not one.startswith("_") and callable(getattr(part, one))]
         assert 0 < len(public) <= 10, (name, public)
     catalogue.close()
+
+
+_RETIRED = (
+    r"owed|unsound|soundness|ManyHands|OneByOne|Shelf|Undeliverable|ToolGaveUp|bury_the_dead|buried"
+    r"|patience|_PATIENCE|_SLOWEST|_Mender|mend(?:s|ed|er|ing)?|looked_at|most_of_one|held_again|sidecar_limit"
+    r"|dealt with|gone on with|worry|former life|said loudly|seen whole|this morning|out again|is away"
+    r"|Outcome\.HELD|stele hold (?:list|decide)"
+)
+
+
+def test_retired_words_do_not_come_back() -> None:
+    """docs/glossary.md lists what replaced them; history (ADRs, CHANGELOG, migrations) keeps them."""
+    found = []
+    places = [_ROOT / "README.md", *(_ROOT / "docs").rglob("*.md")]
+    for folder in (*_FOLDERS, "config", "tests"):
+        for kind in ("py", "html", "po", "tsv", "toml", "md"):
+            places += (_ROOT / folder).rglob(f"*.{kind}")
+    history = ("docs/adr/", "docs/glossary.md", "storage/catalogue/migrations/", "tests/unit/test_house.py")
+    for place in places:
+        name = place.relative_to(_ROOT).as_posix()
+        if not name.startswith(history):
+            for number, line in enumerate(place.read_text("utf-8").splitlines(), 1):
+                if word := re.search(rf"\b(?:{_RETIRED})\b", line, re.IGNORECASE):
+                    found.append(f"{name}:{number}: {word[0]}")
+    assert not found
+
+
+def test_every_folder_says_what_lives_there() -> None:
+    """A README of some ten lines for each, linked from the first one."""
+    front = (_ROOT / "README.md").read_text("utf-8")
+    for folder in (*_FOLDERS, "config", "tests", "bench"):
+        lines = (_ROOT / folder / "README.md").read_text("utf-8").splitlines()
+        assert len(lines) <= 20, folder
+        assert f"({folder}/README.md)" in front

@@ -152,7 +152,7 @@ def test_every_link_leads_somewhere(client: Any) -> None:
 
 
 def test_what_needs_a_person(sources: Sources) -> None:
-    """Waiting, rejected, removals, damage, owed copies: each counted; a nightly run that never ran is no alarm."""
+    """Waiting, rejected, removals, damage, pending copies: each counted; a nightly run that never ran is no alarm."""
     page = overview_page(sources)
     found = {(task.kind, task.store): task.number for task in page.tasks}
     assert found == {

@@ -266,7 +266,7 @@ def test_a_file_that_breaks_the_check(evil: str, tmp_path: Path, monkeypatch: py
     paths[3] = tmp_path / evil
     for path in paths:
         path.touch()
-    made = Builtin(patience=1.0)
+    made = Builtin(timeout_s=1.0)
     verdicts = made.check(paths, Kind.PDF)
     made.close()
     assert [verdict.validity for verdict in verdicts] == [*["valid"] * 3, "unknown", "valid"]

@@ -35,7 +35,7 @@ def put(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Exif
             (place / "exiftool").write_text(_TOOL.replace("{version}", version))
             (place / "exiftool").chmod(0o755)
         monkeypatch.setenv("PATH", f"{place}:/usr/bin:/bin" if version else str(place))
-        return ExifTool(patience=1.0)
+        return ExifTool(timeout_s=1.0)
 
     return make
 

@@ -108,8 +108,8 @@ def _files(folder: Path, *said: str) -> list[Path]:
 
 def _tools(jars: Path) -> list[tuple[object, str]]:
     return [
-        (Jhove(jars, patience=1.5), "PDF-hul"), (VeraPdf(jars, patience=1.5), "1b"),
-        (MediaConch(patience=1.5), "fmt/569"), (FfmpegDecode(patience=1.5), "fmt/569"),
+        (Jhove(jars, timeout_s=1.5), "PDF-hul"), (VeraPdf(jars, timeout_s=1.5), "1b"),
+        (MediaConch(timeout_s=1.5), "fmt/569"), (FfmpegDecode(timeout_s=1.5), "fmt/569"),
     ]  # fmt: skip
 
 
