@@ -91,7 +91,10 @@ def waiting(archive: Archive, settings: Settings) -> Iterator[Waiting]:
 def one_waiting(archive: Archive, settings: Settings, number: str) -> Waiting:
     """What waits under a number or its first characters. Raises DecisionRefused: none does, or several."""
     wanted = number.strip().rstrip("…")
-    found = [one for one in waiting(archive, settings) if one.id.startswith(wanted)] if wanted else []
+    if not wanted.startswith("urn:uuid:"):
+        wanted = wanted.removeprefix("uuid-")
+    every = waiting(archive, settings) if wanted else ()
+    found = [one for one in every if one.id.startswith((wanted, f"urn:uuid:{wanted}"))]
     if not found:
         raise DecisionRefused(f"nothing in review has the number {number}; “stele review list” shows all")
     if len(found) > 1:

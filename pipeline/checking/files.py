@@ -29,7 +29,9 @@ def inspect_files(paths: Iterable[Path], tools: Toolbox) -> Iterator[dict[str, A
             names = [_safe_name(file, Path(folder), n) for n, file in enumerate(batch)]
             formats = list(tools.identifier.identify(names))
             checked_paths = list(zip((Path(name) for name in names), formats, strict=True))
-            verdicts = tools.validation.check(checked_paths) if tools.validation else [NOT_CHECKED] * len(batch)
+            verdicts = (
+                tools.validation.check(checked_paths) if tools.validation else [NOT_CHECKED] * len(batch)
+            )
             for file, known, verdict in zip(batch, formats, verdicts, strict=True):
                 yield _record(file, known, verdict, tools)
 

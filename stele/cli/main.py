@@ -163,8 +163,8 @@ def inspect(
     from stele.workspace import settings_or_defaults
 
     table = Table()
-    for column in ("File", "Size", "PUID", "Format", "Sound", "Notes"):
-        table.add_column(column, overflow="fold", no_wrap=column in ("Size", "PUID", "Sound"))
+    for column in ("File", "Size", "PUID", "Format", "Validity", "Notes"):
+        table.add_column(column, overflow="fold", no_wrap=column in ("Size", "PUID", "Validity"))
     with plain_errors():
         for record in inspect_files(paths, build_tools(settings_or_defaults(home))):
             if as_json:
@@ -184,22 +184,24 @@ def aip_list(home: Home = None, as_json: AsJson = False) -> None:
     """All AIPs, newest first."""
     from dataclasses import asdict
 
+    from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
     from packages.sizes import size_text
     from stele.cli.output import OUT, data, print_json
     from stele.workspace import opened
 
-    table = Table()
+    table = Table(box=SIMPLE_HEAD)
     for column in ("AIP", "Title", "Agency", "Files", "Size", "Created"):
-        table.add_column(column, overflow="fold")
+        table.add_column(column, overflow="fold", no_wrap=column in ("AIP", "Files", "Size", "Created"))
     with plain_errors(), opened(home) as archive:
         for row in archive.catalogue.aips.all():
             if as_json:
                 print_json(asdict(row))
             else:
-                counts = (str(row.files), size_text(row.bytes), row.created)
-                table.add_row(row.id, data(row.title), data(row.agency), *counts)
+                counts = (str(row.files), size_text(row.bytes), row.created[:10])
+                number = row.id.removeprefix("urn:uuid:")[:8]
+                table.add_row(number, data(row.title), data(row.agency), *counts)
     if not as_json:
         OUT.print(table)
 

@@ -15,13 +15,17 @@ review_app = typer.Typer(no_args_is_help=True, help="What waits for a decision: 
 @review_app.command("list", epilog="Example: stele review list --json")
 def review_list(home: Home = None, as_json: AsJson = False) -> None:
     """Submissions in review, and removals that wait for their second person."""
+    from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
     from stele.cli.output import OUT, data, print_json
     from stele.review import waiting
     from stele.workspace import opened_with_settings
 
-    table = Table("Number and subject", "Agency", "Since", "What was found", "Needs")
+    table = Table(box=SIMPLE_HEAD)
+    table.add_column("Number", no_wrap=True)
+    for name in ("Submission", "Agency", "What was found", "Needs"):
+        table.add_column(name, overflow="fold")
     number_waiting = 0
     with plain_errors(), opened_with_settings(home) as (archive, settings):
         for one in waiting(archive, settings):
@@ -33,8 +37,9 @@ def review_list(home: Home = None, as_json: AsJson = False) -> None:
             found = "\n".join(one.found[:10]) + (
                 f"\n… {len(one.found) - 10} more" if one.found[10:] else ""
             )
-            subject = f"{one.id}\n[dim]{data(one.subject)}[/]"
-            table.add_row(subject, data(one.agency), one.since, data(found), needs)
+            number = one.id.removeprefix("urn:uuid:")[:8]
+            name = f"{data(one.subject.rstrip('/').rsplit('/', 1)[-1])}\n[dim]{one.since[:10]}[/]"
+            table.add_row(number, name, data(one.agency), data(found), needs)
     if as_json:
         return
     if number_waiting:

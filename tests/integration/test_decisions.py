@@ -277,7 +277,7 @@ def test_what_waits_and_what_came_by_command(home: Path, take: Any) -> None:
     code, (done,) = _stele(*words)
     assert (code, done["result"]["outcome"]) == (0, "stored")
     aip = done["result"]["aip"]
-    code, (found,) = _stele("search", "bag", "--json", "--home", home)
+    code, (found,) = _stele("search", "odd", "--json", "--home", home)
     assert (code, found["id"]) == (0, aip)
     code, (kept,) = _stele("aip", "show", aip.removeprefix("urn:uuid:")[:5], "--json", "--home", home)
     assert (code, kept["id"]) == (0, aip)

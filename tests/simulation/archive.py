@@ -410,7 +410,7 @@ def simulated(setting: Setting) -> Iterator[None]:
             identification=None, tools=None, clock=archive.clock, shown=printable(str(subject)),  # type: ignore[arg-type]
         )  # fmt: skip
 
-    def judged(context: IngestContext, *_: Any) -> Any:
+    def judged(_run: Any, context: IngestContext, *_: Any) -> Any:
         number = int(context.subject.name.rpartition("-")[2])
         return SimpleNamespace(submission=_submission(number))
 
@@ -431,7 +431,7 @@ def simulated(setting: Setting) -> Iterator[None]:
         patch.object(objects_module, "read_inventory", kept.read),
         patch.object(ingest_module, "run_context", run_context),
         patch.object(ingest_module, "recorded", unrecorded),
-        patch.object(ingest_module, "_judge", judged),
+        patch.object(ingest_module.IngestRun, "judge", judged),
         patch.object(ingest_module, "examine", lambda verified, context: verified),
         patch.object(ingest_module, "describe", described),
         patch.object(ingest_module, "write_receipt", lambda result, *_: result),
