@@ -12,6 +12,7 @@ from prefect.runtime import flow_run
 from pipeline.archive import Archive
 from pipeline.context import Progress
 from pipeline.ingest.progress import Meter, Snapshot
+from stele.logs import keep_log
 from stele.settings import Settings, find_home, load_settings
 from stele.wiring import build_archive
 from storage.catalogue import current_owner
@@ -31,6 +32,7 @@ class OutsideDropBox(ValueError):
 def opened() -> Iterator[tuple[Archive, Settings]]:
     """The archive of this worker's workspace; what it does can be found by this flow run."""
     settings = load_settings(find_home(None))
+    keep_log(settings.home)
     run = str(flow_run.get_id() or "")
     archive = build_archive(settings, run=run)
     try:

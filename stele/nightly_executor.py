@@ -17,6 +17,7 @@ from pipeline.errors import ToolFailed
 from pipeline.ingest.run import failed
 from pipeline.intake import Delivery, Intake
 from stele.intake import build_intake
+from stele.logs import keep_log
 from stele.processes import die_with_parent
 from stele.settings import Settings, load_settings
 from stele.wiring import build_archive, choose_agreement
@@ -88,6 +89,7 @@ def _begin(home: Path, run: str) -> None:
     die_with_parent(signal.SIGKILL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
     settings = load_settings(home)
+    keep_log(settings.home)
     archive = build_archive(settings, run=run)
     atexit.register(archive.catalogue.close)
     _intake = build_intake(archive, settings)

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pipeline.archive import Archive
+from stele.logs import keep_log
 from stele.settings import FILE_NAME, PASSWORD_FILE, Settings, find_home, load_settings
 from stele.wiring import build_archive, shipped_config
 
@@ -60,7 +61,9 @@ def settings_for(home: Path | None, *, need_workspace: bool) -> Iterator[Setting
     """
     folder = find_home(home)
     if need_workspace or home is not None or (folder / FILE_NAME).exists():
-        yield load_settings(folder)
+        settings = load_settings(folder)
+        keep_log(settings.home)
+        yield settings
         return
     with tempfile.TemporaryDirectory(prefix="stele-") as scratch:
         make_workspace(Path(scratch, "workspace"))
@@ -79,6 +82,7 @@ def settings_or_defaults(home: Path | None) -> Settings:
 def opened_with_settings(home: Path | None) -> Iterator[tuple[Archive, Settings]]:
     """The workspace's archive and settings; the archive is closed at the end."""
     settings = load_settings(find_home(home))
+    keep_log(settings.home)
     archive = build_archive(settings)
     try:
         yield archive, settings

@@ -16,6 +16,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from structlog.contextvars import bound_contextvars
+
 from packages.escaping import for_log
 from packages.identifiers import IngestId
 from packages.package_file import timestamp
@@ -65,6 +67,11 @@ def ingest(
         return run.failure(SubmissionUnreadable(f"there is no file or folder {subject}"))
     try:
         with ExitStack() as stack:
+            stack.enter_context(
+                bound_contextvars(
+                    submission=run.shown, agency=agreement.agency.name, flow_run=archive.run or None
+                )
+            )
             progress = stack.enter_context(recorded(progress, archive.catalogue, run.shown, archive.clock))
             context = stack.enter_context(
                 run_context(subject, agreement, archive, progress, shown=run.shown)
@@ -156,7 +163,11 @@ class IngestRun:
         submission = verified.submission
         self.ingest_id = submission.ingest_id
         purpose = f"ingest of {context.subject_name}"
-        with leased_aip(self.archive, submission.package_id.urn, purpose) as leased:
+        urn = submission.package_id.urn
+        with (
+            bound_contextvars(ingest=str(self.ingest_id), aip=urn),
+            leased_aip(self.archive, urn, purpose) as leased,
+        ):
             self.attempt, self.resumes = leased.archive.catalogue.submissions.begin(
                 str(submission.ingest_id), context.shown, self.agreement.name, timestamp(context.clock())
             )
@@ -248,6 +259,13 @@ class IngestRun:
 
     def report(self, name: str, result: Result) -> Result:
         """The result in the catalogue, and as a receipt; both durable."""
+        facts = {
+            "outcome": str(result.outcome), "submission": result.subject, "aip": result.aip,
+            "ingest": str(self.ingest_id), "agency": self.agreement.agency.name,
+            "flow_run": self.archive.run,
+        }  # fmt: skip
+        counts = {"files": result.files, "bytes": result.bytes, "seconds": round(result.seconds, 3)}
+        _LOG.info("ingest ended", extra={**facts, **counts, "reason": result.reason})
         moment = f"{result.finished:%Y%m%dT%H%M%SZ}"
         receipt = f"{printable(name)[:60]}-{moment}-{secrets.token_hex(3)}-{result.outcome}"
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import time
 import uuid
 from collections import Counter
@@ -20,6 +21,7 @@ from storage.errors import StorageError
 __all__ = ["NightlyLimits", "NightlyReport", "Watch", "run_nightly", "unwatched"]
 
 _MAX_IGNORED = 20
+_LOG = logging.getLogger(__name__)
 _MAX_SLOWEST_SHOWN = 5
 Watch = Callable[[Delivery, Result | None], None]
 """Told of each delivery when it is begun (no result yet) and when it is done."""
@@ -125,6 +127,8 @@ def run_nightly(
     report.seconds = round(time.monotonic() - began, 3)
     report.finished = timestamp(archive.clock())
     catalogue.nightly_runs.finish(report.nightly_run, report.finished, json.dumps(report.as_json()))
+    counts = {"outcomes": report.outcomes, "not_started": report.not_started, "seconds": report.seconds}
+    _LOG.info("nightly run ended", extra={"nightly_run": report.nightly_run, **counts})
     return report
 
 

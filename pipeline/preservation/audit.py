@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from collections.abc import Iterator, Sequence
@@ -25,6 +26,7 @@ from storage.replicas.store import ArchivalStore, CopyState
 
 __all__ = ["AuditBudget", "AuditResult", "audit", "audit_one", "plan", "repair_all"]
 
+_LOG = logging.getLogger(__name__)
 _WRONG = {CopyState.DAMAGED, CopyState.MISSING}
 _MAX_FINDING_EVENTS = 1000
 
@@ -242,6 +244,9 @@ def _record(archive: Archive, seen: CopyAudit, version: str) -> None:
     now = timestamp(when)
     kinds = ", ".join(f"{finding.kind} {finding.key}" for finding in seen.findings[:5])
     detail = seen.reason or kinds
+    if not intact:
+        facts = {"aip": seen.object_id, "store": seen.store, "state": str(seen.state), "detail": detail}
+        _LOG.warning("a copy did not pass its fixity check", extra=facts)
     archive.catalogue.copies.put(
         CopyRow(seen.object_id, seen.store, version, now if intact else "", str(seen.state), detail, now),
         _events(seen, version, when),

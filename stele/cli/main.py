@@ -52,7 +52,14 @@ _VERIFY_EXIT = {"intact": 0, "unreadable": EXIT_FAILED}
 @app.callback(invoke_without_command=True)
 def _root(
     version: Annotated[bool, typer.Option("--version", help="Show the version.")] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Also show on stderr what goes into logs/stele.jsonl.")
+    ] = False,
 ) -> None:
+    if verbose:
+        from stele.logs import show_log
+
+        show_log()
     if version:
         typer.echo(f"stele {__version__}")
         raise typer.Exit
