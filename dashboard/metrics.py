@@ -1,9 +1,13 @@
-"""Figures for Prometheus, in its text format."""
+"""Figures for Prometheus."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
 
 from dashboard.pages.overview import nightly_run_of
 from dashboard.pages.stores import StoreLine, store_lines
@@ -14,53 +18,68 @@ __all__ = ["metrics_text"]
 
 
 def metrics_text(sources: Sources) -> str:
-    """All figures, now."""
-    return "\n".join([*_holdings(sources), *_night(sources), *_stores(store_lines(sources)), ""])
+    """All figures, now, in Prometheus' text format."""
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_Figures(sources))
+    return generate_latest(registry).decode()
 
 
-def _holdings(sources: Sources) -> Iterator[str]:
+class _Figures(Collector):
+    def __init__(self, sources: Sources) -> None:
+        self._sources = sources
+
+    def describe(self) -> Iterable[Metric]:
+        return ()  # or registering would collect once more
+
+    def collect(self) -> Iterator[Metric]:
+        yield from _holdings(self._sources)
+        yield from _nightly_run(self._sources)
+        yield from _stores(store_lines(self._sources))
+
+
+def _holdings(sources: Sources) -> Iterator[Metric]:
     aips, files, size = sources.catalogue.aips.totals()
-    yield from _figure("stele_aips", "gauge", "AIPs kept.", [("", aips)])
-    yield from _figure("stele_files", "gauge", "Content files kept.", [("", files)])
-    yield from _figure("stele_content_bytes", "gauge", "Bytes of content kept.", [("", size)])
-    waiting = [
-        (f'{{outcome="{name}"}}', sources.catalogue.submissions.count(name))
-        for name in ("in-review", "failed", "running")
-    ]
-    yield from _figure("stele_submissions", "gauge", "Submissions that wait, failed or run.", waiting)
-    dead = len(sources.catalogue.submissions.interrupted())
-    yield from _figure("stele_submissions_dead", "gauge", "Submissions whose process died.", [("", dead)])
+    yield GaugeMetricFamily("stele_aips", "AIPs kept.", aips)
+    yield GaugeMetricFamily("stele_files", "Content files kept.", files)
+    yield GaugeMetricFamily("stele_content_bytes", "Bytes of content kept.", size)
+    submissions = sources.catalogue.submissions
+    counts = [((name,), submissions.count(name)) for name in ("in-review", "failed", "running")]
+    yield _by("stele_submissions", "Submissions in review, failed or running.", ["outcome"], counts)
+    interrupted = len(submissions.interrupted())
+    yield GaugeMetricFamily("stele_submissions_interrupted", "Ingests whose process died.", interrupted)
 
 
-def _night(sources: Sources) -> Iterator[str]:
-    night = nightly_run_of(sources, next(iter(sources.catalogue.nightly_runs.latest(1)), None))
-    good = int(night.state in (NightlyState.ENDED, NightlyState.RUNNING))
-    yield from _figure(
-        "stele_night_ok", "gauge", "1 while the last nightly run ended in time or runs.", [("", good)]
-    )
-    if night.finished:
-        ended = int(datetime.fromisoformat(night.finished).timestamp())
-        help_text = "When the last nightly run ended, seconds since 1970."
-        yield from _figure("stele_night_finished_seconds", "gauge", help_text, [("", ended)])
-        outcomes = [(f'{{outcome="{name}"}}', number) for name, number in night.outcomes]
-        yield from _figure(
-            "stele_night_submissions", "gauge", "How the last nightly run's ended.", outcomes
-        )
+def _nightly_run(sources: Sources) -> Iterator[Metric]:
+    run = nightly_run_of(sources, next(iter(sources.catalogue.nightly_runs.latest(1)), None))
+    good = int(run.state in (NightlyState.ENDED, NightlyState.RUNNING))
+    what = "1 while the last nightly run ended in time or runs."
+    yield GaugeMetricFamily("stele_nightly_run_ok", what, good)
+    if run.finished:
+        ended = int(datetime.fromisoformat(run.finished).timestamp())
+        what = "When the last nightly run ended, seconds since 1970."
+        yield GaugeMetricFamily("stele_nightly_run_finished_seconds", what, ended)
+        counts = [((name,), number) for name, number in run.outcomes]
+        what = "How the submissions of the last nightly run ended."
+        yield _by("stele_nightly_run_submissions", what, ["outcome"], counts)
 
 
-def _stores(lines: tuple[StoreLine, ...]) -> Iterator[str]:
+def _stores(lines: tuple[StoreLine, ...]) -> Iterator[Metric]:
     copies = []
     for line in lines:
         states = dict(line.states) | {"verified": line.verified, "lacking": line.lacking}
-        copies += [(f'{{store="{line.name}",state="{s}"}}', n) for s, n in sorted(states.items())]
-    yield from _figure("stele_copies", "gauge", "Copies by state; lacking ones were never made.", copies)
-    overdue = [(f'{{store="{line.name}"}}', line.overdue) for line in lines]
-    yield from _figure("stele_copies_overdue", "gauge", "Copies not verified for too long.", overdue)
-    free = [(f'{{store="{line.name}"}}', line.free) for line in lines if line.free is not None]
-    yield from _figure("stele_store_free_bytes", "gauge", "Room left on the medium.", free)
+        copies += [((line.name, state), number) for state, number in sorted(states.items())]
+    what = "Copies by state; lacking ones were never created."
+    yield _by("stele_copies", what, ["store", "state"], copies)
+    overdue = [((line.name,), line.overdue) for line in lines]
+    yield _by("stele_copies_overdue", "Copies whose fixity check is overdue.", ["store"], overdue)
+    free = [((line.name,), line.free) for line in lines if line.free is not None]
+    yield _by("stele_store_free_bytes", "Room left on the medium.", ["store"], free)
 
 
-def _figure(name: str, kind: str, help_text: str, values: list[tuple[str, int]]) -> Iterator[str]:
-    yield f"# HELP {name} {help_text}"
-    yield f"# TYPE {name} {kind}"
-    yield from (f"{name}{labels} {value}" for labels, value in values)
+def _by(
+    name: str, what: str, labels: list[str], values: Iterable[tuple[tuple[str, ...], int]]
+) -> GaugeMetricFamily:
+    family = GaugeMetricFamily(name, what, labels=labels)
+    for names, number in values:
+        family.add_metric(names, number)
+    return family

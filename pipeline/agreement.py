@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import tomllib
 from datetime import date
 from pathlib import Path
@@ -170,3 +171,7 @@ def find_agreement(folders: tuple[Path, ...], name: str) -> Agreement | None:
         if path.is_file():
             return load_agreement(path)
     return None
+
+
+if __name__ == "__main__":  # python -m pipeline.agreement > schemas/agreement.schema.json
+    sys.stdout.write(json.dumps(Agreement.model_json_schema(), indent=2, ensure_ascii=False) + "\n")

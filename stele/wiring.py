@@ -146,7 +146,8 @@ def build_store(store: StoreSettings, settings: Settings) -> ObjectStore:
             folder = settings.place(store.path)
             return FileStore(folder, store.name)
         case S3StoreSettings():
-            from stele.s3_probe_cache import found_or_probed, s3_settings
+            from stele.s3_probe_cache import found_or_probed
+            from stele.s3_settings import s3_settings
             from storage.s3.store import S3Store  # boto3 takes long to import
 
             return S3Store(s3_settings(store), store.name, lambda: found_or_probed(store, settings.home))

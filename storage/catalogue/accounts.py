@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, insert, select, update
 
 from storage.catalogue.database import put_row
 from storage.catalogue.repository import Repository
@@ -32,6 +32,11 @@ class AccountRecords(Repository):
         with self._database.write() as connection:
             connection.execute(delete(LOGIN).where(LOGIN.c.account == account.name))
             put_row(connection, ACCOUNT, asdict(account))
+
+    def rehash(self, name: str, password: str) -> None:
+        """The same password, hashed anew; nobody is signed out."""
+        with self._database.write() as connection:
+            connection.execute(update(ACCOUNT).where(ACCOUNT.c.name == name).values(password=password))
 
     def remove(self, name: str) -> bool:
         """Whether there was one."""

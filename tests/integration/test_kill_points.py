@@ -196,7 +196,7 @@ OPERATIONS = (
     Operation("remove", "remove", _FIRST, _GONE, _request, answers=_documented),
     Operation("sweep", "sweep", None, _FIRST, _kill_an_ingest, _nothing, follow_up=True),
     Operation("hold", "hold", _FIRST, _HELD),
-    Operation("release", "release", _HELD, _FIRST, _hold, already="there is no hold on"),
+    Operation("release", "release", _HELD, _FIRST, _hold, already="there is no legal hold on"),
 )
 _BY_NAME = {one.name: one for one in OPERATIONS}
 _ON_A_BUCKET = ("ingest", "update: representation", "replicate: new copy", "remove")
@@ -496,7 +496,7 @@ def _uncertified(found: dict[str, Any], home: Path) -> set[str]:
 
 def _quarantined(home: Path) -> set[bytes]:
     """Contents of the files in quarantine, without those whose writing was cut off."""
-    places = (home / "damaged").rglob("*")
+    places = (home / "quarantine").rglob("*")
     return {path.read_bytes() for path in places if path.is_file() and path.suffix != ".part"}
 
 

@@ -71,7 +71,7 @@ def _place(archive: Archive, store: str, aip: str) -> Path:
 
 
 def _budget(archive: Archive, *, repair: bool = False) -> AuditBudget:
-    aside = archive.work.parent / "damaged"
+    aside = archive.work.parent / "quarantine"
     return AuditBudget(timedelta(days=90), 1 << 40, 1 << 40, 1e9, repair, aside, everything=True)
 
 
@@ -119,7 +119,7 @@ def test_replication_deletes_no_damaged_copy(archive, aip) -> None:
     (_place(archive, "two", aip) / "inventory.json").unlink()
     assert {r.state for r in audit(archive, _budget(archive))} == {CopyState.DAMAGED}
     assert list(replicate(archive)) == []
-    assert {result.state for result in repair_all(archive, archive.work.parent / "damaged")} == {
+    assert {result.state for result in repair_all(archive, archive.work.parent / "quarantine")} == {
         CopyState.VERIFIED
     }
     assert {r.outcome for r in verify_archive(archive.catalogue, archive.repositories, None)} == {"intact"}

@@ -106,7 +106,7 @@ def _place(archive: Archive, store: str, aip: str) -> Path:
 
 
 def _budget(archive: Archive, *, repair: bool = False) -> AuditBudget:
-    folder = _home(archive) / "damaged"
+    folder = _home(archive) / "quarantine"
     return AuditBudget(timedelta(days=90), 1 << 40, 1 << 40, 1e9, repair, folder, everything=True)
 
 
@@ -234,7 +234,7 @@ def test_an_audit_leaves_an_update_alone(
     assert done and updated.version == "v2"
     assert len(seen) == 2
     assert all("is in use by update (process" in result.skipped for result in seen)
-    assert not (_home(archive) / "damaged").exists()
+    assert not (_home(archive) / "quarantine").exists()
     assert list(_place(archive, "one", aip).rglob("new.txt"))
     _all_well(archive, aip, "v2")
 
@@ -367,7 +367,7 @@ def test_an_update_that_was_cut_off_is_finished(
         assert {result.state for result in results} == {CopyState.VERIFIED}
     assert update_aip(aip, change, other).version == "v2"
     assert update_aip(aip, change, other).version == "v2", "again: it is done already"
-    assert not (_home(archive) / "damaged").exists()
+    assert not (_home(archive) / "quarantine").exists()
     _all_well(other, aip, "v2")
 
 
@@ -394,7 +394,7 @@ def test_a_newer_version_nobody_knows_is_not_rolled_back(
         "holds v2, which the catalogue does not know; run “stele store rebuild”" in r.seen.reason
         for r in results
     )
-    assert not (_home(archive) / "damaged").exists()
+    assert not (_home(archive) / "quarantine").exists()
     list(rebuild(old))
     list(audit(old, _budget(old)))
     _all_well(old, aip, "v2")
@@ -476,9 +476,9 @@ def test_what_cannot_be_kept_is_not_deleted(archive: Archive, aip: str, monkeypa
     assert any("cannot be kept" in reason for reason in result.repaired.reasons)
     assert stray.read_bytes() == b"evidence" * 1000
     assert next(_place(archive, "one", aip).rglob("a.txt")).read_bytes() == b"HELLO"
-    assert not [path for path in (_home(archive) / "damaged").rglob("*") if path.is_file()]
+    assert not [path for path in (_home(archive) / "quarantine").rglob("*") if path.is_file()]
     assert {r.state for r in audit(archive, _budget(archive, repair=True))} == {CopyState.VERIFIED}
-    kept = {path.name for path in (_home(archive) / "damaged").rglob("*") if path.is_file()}
+    kept = {path.name for path in (_home(archive) / "quarantine").rglob("*") if path.is_file()}
     assert kept == {"stray.bin", "a.txt"}
 
 

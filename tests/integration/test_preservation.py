@@ -84,7 +84,9 @@ def kept(build: Builder, make_bag, agreement) -> tuple[Archive, str]:
 
 
 def _budget(archive: Archive, *, repair: bool = True, ttl: float = 0) -> AuditBudget:
-    return AuditBudget(timedelta(days=ttl), 1 << 40, 1 << 40, 1e9, repair, archive.work.parent / "damaged")
+    return AuditBudget(
+        timedelta(days=ttl), 1 << 40, 1 << 40, 1e9, repair, archive.work.parent / "quarantine"
+    )
 
 
 def _later(archive: Archive, **delta: float) -> None:
@@ -232,7 +234,7 @@ def test_repair_waits_for_approval(kept) -> None:
     bad = [r for r in audit(archive, _budget(archive, repair=False)) if r.state is CopyState.DAMAGED]
     assert len(bad) == 1
     assert archive.catalogue.copies.count("two") == {"damaged": 1}
-    (done,) = repair_all(archive, archive.work.parent / "damaged")
+    (done,) = repair_all(archive, archive.work.parent / "quarantine")
     assert done.state is CopyState.VERIFIED
     assert archive.catalogue.copies.count("two") == {"verified": 1}
 

@@ -253,10 +253,10 @@ def test_metrics_for_a_machine(site: _Site) -> None:
     assert client.get("/metrics").status_code == 401
     word = {"Authorization": "Basic " + base64.b64encode(f"prometheus:{_PASSWORD}".encode()).decode()}
     text = client.get("/metrics", headers=word).text
-    assert re.search(r'^stele_copies\{store="archive",state="verified"\} 1$', text, re.MULTILINE)
+    assert re.search(r'^stele_copies\{state="verified",store="archive"\} 1.0$', text, re.MULTILINE)
     assert client.get("/", headers=word).status_code == 303
     for line in text.splitlines():
-        assert re.fullmatch(r"# (HELP|TYPE) .+|[a-z_]+(\{[^}]*\})? -?\d+", line), line
+        assert re.fullmatch(r"# (HELP|TYPE) .+|[a-z_]+(\{[^}]*\})? -?[0-9.e+]+", line), line
 
 
 def test_the_catalogue_is_away(site: _Site, tmp_path: Path) -> None:
@@ -288,3 +288,16 @@ def test_passwords() -> None:
 def test_what_is_loopback(host: str, expected: bool) -> None:
     """What only this machine can reach."""
     assert is_loopback(host) is expected
+
+
+def test_a_hash_of_weaker_parameters_is_made_anew(site: Any) -> None:
+    """At the next sign-in; who is signed in stays so."""
+    from argon2 import PasswordHasher
+
+    weak = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(_PASSWORD)
+    site.catalogue.accounts.put(AccountRow("anna", "archivist", weak, ""))
+    access = Access(site.catalogue, lambda: site.now, loopback=True)
+    assert isinstance(access.sign_in("anna", _PASSWORD, "127.0.0.1"), NewSession)
+    account = site.catalogue.accounts.get("anna")
+    assert account.password != weak
+    assert verify_password(_PASSWORD, account.password)
