@@ -19,6 +19,7 @@ from packages.package_file import FileFormat
 from packages.problems.catalogue import problem
 from packages.problems.problem import Problem
 from pipeline.agreement import Limits
+from pipeline.unpacking.custody import our_reading
 from pipeline.unpacking.safety import expansion
 
 _SUSPICIOUS = 200.0
@@ -29,6 +30,7 @@ _LOOKED_INTO = Limits(max_memory=256 << 20)
 """An archive among the files whose directory takes more than half of that is not looked into."""
 
 
+@our_reading()
 def inspect_container(path: Path, name: str, known: FileFormat) -> list[Problem]:
     """Findings about one file; an empty list for anything that is no archive."""
     with path.open("rb") as stream:

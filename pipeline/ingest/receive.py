@@ -14,7 +14,6 @@ from packages.containers.sources import (
     EncryptedArchive,
     EntryKind,
     Source,
-    SourceUnreadable,
     TooManyEntries,
     open_source,
 )
@@ -24,7 +23,7 @@ from packages.problems.problem import Problem, Severity
 from packages.worklist import Worklist
 from pipeline.context import IngestContext
 from pipeline.errors import SubmissionUnreadable
-from pipeline.unpacking.custody import Fingerprint, take_custody
+from pipeline.unpacking.custody import Fingerprint, our_reading, take_custody
 from pipeline.unpacking.safety import Screening
 
 __all__ = ["ReceivedSip", "archive_faults", "receive", "screen"]
@@ -62,9 +61,8 @@ def archive_faults(context: IngestContext) -> Iterator[None]:
     Raises SubmissionUnreadable where the package is not to blame.
     """
     try:
-        yield
-    except SourceUnreadable as error:
-        raise SubmissionUnreadable(str(error)) from error
+        with our_reading():
+            yield
     except EncryptedArchive as error:
         context.add(problem("ARC-ENCRYPTED", context.subject_name, found=str(error)))
     except CorruptArchive as error:

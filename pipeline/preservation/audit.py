@@ -1,4 +1,4 @@
-"""The audit: every byte of every copy, a part each nightly run, so that all are seen within the term."""
+"""The audit: every byte of every copy, a part each night, so that all are seen within the term."""
 
 from __future__ import annotations
 
@@ -215,8 +215,8 @@ def _newer_version(archive: Archive, store: ArchivalStore, row: AipRow) -> str:
         return ""  # the version after ours is one that was begun, and that the catalogue knows
     try:
         newer = store.repository.grew_from(row.id, row.version, row.inventory_sha512)
-    except StorageError:
-        return ""  # then it is damage like any other
+    except StorageError as error:  # what nobody could look at must not be repaired away
+        return f"whether it holds a newer version could not be seen: {error}"
     if newer is None:
         return ""
     return f"it holds {newer}, which the catalogue does not know; run “stele store rebuild”"

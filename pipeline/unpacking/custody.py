@@ -8,19 +8,27 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from packages import paths
-from packages.containers.sources import CorruptArchive, Entry, Opener, Source, corruption
+from packages.containers.sources import (
+    CorruptArchive,
+    Entry,
+    Opener,
+    Source,
+    SourceUnreadable,
+    corruption,
+)
 from packages.worklist import ReceivedFile, Worklist
 from pipeline.context import IngestContext
 from pipeline.errors import SubmissionUnreadable, WorkAreaUnusable
 from storage.copying import Copied, TooLong, copy_hashed
 
-__all__ = ["Fingerprint", "take_custody"]
+__all__ = ["Fingerprint", "our_reading", "take_custody"]
 
 _BATCH = 1000
 _CONTAINERS = (b"PK\x03\x04", b"7z\xbc\xaf", b"Rar!")
@@ -40,6 +48,19 @@ class Fingerprint:
         self.names ^= hash((path, size))
 
 
+@contextmanager
+def our_reading() -> Iterator[None]:
+    """What no package is to blame for (nothing there, no permission, a failing disk) is ours to act on.
+
+    Raises SubmissionUnreadable for SourceUnreadable, which no layer above knows.
+    """
+    try:
+        yield
+    except SourceUnreadable as error:
+        raise SubmissionUnreadable(str(error)) from error
+
+
+@our_reading()
 def take_custody(source: Source, folder: str, worklist: Worklist, context: IngestContext) -> Fingerprint:
     """Copy the bag in ``folder`` into the work area and list its files with their digests.
 

@@ -371,10 +371,15 @@ def test_an_update_that_was_cut_off_is_finished(
     _all_well(other, aip, "v2")
 
 
+def _cannot_be_read(*_: object) -> str | None:
+    raise StoreUnavailable("one", "read timeout")
+
+
 def test_a_newer_version_nobody_knows_is_not_rolled_back(
-    archive: Archive, aip: str, tmp_path: Path
+    archive: Archive, aip: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The catalogue is yesterday's backup: audit with repair leaves v2 alone and says what to do."""
+    """The catalogue is yesterday's backup: audit with repair leaves v2 alone and says what to do; also
+    while the store does not say whether there is a v2."""
     saved = tmp_path / "yesterday"
     saved.mkdir()
     archive.catalogue.close()
@@ -388,6 +393,11 @@ def test_a_newer_version_nobody_knows_is_not_rolled_back(
     for path in saved.iterdir():
         shutil.copy(path, _home(archive) / path.name)
     old = replace(build_archive(load_settings(_home(archive))), clock=archive.clock)
+    with monkeypatch.context() as patched:
+        patched.setattr(OcflRepository, "grew_from", _cannot_be_read)
+        results = list(audit(old, _budget(old, repair=True)))
+    assert all("could not be seen" in r.seen.reason and r.repaired is None for r in results)
+    assert not (_home(archive) / "quarantine").exists()
     results = list(audit(old, _budget(old, repair=True)))
     assert {result.state for result in results} == {CopyState.DAMAGED}
     assert all(
