@@ -40,9 +40,9 @@ from packages.digest import DigestAlgorithm
 from packages.identifiers import IngestId, PackageId
 from packages.package_file import FileFormat, FileValidation
 from packages.worklist import ReceivedFile, Worklist
+from pipeline.access.export import export_aip
 from pipeline.archive import Archive, run_context
 from pipeline.context import Submission
-from pipeline.holdings.aip_reader import export_aip
 from pipeline.ingest.describe import describe
 from pipeline.ingest.examine import ExaminedSip
 from pipeline.ingest.receive import ReceivedSip

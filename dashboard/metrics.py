@@ -19,7 +19,7 @@ __all__ = ["metrics_text"]
 
 def metrics_text(sources: Sources) -> str:
     """All figures, now, in Prometheus' text format."""
-    registry = CollectorRegistry(auto_describe=False)
+    registry = CollectorRegistry()
     registry.register(_Figures(sources))
     return generate_latest(registry).decode()
 
@@ -27,9 +27,6 @@ def metrics_text(sources: Sources) -> str:
 class _Figures(Collector):
     def __init__(self, sources: Sources) -> None:
         self._sources = sources
-
-    def describe(self) -> Iterable[Metric]:
-        return ()  # or registering would collect once more
 
     def collect(self) -> Iterator[Metric]:
         yield from _holdings(self._sources)

@@ -65,7 +65,7 @@ class DipRequest(_Form):
 
 
 class NightlyRequest(_Form):
-    """What the schedule runs each nightly run; start it here to run it now."""
+    """What the schedule runs each night; start it here to run it now."""
 
     care: bool = Field(default=True, description="Also create pending copies, and audit what is due.")
     retry_in_review: bool = Field(

@@ -91,7 +91,7 @@ class IngestContext:
     shown: str = ""
     """Where the submission lies, for people; ``subject`` may be a copy that was only brought here."""
     attempt: int = 1
-    quarantine: Path = Path("damaged")
+    quarantine: Path = Path("quarantine")
     """Where what an interrupted run left, and what is damaged of it, is kept."""
     findings: Findings = field(default_factory=Findings)
     review_reasons: list[str] = field(default_factory=list)

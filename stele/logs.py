@@ -10,6 +10,8 @@ import json
 import logging
 import os
 from collections.abc import Mapping, MutableMapping
+from contextlib import suppress
+from itertools import pairwise
 from logging.handlers import WatchedFileHandler
 from pathlib import Path
 from typing import Any
@@ -39,7 +41,8 @@ _handlers: dict[str, logging.Handler] = {}
 def keep_log(home: Path) -> None:
     """Keep what is logged from now on in a workspace; a log that cannot be written costs nothing else."""
     place = home / LOG_FILE
-    if str(place) in _handlers:
+    known = _handlers.get("file")
+    if isinstance(known, WatchedFileHandler) and known.baseFilename == str(place.absolute()):
         return
     try:
         place.parent.mkdir(mode=0o700, exist_ok=True)
@@ -48,43 +51,42 @@ def keep_log(home: Path) -> None:
         handler = WatchedFileHandler(place, encoding="utf-8", errors="backslashreplace")
     except OSError:
         return
-    handler.setFormatter(_formatter(structlog.processors.format_exc_info, _as_json))
-    _add(str(place), handler)
+    _use("file", handler, _as_json)
 
 
 def show_log() -> None:
     """Also show it on stderr, a line each."""
-    handler = logging.StreamHandler()
-    handler.setFormatter(_formatter(structlog.processors.format_exc_info, _as_text))
-    _add("stderr", handler)
+    _use("stderr", logging.StreamHandler(), _as_text)
 
 
-def _add(name: str, handler: logging.Handler) -> None:
-    if name not in _handlers:
-        _handlers[name] = handler
-        for logger in (logging.getLogger(one) for one in _OURS):
-            logger.addHandler(handler)
-            logger.setLevel(logging.INFO)
-            logger.propagate = False
+def _use(name: str, handler: logging.Handler, renderer: Any) -> None:
+    """From now on, in the place of what was used under this name: a process works for one workspace."""
+    handler.setFormatter(_formatter(renderer))
+    before, _handlers[name] = _handlers.get(name), handler
+    for logger in (logging.getLogger(one) for one in _OURS):
+        if before is not None:
+            logger.removeHandler(before)
+        logger.addHandler(handler)
+        logger.setLevel(logging.INFO)
+    if before is not None:
+        before.close()
 
 
 def _put_away(place: Path) -> None:
-    """Two processes that start at once may both try: what is renamed already is not there any more."""
+    """Two processes that start at once may both try: what one has renamed the other does not find."""
     if not place.exists() or place.stat().st_size <= _MAX_BYTES:
         return
-    for number in range(_KEPT - 1, 0, -1):
-        older = place.with_suffix(f".{number}.jsonl")
-        if older.exists():
-            older.replace(place.with_suffix(f".{number + 1}.jsonl"))
-    try:
-        place.replace(place.with_suffix(".1.jsonl"))
-    except FileNotFoundError:
-        return
+    names = [place, *(place.with_suffix(f".{number}.jsonl") for number in range(1, _KEPT + 1))]
+    for newer, older in reversed(list(pairwise(names))):
+        with suppress(FileNotFoundError):
+            newer.replace(older)
 
 
-def _formatter(*processors: Any) -> logging.Formatter:
+def _formatter(renderer: Any) -> logging.Formatter:
     remove = structlog.stdlib.ProcessorFormatter.remove_processors_meta
-    return structlog.stdlib.ProcessorFormatter(foreign_pre_chain=_BEFORE, processors=[remove, *processors])
+    return structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=_BEFORE, processors=[remove, structlog.processors.format_exc_info, renderer]
+    )
 
 
 def _as_json(_logger: Any, _method: str, line: MutableMapping[str, Any]) -> str:

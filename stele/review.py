@@ -71,15 +71,15 @@ class Decided:
         }  # fmt: skip
 
 
-def waiting(archive: Archive, settings: Settings) -> Iterator[Waiting]:
-    """Everything that waits, the oldest submission first, then removals."""
+def waiting(archive: Archive, settings: Settings, beginnings: tuple[str, ...] = ("",)) -> Iterator[Waiting]:
+    """Everything that waits, the oldest submission first, then removals; only what is called so."""
     catalogue = archive.catalogue
     rows = catalogue.submissions.latest([str(Outcome.IN_REVIEW)], limit=_PAGE)
-    for row in reversed(rows):
+    for row in (one for one in reversed(rows) if one.id.startswith(beginnings)):
         whole = catalogue.submissions.get(row.id)
         if whole is not None:
             yield _submission_in_review(archive, settings, whole)
-    for removal in catalogue.removals.all():
+    for removal in (one for one in catalogue.removals.all() if one.aip.startswith(beginnings)):
         aip = catalogue.aips.get(removal.aip)
         if not removal.removed and aip is not None:
             yield Waiting(
@@ -91,10 +91,8 @@ def waiting(archive: Archive, settings: Settings) -> Iterator[Waiting]:
 def one_waiting(archive: Archive, settings: Settings, number: str) -> Waiting:
     """What waits under a number or its first characters. Raises DecisionRefused: none does, or several."""
     wanted = number.strip().rstrip("…")
-    if not wanted.startswith("urn:uuid:"):
-        wanted = wanted.removeprefix("uuid-")
-    every = waiting(archive, settings) if wanted else ()
-    found = [one for one in every if one.id.startswith((wanted, f"urn:uuid:{wanted}"))]
+    beginnings = (wanted, f"urn:uuid:{wanted.removeprefix('uuid-')}")
+    found = list(waiting(archive, settings, beginnings)) if wanted else []
     if not found:
         raise DecisionRefused(f"nothing in review has the number {number}; “stele review list” shows all")
     if len(found) > 1:

@@ -28,11 +28,12 @@ from packages.premis import Representation, representation_premis
 from packages.premis.reader import iter_files
 from packages.xml_text import attribute, encoded, text
 from pipeline.access.access_copies import REPRESENTATION, AccessCopies, make_access_copies
+from pipeline.access.export import written_folder
 from pipeline.access.release import AccessClosed, Release, require_release
 from pipeline.aip_writing.representation import SUBMITTED_REPRESENTATION
 from pipeline.archive import Archive
 from pipeline.errors import PipelineError
-from pipeline.holdings.aip_reader import AipReader, written_folder
+from pipeline.holdings.aip_reader import AipReader
 from schemas.xsd import PACKAGE_SCHEMAS
 from storage.copying import write_hashed
 from storage.scratch import scratch_folder

@@ -9,10 +9,11 @@ from pathlib import Path
 
 from packages.identifiers import PackageId
 from packages.premis import EventType
+from pipeline.access.export import Exported, export_aip
 from pipeline.agreement import Agreement
 from pipeline.archive import Archive
 from pipeline.errors import DamagedArchive, PipelineError
-from pipeline.holdings.aip_reader import AipReader, Exported, export_aip
+from pipeline.holdings.aip_reader import AipReader
 from pipeline.holdings.events import event
 from pipeline.holdings.journal import write_journal
 from storage.catalogue import EventRow

@@ -67,11 +67,7 @@ def ingest(
         return run.failure(SubmissionUnreadable(f"there is no file or folder {subject}"))
     try:
         with ExitStack() as stack:
-            stack.enter_context(
-                bound_contextvars(
-                    submission=run.shown, agency=agreement.agency.name, flow_run=archive.run or None
-                )
-            )
+            stack.enter_context(bound_contextvars(**run.facts))
             progress = stack.enter_context(recorded(progress, archive.catalogue, run.shown, archive.clock))
             context = stack.enter_context(
                 run_context(subject, agreement, archive, progress, shown=run.shown)
@@ -142,6 +138,13 @@ class IngestRun:
         """A run of which nothing is known but where its submission lies."""
         first = IngestId.derive(agreement=agreement.name, external_identifier=place, content_digest="")
         return cls(place, agreement, archive, first, first)
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """What every line of its log bears."""
+        return {
+            "submission": self.shown, "agency": self.agreement.agency.name, "flow_run": self.archive.run,
+        }  # fmt: skip
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
@@ -259,13 +262,12 @@ class IngestRun:
 
     def report(self, name: str, result: Result) -> Result:
         """The result in the catalogue, and as a receipt; both durable."""
-        facts = {
-            "outcome": str(result.outcome), "submission": result.subject, "aip": result.aip,
-            "ingest": str(self.ingest_id), "agency": self.agreement.agency.name,
-            "flow_run": self.archive.run,
+        end = {
+            "outcome": str(result.outcome), "aip": result.aip, "ingest": str(self.ingest_id),
+            "files": result.files, "bytes": result.bytes, "seconds": round(result.seconds, 3),
+            "reason": result.reason,
         }  # fmt: skip
-        counts = {"files": result.files, "bytes": result.bytes, "seconds": round(result.seconds, 3)}
-        _LOG.info("ingest ended", extra={**facts, **counts, "reason": result.reason})
+        _LOG.info("ingest ended", extra={**self.facts, **end})
         moment = f"{result.finished:%Y%m%dT%H%M%SZ}"
         receipt = f"{printable(name)[:60]}-{moment}-{secrets.token_hex(3)}-{result.outcome}"
         try:

@@ -102,8 +102,10 @@ def _heal(leased: LeasedAip, store: str, aip: str) -> None:
     row, catalogue = leased.row, leased.archive.catalogue
     if row is not None and row.state != "kept":
         return  # what is being removed must not come back
-    protection = protection_of(catalogue, row) if row else UNPROTECTED
     own = next(one for one in leased.archive.stores if one.name == store)
+    if own.repository.has_confirmed_root(aip):
+        return  # as nearly always: its inventory, perhaps of a million files, is not parsed once more
+    protection = protection_of(catalogue, row) if row else UNPROTECTED
     with suppress(ObjectMissing, InventoryUnreadable):  # another copy may have what is lost in this one
         own.repository.heal(aip, protection)
 

@@ -191,16 +191,13 @@ def aip_list(home: Home = None, as_json: AsJson = False) -> None:
     """All AIPs, newest first."""
     from dataclasses import asdict
 
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
-
     from packages.sizes import size_text
-    from stele.cli.output import OUT, data, print_json
+    from stele.cli.output import OUT, data, print_json, rows_table
     from stele.workspace import opened
 
-    table = Table(box=SIMPLE_HEAD)
-    for column in ("AIP", "Title", "Agency", "Files", "Size", "Created"):
-        table.add_column(column, overflow="fold", no_wrap=column in ("AIP", "Files", "Size", "Created"))
+    table = rows_table(
+        "AIP", "Title", "Agency", "Files", "Size", "Created", whole=("AIP", "Files", "Size", "Created")
+    )
     with plain_errors(), opened(home) as archive:
         for row in archive.catalogue.aips.all():
             if as_json:

@@ -37,10 +37,10 @@ def fail(message: str, code: int = EXIT_FAILED) -> NoReturn:
 @contextmanager
 def plain_errors() -> Iterator[None]:
     """Known errors as sentences with the right exit code; anything else is a bug and shows itself."""
+    from pipeline.access.export import ExportRefused
     from pipeline.agreement import AgreementError
     from pipeline.errors import PipelineError, UnknownPackage
     from pipeline.formats.policy import PolicyError
-    from pipeline.holdings.aip_reader import ExportRefused
     from pipeline.preservation.removal import RemovalRefused
     from pipeline.review.decisions import DecisionRefused
     from stele.settings import SettingsError

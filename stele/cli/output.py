@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -134,6 +134,14 @@ def _print_reasons(result: Result) -> None:
     warnings = len(result.problems) - len(errors)
     if warnings and result.receipt:
         OUT.print(f"{name}: {warnings} note(s) in {data(result.receipt)}", style="dim", soft_wrap=True)
+
+
+def rows_table(*columns: str, whole: Collection[str] = ()) -> Table:
+    """A table that fits eighty columns: long cells are folded, those of ``whole`` columns never."""
+    table = Table(box=SIMPLE_HEAD)
+    for name in columns:
+        table.add_column(name, overflow="fold", no_wrap=name in whole)
+    return table
 
 
 def print_problems(problems: list[Problem]) -> None:

@@ -15,17 +15,11 @@ review_app = typer.Typer(no_args_is_help=True, help="What waits for a decision: 
 @review_app.command("list", epilog="Example: stele review list --json")
 def review_list(home: Home = None, as_json: AsJson = False) -> None:
     """Submissions in review, and removals that wait for their second person."""
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
-
-    from stele.cli.output import OUT, data, print_json
+    from stele.cli.output import OUT, data, print_json, rows_table
     from stele.review import waiting
     from stele.workspace import opened_with_settings
 
-    table = Table(box=SIMPLE_HEAD)
-    table.add_column("Number", no_wrap=True)
-    for name in ("Submission", "Agency", "What was found", "Needs"):
-        table.add_column(name, overflow="fold")
+    table = rows_table("Number", "Submission", "Agency", "What was found", "Needs", whole=("Number",))
     number_waiting = 0
     with plain_errors(), opened_with_settings(home) as (archive, settings):
         for one in waiting(archive, settings):

@@ -32,10 +32,7 @@ def submissions_list(
     """Submissions, the latest first."""
     from dataclasses import asdict
 
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
-
-    from stele.cli.output import OUT, data, print_json
+    from stele.cli.output import OUT, data, print_json, rows_table
     from stele.workspace import opened
 
     known = {*(str(one) for one in Outcome), "running"} - {str(Outcome.ACCEPTABLE)}
@@ -48,10 +45,7 @@ def submissions_list(
         for row in rows:
             print_json(asdict(row))
         return
-    table = Table(box=SIMPLE_HEAD)
-    for name in ("Number", "Outcome", "Started"):
-        table.add_column(name, no_wrap=True)
-    table.add_column("Submission", overflow="fold")
+    table = rows_table("Number", "Outcome", "Started", "Submission", whole=("Number", "Outcome", "Started"))
     for row in rows:
         place = data(row.subject.rstrip("/").rsplit("/", 1)[-1])
         table.add_row(row.id[:8], row.outcome, row.started[:16].replace("T", " "), place)
@@ -102,10 +96,7 @@ def search(
     """Find AIPs by words of title, identifier, agency or file names, as on the dashboard."""
     from dataclasses import asdict
 
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
-
-    from stele.cli.output import OUT, data, print_json
+    from stele.cli.output import OUT, data, print_json, rows_table
     from stele.workspace import opened
     from storage.catalogue import Search
 
@@ -116,10 +107,7 @@ def search(
         for row in rows:
             print_json(asdict(row))
         return
-    table = Table(box=SIMPLE_HEAD)
-    table.add_column("AIP", no_wrap=True)
-    table.add_column("Title", overflow="fold")
-    table.add_column("Agency", overflow="fold")
+    table = rows_table("AIP", "Title", "Agency", whole=("AIP",))
     for row in rows:
         table.add_row(row.id.removeprefix("urn:uuid:")[:8], data(row.title), data(row.agency))
     OUT.print(table if rows else "Nothing that is kept has all these words.")

@@ -27,10 +27,9 @@ from storage.catalogue.tables import (
     FORMAT,
     PLANNED_VERSION,
     REMOVAL,
-    TALLY,
     VERSION,
 )
-from storage.catalogue.tallies import recounted
+from storage.catalogue.tallies import recounted, tallies_of
 
 _PAGE_ROWS = 500
 
@@ -120,10 +119,8 @@ class AipRecords(Repository):
 
     def tallies(self, kind: str) -> tuple[TallyRow, ...]:
         """The sums of a kind (``month``, ``agency``, ``format``), by name."""
-        columns = [column for column in TALLY.c if column.name != "kind"]
-        query = select(*columns).where(TALLY.c.kind == kind, TALLY.c.aips > 0).order_by(TALLY.c.name)
         with self._database.transaction() as connection:
-            return tuple(TallyRow(**row._mapping) for row in connection.execute(query))
+            return tallies_of(connection, kind)
 
     def totals(self) -> tuple[int, int, int]:
         """AIPs, files, bytes kept."""

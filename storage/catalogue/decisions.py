@@ -14,7 +14,7 @@ from storage.catalogue.tables import DECISION, DELIVERY, INGEST
 
 DECIDED = "decided"
 
-"""A held delivery about which somebody has decided: the next nightly run takes it again."""
+"""A delivery in review about which somebody has decided: the next nightly run takes it again."""
 
 
 class DecisionRecords(Repository):

@@ -8,7 +8,6 @@ from dataclasses import asdict
 from sqlalchemy import delete, insert, select
 from sqlalchemy import update as sql_update
 
-from storage.catalogue.aips import AipRecords
 from storage.catalogue.repository import Repository
 from storage.catalogue.rows import (
     FormatCount,
@@ -17,7 +16,7 @@ from storage.catalogue.tables import (
     AIP,
     FORMAT,
 )
-from storage.catalogue.tallies import recounted
+from storage.catalogue.tallies import recounted, tallies_of
 
 
 class FormatRecords(Repository):
@@ -44,7 +43,9 @@ class FormatRecords(Repository):
 
     def all(self) -> tuple[tuple[FormatCount, int], ...]:
         """Every format in the archive, most bytes first, each with the number of AIPs that hold it."""
-        rows = sorted(AipRecords(self._database).tallies("format"), key=lambda row: (-row.bytes, row.name))
+        with self._database.transaction() as connection:
+            found = tallies_of(connection, "format")
+        rows = sorted(found, key=lambda row: (-row.bytes, row.name))
         return tuple(
             (
                 FormatCount(

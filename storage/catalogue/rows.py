@@ -199,7 +199,7 @@ class SubmissionRow:
 
 @dataclass(frozen=True, slots=True)
 class DecisionRow:
-    """What a person said about a held submission; ``found`` is the JSON of what was known then."""
+    """What a person said about a submission in review; ``found`` is the JSON of what was known then."""
 
     id: int
     ingest: str
@@ -280,7 +280,7 @@ class VersionRow:
 class CopyRow:
     """What is known of one copy. ``verified`` is RFC 3339, empty when it never was.
 
-    ``looked`` is when it was last read, whatever was found then.
+    ``last_checked`` is when it was last read, whatever was found then.
     """
 
     aip: str

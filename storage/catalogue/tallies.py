@@ -9,9 +9,10 @@ from typing import Any
 from sqlalchemy import Connection, Table, select
 from sqlalchemy.dialects import postgresql, sqlite
 
+from storage.catalogue.rows import TallyRow
 from storage.catalogue.tables import AIP, COPY, COPY_TALLY, FORMAT, TALLY
 
-__all__ = ["recounted", "recounted_copies"]
+__all__ = ["recounted", "recounted_copies", "tallies_of"]
 
 _SUMS = ("aips", "files", "bytes", "not_valid", "pages", "seconds")
 _Part = dict[tuple[str, ...], tuple[int, ...]]
@@ -40,6 +41,13 @@ def recounted_copies(connection: Connection, aip: str) -> Iterator[None]:
     before = _copies(connection, aip)
     yield
     _add_copies(connection, before, _copies(connection, aip))
+
+
+def tallies_of(connection: Connection, kind: str) -> tuple[TallyRow, ...]:
+    """The sums of a kind (``month``, ``agency``, ``format``), by name."""
+    columns = [column for column in TALLY.c if column.name != "kind"]
+    query = select(*columns).where(TALLY.c.kind == kind, TALLY.c.aips > 0).order_by(TALLY.c.name)
+    return tuple(TallyRow(**row._mapping) for row in connection.execute(query))
 
 
 def _sums(

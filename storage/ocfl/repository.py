@@ -697,6 +697,10 @@ class OcflRepository:
     def _has_any(self, prefix: str) -> bool:
         return any(True for _ in self.store.list(prefix))
 
+    def has_confirmed_root(self, object_id: str) -> bool:
+        """Whether the root inventory is there and its sidecar confirms it; hashed, not parsed."""
+        return self._confirmed_digest(self.layout.object_root(object_id)) is not None
+
     def heal(self, object_id: str, protection: Protection) -> None:
         """Bring back a root inventory that is lost or has rotted, where a version vouches for it.
 

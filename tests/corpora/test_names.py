@@ -11,9 +11,9 @@ from scoring import Score, rows
 
 from packages.identifiers import PackageId
 from pipeline.access.dip import disseminate
+from pipeline.access.export import export_aip
 from pipeline.agreement import Agreement
 from pipeline.archive import Archive
-from pipeline.holdings.aip_reader import export_aip
 from pipeline.ingest.run import ingest
 
 

@@ -15,10 +15,10 @@ import pytest
 from packages.digest import sha512_hex
 from packages.identifiers import PackageId
 from pipeline.access.dip import disseminate
+from pipeline.access.export import export_aip
 from pipeline.agreement import Agreement
 from pipeline.archive import Archive
 from pipeline.checking.stores import verify_archive
-from pipeline.holdings.aip_reader import export_aip
 from pipeline.ingest.run import ingest
 from storage.errors import StoreUnavailable, WriteMismatch
 from storage.files.store import FileStore

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from packages.identifiers import PackageId
+from pipeline.access.export import export_aip
 from pipeline.archive import Archive
 from pipeline.checking.stores import verify_archive
-from pipeline.holdings.aip_reader import export_aip
 from pipeline.ingest.run import ingest
 from pipeline.ingest.sandbox import judge_here
 

@@ -15,9 +15,9 @@ from judging import judged
 
 from packages.identifiers import PackageId
 from pipeline.access.dip import disseminate
+from pipeline.access.export import export_aip
 from pipeline.archive import Archive
 from pipeline.checking.stores import verify_archive
-from pipeline.holdings.aip_reader import export_aip
 from pipeline.ingest.run import ingest
 from stele.settings import load_settings
 from stele.wiring import build_archive, choose_agreement

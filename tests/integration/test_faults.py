@@ -14,10 +14,10 @@ from faulty_proxy import FAULTS, FaultyProxy, seeded
 from servers import Server, client_of, keep_probe, new_bucket, store_settings, workspace_on
 
 from packages.identifiers import PackageId
+from pipeline.access.export import export_aip
 from pipeline.archive import Archive
 from pipeline.checking.stores import verify_archive
 from pipeline.context import Result
-from pipeline.holdings.aip_reader import export_aip
 from pipeline.ingest.run import ingest
 from pipeline.preservation.reconcile import DifferenceKind, reconcile
 from stele.settings import load_settings

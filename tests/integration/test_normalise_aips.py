@@ -13,10 +13,10 @@ from requirements import unavailable
 from packages.identifiers import PackageId
 from packages.premis.reader import iter_events, iter_files
 from pipeline.access.dip import disseminate
+from pipeline.access.export import export_aip
 from pipeline.archive import Archive
 from pipeline.checking.stores import verify_archive
 from pipeline.formats.normalise import CONVERTERS
-from pipeline.holdings.aip_reader import export_aip
 from pipeline.ingest.run import ingest
 from pipeline.intake.ingest_and_normalise import ingest_and_normalise
 from pipeline.preservation.normalise import normalise, preview

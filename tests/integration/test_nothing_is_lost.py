@@ -263,7 +263,7 @@ def test_removed_records_come_back_only_by_decision(archive, aip, agreement, tmp
 
 
 def test_one_damaged_copy_starves_no_other(archive, aip, make_bag, agreement) -> None:
-    """It is looked at in its turn, not every nightly run before all others."""
+    """It is looked at in its turn, not in every nightly run before all others."""
     for number in range(4):
         ingest(make_bag({"f.txt": str(number).encode()}, name=f"s{number}"), agreement, archive)
     _rot(next(_place(archive, "one", aip).rglob("a.txt")))

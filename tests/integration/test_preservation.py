@@ -12,9 +12,9 @@ import pytest
 from servers import Server, keep_probe, new_bucket, store_settings
 
 from packages.identifiers import PackageId
+from pipeline.access.export import export_aip
 from pipeline.archive import Archive
 from pipeline.checking.stores import verify_archive
-from pipeline.holdings.aip_reader import export_aip
 from pipeline.ingest.run import ingest
 from pipeline.preservation.audit import AuditBudget, audit, plan, repair_all
 from pipeline.preservation.rebuild import rebuild

@@ -10,8 +10,8 @@ import pytest
 from servers import Server, new_bucket, store_settings, workspace_on
 
 from packages.identifiers import PackageId
+from pipeline.access.export import export_aip
 from pipeline.checking.stores import verify_archive
-from pipeline.holdings.aip_reader import export_aip
 from pipeline.ingest.run import ingest
 from stele.settings import load_settings
 from stele.wiring import build_archive, choose_agreement

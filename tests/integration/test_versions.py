@@ -13,9 +13,9 @@ from judging import assert_all_accept
 from servers import Server, keep_probe, new_bucket, store_settings
 
 from packages.identifiers import PackageId
+from pipeline.access.export import export_aip
 from pipeline.archive import Archive
 from pipeline.checking.stores import verify_archive
-from pipeline.holdings.aip_reader import export_aip
 from pipeline.ingest.run import ingest
 from pipeline.preservation.rebuild import rebuild
 from pipeline.preservation.update import Change, UpdateRefused, update_aip

@@ -113,6 +113,6 @@ def test_weights(weight: float, expected: int) -> None:
 
 
 def test_a_quota() -> None:
-    """So many of one agency a nightly run and no more."""
+    """So many of one agency in a run and no more."""
     order = list(in_fair_order(_many(a=10, b=2), {}, max_per_agency=4))
     assert Counter(d.agency for d in order) == {"a": 4, "b": 2}
