@@ -142,6 +142,24 @@ class Model:
         self._removed.update(row[0] for row in self.disk.rows("SELECT id FROM aip WHERE state <> 'kept'"))
         for store in self.world.stores:
             self._readers_see_whole_versions(store)
+        if not self.world.catalogue_lost:
+            self._unfinished_versions_are_planned()
+
+    def _unfinished_versions_are_planned(self) -> None:
+        """What lies above an AIP's newest version is known to the catalogue before it is written, and gone
+        before the catalogue forgets it: whoever comes next finds it without looking through the stores."""
+        rows = self.disk.rows(
+            "SELECT id FROM aip WHERE state = 'kept' AND id NOT IN (SELECT aip FROM planned_version)"
+        )
+        for (aip,) in rows:
+            newest = max(self.head(store, aip) for store in self.world.stores)
+            above = f"{self.root(aip)}/v{newest + 1}/"
+            for store, medium in self.world.stores.items():
+                for key in medium.objects:
+                    if key.startswith(above) and newest and key not in medium.stale | medium.late:
+                        raise Violation(
+                            f"{aip[-6:]} in {store}: {key[len(above) - 3 :]} is planned by nobody"
+                        )
 
     def _readers_see_whole_versions(self, store: str) -> None:
         """The root inventory is the commit: whatever it names is there already (OCFL 1.1 §3.5.1)."""
@@ -201,6 +219,8 @@ class Model:
         for aip, state in states.items():
             if state == "removed":
                 self._gone(aip)
+            if state == "removed" and aip in holds:
+                raise Violation(f"a hold stands on {aip[-6:]}, which is removed")
             if state == "removing" and aip not in holds:
                 raise Violation(f"the removal of {aip[-6:]} is not resumed")
         left = self.disk.rows("SELECT aip FROM planned_version")

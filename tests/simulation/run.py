@@ -88,7 +88,7 @@ _STOPPED = [
     "replicate",
     "replicate",
 ]
-_STOPS = ("kill", "power cut", "stall", "stall", "pause", "pause", "pause")
+_STOPS = ("kill", "power cut", "power cut", "stall", "stall", "pause", "pause", "pause")
 _ENDS = ("power cut", "catalogue lost", "power cut, catalogue lost", "old backup")
 _CONVERSATIONS = (
     ("remove", "hold"), ("hold", "remove"), ("remove", "release"), ("remove", "ingest"), ("remove", "nightly"),
@@ -96,6 +96,7 @@ _CONVERSATIONS = (
     ("update", "replicate"), ("update", "rebuild"), ("update", "sweep"), ("update", "remove"),
     ("replicate", "update"), ("audit", "update"), ("nightly", "update"), ("rebuild", "update"),
     ("rebuild", "remove"), ("ingest", "ingest"), ("ingest", "sweep"), ("ingest", "rebuild"), ("hold", "rebuild"),
+    ("reconcile", "ingest"), ("reconcile", "replicate"),
 )  # fmt: skip
 """Two that want the same AIP and could undo each other."""
 

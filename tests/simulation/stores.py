@@ -29,6 +29,8 @@ class SimStore:
         """Keys the medium damaged or lost by itself; nobody is to blame for them."""
         self.stale: set[str] = set()
         """Keys that a writer put who had stood still before: his lease may have run out meanwhile."""
+        self.late: set[str] = set()
+        """Keys whose write arrived after its writer had given up."""
         self.armed: list[Fault] = []
         self.down_until = 0.0
         self.full_until = 0.0
@@ -70,7 +72,7 @@ class SimStore:
     def write(self, key: str, content: bytes, *, durable: bool) -> None:
         """Put bytes on the medium."""
         self.world.changed = True
-        if durable:
+        if durable:  # as ``replace`` of a folder store, which syncs the file system first
             self.flush()
         else:
             self.volatile.append((key, self.objects.get(key)))
@@ -156,6 +158,7 @@ class StoreView:
                 return  # create-only
             self._world.note(f"late write of {key[-40:]} on {self.name}")
             self._store.write(key, content, durable=kind == "replace")
+            self._store.late.add(key)
 
         self._world.pending.append((self._world.now + self._world.chance.random() * 25, effect))
 
