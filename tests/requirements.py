@@ -47,7 +47,7 @@ def free_port() -> int:
     raise AssertionError("no port is free any more")
 
 
-def wait_for(url: str, process: subprocess.Popen[bytes], seconds: float = 30) -> None:
+def wait_for(url: str, process: subprocess.Popen[bytes], seconds: float = 120) -> None:
     """Until the server answers anything at all; fails when it dies first."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
@@ -61,3 +61,14 @@ def wait_for(url: str, process: subprocess.Popen[bytes], seconds: float = 30) ->
         else:
             return
     raise AssertionError(f"{url} did not answer within {seconds} s")
+
+
+def wait_for_port(port: int, seconds: float = 120) -> None:
+    """Until somebody listens on a loopback port: of a server that has put itself into the background."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.05)
+    raise AssertionError(f"nobody listens on port {port} after {seconds} s")

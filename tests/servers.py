@@ -15,7 +15,7 @@ from typing import Any
 
 import boto3
 from botocore.config import Config
-from requirements import free_port, wait_for
+from requirements import free_port, wait_for, wait_for_port
 
 from stele.workspace import make_workspace
 
@@ -156,6 +156,8 @@ class Ceph:
         run("ceph-osd", "-c", c, "-i", number, "--mkfs", "--osd-uuid", osd)
         run("ceph-osd", "-c", c, "-i", number)
         run("radosgw", "-c", c, "-n", "client.rgw", f"--rgw-data={folder}")
+        for port in (self.http, self.https):
+            wait_for_port(port)
         run("radosgw-admin", "-c", c, "user", "create", "--uid=test", "--display-name=test",
             "--access-key=AK123", "--secret=SK456")  # fmt: skip
 
@@ -182,7 +184,7 @@ class Ceph:
 
     @staticmethod
     def _run(*words: str) -> str:
-        done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=60)
+        done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=180)
         assert done.returncode == 0, f"{words}: {done.stderr}"
         return done.stdout
 
