@@ -1,23 +1,20 @@
-"""``stele doctor``: what is installed, reachable and configured."""
+"""``stele doctor``."""
 
 from __future__ import annotations
-
-from pathlib import Path
 
 import typer
 from rich.markup import escape
 from rich.table import Table
 
-from stele.cli.options import EXIT_FAILED
+from stele.cli.options import EXIT_FAILED, AsJson, Home
 from stele.cli.output import OUT, print_json
 from stele.doctor import Finding, examine
 
-__all__ = ["show_findings"]
-
+EXAMPLE = "stele doctor --json"
 _MARKS = {"ok": "[green]✔ ok[/]", "missing": "[yellow]– missing[/]", "broken": "[red]✘ broken[/]"}
 
 
-def show_findings(home: Path | None, *, as_json: bool) -> None:
+def command(home: Home = None, as_json: AsJson = False) -> None:
     """What is installed, reachable and configured, and what that switches off."""
     findings = examine(home)
     if as_json:

@@ -1,23 +1,27 @@
-"""``stele nightly``: what the schedule runs, once, now."""
+"""``stele nightly``."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
+from rich.table import Table
 
+from packages.paths import printable
+from packages.sizes import size_text
+from pipeline.context import Result
+from pipeline.intake import Delivery, NightlyReport
 from stele.cli.options import EXIT_FAILED, EXIT_INVALID, AsJson, Home, plain_errors
+from stele.cli.output import ERR, OUT, data, print_json
+from stele.nightly import care_for_copies, night
+from stele.nightly_report import send_report
+from stele.workspace import opened_with_settings
+from storage.scratch import sweep_scratch
 
-if TYPE_CHECKING:
-    from pipeline.intake import Delivery, NightlyReport
+EXAMPLE = "stele nightly --no-audit"
 
 
-def register(app: typer.Typer) -> None:
-    """Add this command to the front door."""
-    app.command(epilog="Example: stele nightly --no-audit")(nightly)
-
-
-def nightly(
+def command(
     audit: Annotated[bool, typer.Option(help="Also create pending copies and audit.")] = True,
     retry_in_review: Annotated[
         bool,
@@ -31,12 +35,6 @@ def nightly(
     Safe to run several times and on several machines at once. Exit 3 when something failed on our
     side, 1 when something was rejected or needs review.
     """
-    from stele.cli.output import ERR, print_json
-    from stele.nightly import care_for_copies, night
-    from stele.nightly_report import send_report
-    from stele.workspace import opened_with_settings
-    from storage.scratch import sweep_scratch
-
     with plain_errors(), opened_with_settings(home) as (archive, settings):
         sweep_scratch(archive.work)
         report = night(archive, settings, _quietly if as_json else _told, retry_in_review=retry_in_review)
@@ -63,20 +61,11 @@ def _quietly(_delivery: Delivery, _result: object) -> None:
 
 
 def _told(delivery: Delivery, result: object) -> None:
-    from packages.paths import printable
-    from pipeline.context import Result
-    from stele.cli.output import ERR, data
-
     if isinstance(result, Result):
         ERR.print(f"{result.outcome:>10}  {data(printable(delivery.place))}", soft_wrap=True)
 
 
 def _show(report: NightlyReport, care: dict[str, int]) -> None:
-    from rich.table import Table
-
-    from packages.sizes import size_text
-    from stele.cli.output import OUT, data
-
     table = Table("Agency", "Stored", "Duplicate", "Rejected", "In review", "Failed")
     names = ("stored", "duplicate", "rejected", "in-review", "failed")
     for agency, counts in sorted(report.agencies.items()):

@@ -7,18 +7,30 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import Annotated, NoReturn
 
 import typer
+from rich.markup import escape
 
-if TYPE_CHECKING:
-    from packages.identifiers import PackageId
-    from pipeline.archive import Archive
+from packages.identifiers import PackageId
+from pipeline.access.export import ExportRefused
+from pipeline.agreement import AgreementError
+from pipeline.archive import Archive
+from pipeline.errors import PipelineError, UnknownPackage
+from pipeline.formats.policy import PolicyError
+from pipeline.preservation.removal import RemovalRefused
+from pipeline.review.decisions import DecisionRefused
+from stele.cli.output import ERR
+from stele.settings import SettingsError
+from storage.errors import StorageError
 
 Home = Annotated[
     Path | None,
     typer.Option("--home", help="The workspace; default $STELE_HOME or the current folder."),
 ]
+Aip = Annotated[str, typer.Argument(help="An AIP: urn:uuid:…, uuid-…, a UUID or its first characters.")]
+By = Annotated[str, typer.Option("--by", help="Who says so; it is recorded.")]
+Reason = Annotated[str, typer.Option(help="Why; it is recorded.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object per line on stdout.")]
 
 EXIT_INVALID, EXIT_USAGE, EXIT_FAILED = 1, 2, 3
@@ -26,10 +38,6 @@ EXIT_INVALID, EXIT_USAGE, EXIT_FAILED = 1, 2, 3
 
 def fail(message: str, code: int = EXIT_FAILED) -> NoReturn:
     """Say what is wrong in one sentence and stop."""
-    from rich.markup import escape
-
-    from stele.cli.output import ERR
-
     ERR.print(f"[red]stele:[/] {escape(message)}", soft_wrap=True)
     raise typer.Exit(code)
 
@@ -37,15 +45,6 @@ def fail(message: str, code: int = EXIT_FAILED) -> NoReturn:
 @contextmanager
 def plain_errors() -> Iterator[None]:
     """Known errors as sentences with the right exit code; anything else is a bug and shows itself."""
-    from pipeline.access.export import ExportRefused
-    from pipeline.agreement import AgreementError
-    from pipeline.errors import PipelineError, UnknownPackage
-    from pipeline.formats.policy import PolicyError
-    from pipeline.preservation.removal import RemovalRefused
-    from pipeline.review.decisions import DecisionRefused
-    from stele.settings import SettingsError
-    from storage.errors import StorageError
-
     try:
         yield
     except (
@@ -68,8 +67,6 @@ _PREFIX = re.compile(r"[0-9a-f][0-9a-f-]{3,35}")
 def package_id(text: str, archive: Archive) -> PackageId:
     """An AIP's identifier as a person typed it, whole or its first characters; anything else ends the
     command."""
-    from packages.identifiers import PackageId
-
     try:
         return PackageId.parse(text)
     except ValueError:

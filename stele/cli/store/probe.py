@@ -1,15 +1,20 @@
-"""Verbs of ``stele store`` that look at the stores themselves, not at what is in them."""
+"""``stele store probe``."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
+import typer
 from rich.table import Table
 
+from stele.cli.options import EXIT_INVALID, AsJson, Home, plain_errors
 from stele.cli.output import OUT, data, print_json
 from stele.s3_probe_cache import probe_store
 from stele.settings import S3StoreSettings, SettingsError, find_home, load_settings
 from storage.s3.probe.capabilities import Answer, Capabilities, Check
+
+EXAMPLE = "stele store probe cloud"
 
 _MARKS = {
     Answer.YES: "[green]✔ yes[/]",
@@ -18,7 +23,17 @@ _MARKS = {
 }
 
 
-def probe_stores(name: str | None, home: Path | None, *, as_json: bool) -> bool:
+def command(
+    name: Annotated[str | None, typer.Argument(help="A store; default: every S3 store.")] = None,
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """Find out what the servers of S3 stores really do, and keep the result."""
+    with plain_errors():
+        raise typer.Exit(EXIT_INVALID if _probe(name, home, as_json=as_json) else 0)
+
+
+def _probe(name: str | None, home: Path | None, *, as_json: bool) -> bool:
     """Probe one S3 store, or all; whether one of them is dangerous.
 
     Raises SettingsError when there is no such store; StoreUnavailable, StoreRefused.

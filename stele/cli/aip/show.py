@@ -1,4 +1,4 @@
-"""``stele aip show``: one AIP as a record and as a page of text."""
+"""``stele aip show``."""
 
 from __future__ import annotations
 
@@ -10,11 +10,25 @@ from rich.table import Table
 from packages.identifiers import PackageId
 from packages.sizes import size_text
 from pipeline.errors import UnknownPackage
-from stele.cli.output import OUT, data
+from stele.cli.options import Aip, AsJson, Home, package_id, plain_errors
+from stele.cli.output import OUT, data, print_json
+from stele.workspace import opened
 from storage.catalogue import Catalogue
 
+EXAMPLE = "stele aip show 7a3c"
 
-def as_record(package: PackageId, catalogue: Catalogue) -> dict[str, Any]:
+
+def command(aip: Aip, home: Home = None, as_json: AsJson = False) -> None:
+    """One AIP: what it is, where its copies are, its formats, what happened to it."""
+    with plain_errors(), opened(home) as archive:
+        record = _as_record(package_id(aip, archive), archive.catalogue)
+    if as_json:
+        print_json(record)
+    else:
+        _print_record(record)
+
+
+def _as_record(package: PackageId, catalogue: Catalogue) -> dict[str, Any]:
     """Everything the catalogue knows. Raises UnknownPackage."""
     row = catalogue.aips.get(package.urn)
     if row is None:
@@ -27,7 +41,7 @@ def as_record(package: PackageId, catalogue: Catalogue) -> dict[str, Any]:
     }
 
 
-def print_record(record: dict[str, Any]) -> None:
+def _print_record(record: dict[str, Any]) -> None:
     """The record for people."""
     OUT.print(f"[bold]{data(record['title'])}[/]  {record['id']}", soft_wrap=True)
     OUT.print(

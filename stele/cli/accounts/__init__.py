@@ -1,0 +1,1 @@
+"""``stele accounts …``: a module a command."""

@@ -1,0 +1,1 @@
+"""``stele aip …``: a module a command."""

@@ -1,0 +1,1 @@
+"""``stele formats …``: a module a command."""

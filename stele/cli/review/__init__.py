@@ -1,0 +1,1 @@
+"""``stele review …``: a module a command."""

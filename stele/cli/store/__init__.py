@@ -1,0 +1,1 @@
+"""``stele store …``: a module a command."""

@@ -1,0 +1,1 @@
+"""``stele submissions …``: a module a command."""
