@@ -22,6 +22,7 @@ from pipeline.formats.policy import PolicyError
 from pipeline.formats.tool import ToolState
 from pipeline.intake import NightlyState, nightly_state
 from pipeline.viruses.clamd import Clamd
+from stele.nightly_report import unreadable_addresses
 from stele.permissions import exposed, open_doors
 from stele.s3_probe_cache import age_text, kept, summary
 from stele.settings import S3StoreSettings, Settings, SettingsError, find_home, load_settings
@@ -104,6 +105,10 @@ def _workspace(home: Path) -> Iterator[Finding]:
         yield _store(store.name, settings)
         if isinstance(store, S3StoreSettings):
             yield _probe(store, settings)
+    for number in unreadable_addresses(settings):
+        yield Finding(
+            "report", "broken", f"address {number} of [nightly] notify is none that Apprise knows"
+        )
     free = shutil.disk_usage(home).free
     yield Finding("free space", "ok" if free > 1 << 30 else "missing", size_text(free))
     for name in agreement_names(settings):

@@ -1,23 +1,21 @@
-"""The report of a nightly run, sent to who should read it: by webhook and by mail."""
+"""The report of a nightly run, sent to who should read it: as JSON to a webhook, in words to people."""
 
 from __future__ import annotations
 
-import http.client
 import json
-import smtplib
-import ssl
-import urllib.request
+import logging
 from collections.abc import Iterator
-from email.message import EmailMessage
-from email.utils import formatdate, make_msgid
 from typing import Any
 from urllib.parse import urlsplit
 
+import apprise
+import httpx
+
 from packages.escaping import for_mail_header
 from packages.paths import visible
-from stele.settings import MailSettings, Settings
+from stele.settings import Settings
 
-__all__ = ["report_text", "send_report"]
+__all__ = ["report_text", "send_report", "unreadable_addresses"]
 
 _TIMEOUT_S = 20.0  # seconds for a server
 _OUTCOMES = ("failed", "in-review", "rejected", "stored", "duplicate")
@@ -33,7 +31,7 @@ def send_report(summary: dict[str, Any], settings: Settings) -> str:
 
     A morning without the message must not look like one without the nightly run: that is in the catalogue.
     """
-    unsent = (_by_webhook(summary, settings.nightly.webhook), _by_mail(summary, settings))
+    unsent = (_to_webhook(summary, settings.nightly.webhook), *_to_people(summary, settings))
     return "; ".join(filter(None, unsent))
 
 
@@ -65,56 +63,47 @@ def _lines(summary: dict[str, Any]) -> Iterator[str]:
         yield f"  {visible(agency)}: {said}"
 
 
-def _by_webhook(summary: dict[str, Any], address: str) -> str:
+def _to_webhook(summary: dict[str, Any], address: str) -> str:
     if not address:
         return ""
     body = json.dumps(summary, ensure_ascii=False).encode("utf-8", "backslashreplace")
-    request = urllib.request.Request(address, body, {"Content-Type": "application/json"})
     try:
-        with urllib.request.urlopen(request, timeout=_TIMEOUT_S):
-            return ""
-    except (OSError, ValueError, http.client.HTTPException) as error:
+        answer = httpx.post(
+            address, content=body, headers={"Content-Type": "application/json"}, timeout=_TIMEOUT_S
+        )
+        answer.raise_for_status()
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
         return f"the report could not be sent to {urlsplit(address).hostname}: {error}"
+    return ""
 
 
-def _by_mail(summary: dict[str, Any], settings: Settings) -> str:
-    wanted = settings.nightly.mail
-    if not wanted.host or not wanted.recipients:
-        return ""
-    try:
-        with _server(wanted) as server:
-            if wanted.user:
-                server.login(wanted.user, wanted.password.get_secret_value())
-            lost = server.send_message(_message(summary, settings))
-    except (OSError, smtplib.SMTPException) as error:
-        return f"the report could not be mailed by {wanted.host}: {error}"
-    refused = ", ".join(sorted(lost))
-    return f"the report could not be mailed to {refused}" if refused else ""
-
-
-def _message(summary: dict[str, Any], settings: Settings) -> EmailMessage:
-    wanted, outcomes = settings.nightly.mail, summary.get("outcomes", {})
-    message = EmailMessage()
+def _to_people(summary: dict[str, Any], settings: Settings) -> Iterator[str]:
+    """Each address by itself, so that one that fails keeps the report from nobody else."""
+    outcomes = summary.get("outcomes", {})
     said = ", ".join(f"{outcomes[name]} {name}" for name in _OUTCOMES if outcomes.get(name))
-    message["Subject"] = for_mail_header(f"{settings.archive_name}: {said or 'nothing was taken in'}")
-    message["From"] = wanted.sender
-    message["To"] = ", ".join(wanted.recipients)
-    message["Date"] = formatdate()
-    message["Message-ID"] = make_msgid(domain=wanted.sender.partition("@")[2])
-    message["Auto-Submitted"] = "auto-generated"
-    message.set_content(report_text(summary))
-    return message
+    title = for_mail_header(f"{settings.archive_name}: {said or 'nothing was ingested'}")
+    for number, address in enumerate(settings.nightly.notify, 1):
+        channel = apprise.Apprise.instantiate(address.get_secret_value(), suppress_exceptions=True)
+        if channel is None:
+            yield f"address {number} of [nightly] notify is none that Apprise knows"
+            continue
+        with apprise.LogCapture(level=logging.WARNING, fmt="%(message)s") as told:  # type: ignore[no-untyped-call]
+            one = apprise.Apprise([channel])  # which escapes the text for a channel that wants HTML
+            sent = one.notify(body=report_text(summary), title=title, body_format=apprise.NotifyFormat.TEXT)
+        if not sent:
+            reason = "; ".join(told.getvalue().split("\n")).strip("; ")
+            yield f"the report could not be sent to {_public(channel)}: {reason or 'no reason was given'}"
 
 
-def _server(wanted: MailSettings) -> smtplib.SMTP:
-    context = ssl.create_default_context()
-    if wanted.security == "tls":
-        return smtplib.SMTP_SSL(wanted.host, wanted.port, timeout=_TIMEOUT_S, context=context)
-    server = smtplib.SMTP(wanted.host, wanted.port, timeout=_TIMEOUT_S)
-    if wanted.security == "starttls":
-        try:
-            server.starttls(context=context)
-        except BaseException:
-            server.close()
-            raise
-    return server
+def _public(channel: apprise.NotifyBase) -> str:
+    """An address without its passwords and tokens."""
+    return str(channel.url(privacy=True)).partition("?")[0]  # type: ignore[no-untyped-call]
+
+
+def unreadable_addresses(settings: Settings) -> list[int]:
+    """Which of ``[nightly] notify`` (1, 2…) are no addresses that Apprise knows."""
+    return [
+        number
+        for number, address in enumerate(settings.nightly.notify, 1)
+        if apprise.Apprise.instantiate(address.get_secret_value(), suppress_exceptions=True) is None
+    ]

@@ -135,18 +135,6 @@ class BoxSettings(_BucketSettings):
     name: str = Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")
 
 
-class MailSettings(_Part):
-    """Where the report of a nightly run is mailed."""
-
-    host: str = Field(default="", description="The SMTP server; empty = no mail.")
-    port: int = Field(default=25, ge=1, le=65535)
-    security: Literal["none", "starttls", "tls"] = "starttls"
-    user: str = ""
-    password: SecretStr = SecretStr("")
-    sender: str = Field(default="stele@localhost", pattern=r"^[^\s@]+@[^\s@]+$")
-    recipients: tuple[Annotated[str, Field(pattern=r"^[^\s@]+@[^\s@]+$")], ...] = ()
-
-
 class NightlySettings(_Part):
     """The nightly run."""
 
@@ -172,7 +160,10 @@ class NightlySettings(_Part):
         description="For an agency without an agreement: use the default one, or leave it for review.",
     )
     boxes: tuple[BoxSettings, ...] = Field(default=(), description="Drop boxes besides the folder.")
-    mail: MailSettings = MailSettings()
+    notify: tuple[SecretStr, ...] = Field(
+        default=(),
+        description="Who gets the report in words: addresses as Apprise writes them (mailtos://…, slack://…).",
+    )
     every_hours: float = Field(
         default=24.0,
         gt=0,

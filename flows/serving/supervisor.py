@@ -10,12 +10,12 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
+
+import httpx
 
 from packages.paths import printable
 from pipeline.errors import PipelineError
@@ -293,12 +293,9 @@ def _wait(running: _Running, url: str, name: str) -> None:
     while time.monotonic() < end and not running.stop_requests:
         running.check()
         try:
-            with urllib.request.urlopen(url, timeout=2):
+            if httpx.get(url, timeout=2, follow_redirects=True).status_code < 500:
                 return
-        except urllib.error.HTTPError as error:
-            if error.code < 500:
-                return
-        except OSError:
+        except httpx.TransportError:
             pass
         time.sleep(0.1)
     if not running.stop_requests:

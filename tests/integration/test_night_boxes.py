@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from aiosmtpd.controller import Controller
 from bag_builder import bag_builder
+from pydantic import SecretStr
 from requirements import free_port
 from servers import Ceph, Server, client_of, new_bucket
 from serving import until
@@ -24,8 +25,8 @@ from pipeline.archive import Archive
 from pipeline.ingest.run import ingest
 from pipeline.intake import BucketBox, FolderBox, Intake, NightlyLimits, run_nightly
 from stele.intake import agreements
-from stele.nightly_report import report_text, send_report
-from stele.settings import MailSettings, load_settings
+from stele.nightly_report import report_text, send_report, unreadable_addresses
+from stele.settings import load_settings
 from stele.wiring import build_archive, choose_agreement
 from stele.workspace import make_workspace
 from storage.files.store import FileStore
@@ -331,22 +332,19 @@ def postbox() -> Iterator[tuple[_Postbox, int]]:
 _SUMMARY = {
     "started": "2026-11-24T22:30:00Z", "finished": "2026-11-24T23:00:00Z", "outcomes": {"stored": 3, "failed": 1, "in-review": 2},
     "files": 12, "bytes": 3456, "left": 4, "arriving": 1, "unreachable_boxes": ["cloud: gone"],
-    "agencies": {"鄞州区档案局": {"stored": 3}, "a\nSubject: evil\u202e": {"failed": 1}},
+    "agencies": {"鄞州区档案局": {"stored": 3}, "a\nSubject: evil\u202e": {"failed": 1}, "<b>x": {"failed": 1}},
 }  # fmt: skip
 
 
-def _by_mail(home: Path, **changes: Any) -> Any:
+def _by_mail(
+    home: Path, port: int, *, to: str = "ops@archive.example", more: str = "", user: str = ""
+) -> Any:
     settings = load_settings(home)
-    facts = {
-        "host": "127.0.0.1",
-        "security": "none",
-        "sender": "stele@archive.example",
-        "recipients": ["ops@archive.example"],
-    }
-    mail = MailSettings(**{**facts, **changes})
-    return settings.model_copy(
-        update={"archive_name": "档案馆", "nightly": settings.nightly.model_copy(update={"mail": mail})}
+    address = (
+        f"mailto://{user}127.0.0.1:{port}/?from=stele@archive.example&to={to}&{more or 'mode=insecure'}"
     )
+    nightly = settings.nightly.model_copy(update={"notify": (SecretStr(address),)})
+    return settings.model_copy(update={"archive_name": "档案馆", "nightly": nightly})
 
 
 def test_the_report_by_mail(home: Path, postbox: tuple[_Postbox, int]) -> None:
@@ -354,27 +352,38 @@ def test_the_report_by_mail(home: Path, postbox: tuple[_Postbox, int]) -> None:
     from email import message_from_bytes, policy
 
     box, port = postbox
-    assert send_report(_SUMMARY, _by_mail(home, port=port)) == ""
+    assert send_report(_SUMMARY, _by_mail(home, port)) == ""
     assert box.came.wait(5)
     letter = message_from_bytes(box.letters[0].content, policy=policy.default)
     assert letter["Subject"] == "档案馆: 1 failed, 2 in-review, 3 stored"
     assert letter.get_all("Subject") == [letter["Subject"]]
-    text = letter.get_body().get_content()
+    text = letter.get_body(("plain",)).get_content()
     assert text.index("1 failed on our side") < text.index("鄞州区档案局: 3 stored")
     assert "cloud: gone" in text
     assert "a\\x0aSubject: evil\\u202e: 1 failed" in text
+    assert "<b>" not in letter.get_body(("html",)).get_content()
 
 
 def test_mail_that_cannot_be_sent(home: Path, postbox: tuple[_Postbox, int]) -> None:
     """The reason in words; never an exception, never the password."""
     _, port = postbox
-    assert "nobody@x.example" in send_report(
-        _SUMMARY, _by_mail(home, port=port, recipients=["ops@x.example", "nobody@x.example"])
-    )
-    assert "could not be mailed" in send_report(_SUMMARY, _by_mail(home, port=free_port()))
-    assert "could not be mailed" in send_report(_SUMMARY, _by_mail(home, port=port, security="starttls"))
-    said = send_report(_SUMMARY, _by_mail(home, port=port, user="me", password="a-secret-word"))
-    assert "could not be mailed" in said
+    said = send_report(_SUMMARY, _by_mail(home, port, to="ops@x.example,nobody@x.example"))
+    assert "nobody@x.example" in said
+    assert "could not be sent to mailto://127.0.0.1" in send_report(_SUMMARY, _by_mail(home, free_port()))
+    assert "could not be sent" in send_report(_SUMMARY, _by_mail(home, port, more="mode=starttls"))
+    said = send_report(_SUMMARY, _by_mail(home, port, user="me:a-secret-word@"))
+    assert "could not be sent" in said
+    assert "a-secret-word" not in said
+
+
+def test_an_address_nobody_knows(home: Path) -> None:
+    """``stele doctor`` and the report say which one it is; never what it says, which may be a secret."""
+    settings = load_settings(home)
+    nightly = settings.nightly.model_copy(update={"notify": (SecretStr("nonsense://a-secret-word"),)})
+    wrong = settings.model_copy(update={"nightly": nightly})
+    assert unreadable_addresses(wrong) == [1]
+    said = send_report(_SUMMARY, wrong)
+    assert "address 1 of [nightly] notify" in said
     assert "a-secret-word" not in said
 
 
