@@ -59,7 +59,7 @@ from pipeline.preservation.update import Change, update_aip
 from stele.settings import FilesStoreSettings, Settings, load_settings
 from stele.wiring import build_archive, choose_agreement
 from stele.workspace import make_workspace
-from storage.replicas.store import CopyState
+from storage.states import CopyState
 
 _FILE_BYTES = 12
 _SAMPLE_SECONDS = 0.5

@@ -13,6 +13,7 @@ from dashboard.pages.overview import nightly_run_of
 from dashboard.pages.stores import StoreLine, store_lines
 from dashboard.sources import Sources
 from pipeline.intake import NightlyState
+from storage.states import AttemptState, CopyState, Outcome
 
 __all__ = ["metrics_text"]
 
@@ -40,7 +41,10 @@ def _holdings(sources: Sources) -> Iterator[Metric]:
     yield GaugeMetricFamily("stele_files", "Content files kept.", files)
     yield GaugeMetricFamily("stele_content_bytes", "Bytes of content kept.", size)
     submissions = sources.catalogue.submissions
-    counts = [((name,), submissions.count(name)) for name in ("in-review", "failed", "running")]
+    counts = [
+        ((name,), submissions.count(name))
+        for name in (Outcome.IN_REVIEW, Outcome.FAILED, AttemptState.RUNNING)
+    ]
     yield _by("stele_submissions", "Submissions in review, failed or running.", ["outcome"], counts)
     interrupted = len(submissions.interrupted())
     yield GaugeMetricFamily("stele_submissions_interrupted", "Ingests whose process died.", interrupted)
@@ -63,7 +67,7 @@ def _nightly_run(sources: Sources) -> Iterator[Metric]:
 def _stores(lines: tuple[StoreLine, ...]) -> Iterator[Metric]:
     copies = []
     for line in lines:
-        states = dict(line.states) | {"verified": line.verified, "lacking": line.lacking}
+        states = dict(line.states) | {CopyState.VERIFIED: line.verified, "lacking": line.lacking}
         copies += [((line.name, state), number) for state, number in sorted(states.items())]
     what = "Copies by state; lacking ones were never created."
     yield _by("stele_copies", what, ["store", "state"], copies)

@@ -13,10 +13,10 @@ from flows.reports import results_markdown
 from flows.requests import IngestRequest
 from flows.workspace import OutsideDropBox, below_drop_box, opened, shown_progress
 from packages.escaping import for_log
-from pipeline.context import Outcome
 from pipeline.errors import PipelineError
 from stele.intake import agreements, ingest_now
 from stele.wiring import choose_agreement
+from storage.states import Outcome
 
 
 class NoSuchDelivery(PipelineError):
@@ -71,7 +71,7 @@ async def ingest(request: IngestRequest) -> list[dict[str, Any]]:
             raise outcome
         if isinstance(outcome, BaseException):
             logger.error("%s failed: %s", for_log(delivery), for_log(outcome))
-            outcome = {"subject": delivery, "outcome": "failed", "reason": str(outcome)}
+            outcome = {"subject": delivery, "outcome": Outcome.FAILED, "reason": str(outcome)}
         said = outcome.get("aip") or outcome["reason"]
         logger.info("%s: %s %s", for_log(delivery), outcome["outcome"], for_log(said))
         results.append(outcome)

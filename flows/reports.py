@@ -9,6 +9,7 @@ from packages.escaping import for_markdown
 from pipeline.formats.report import FormatLine
 from stele.review import Waiting
 from stele.settings import Settings
+from storage.states import Outcome
 
 __all__ = [
     "dashboard_link",
@@ -19,7 +20,7 @@ __all__ = [
     "waiting_markdown",
 ]
 
-_OUTCOMES = ("stored", "duplicate", "rejected", "in-review", "failed")
+_OUTCOMES = (Outcome.STORED, Outcome.DUPLICATE, Outcome.REJECTED, Outcome.IN_REVIEW, Outcome.FAILED)
 _MAX_SHOWN = 200
 _MAX_CHARS = 600
 

@@ -21,7 +21,7 @@ from pipeline.preservation.audit import audit as run_audit
 from pipeline.preservation.reconcile import reconcile
 from pipeline.preservation.replicate import replicate
 from stele.wiring import audit_budget
-from storage.replicas.store import CopyState
+from storage.states import CopyState
 
 _MAX_SHOWN = 500
 _GOOD = (CopyState.VERIFIED,)

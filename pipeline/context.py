@@ -6,9 +6,7 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from enum import StrEnum
 from pathlib import Path
-from typing import assert_never
 
 from packages.identifiers import IngestId, PackageId
 from packages.package_file import timestamp
@@ -20,6 +18,7 @@ from pipeline.agreement import Agreement
 from pipeline.findings import Findings
 from pipeline.formats.identification import Identification
 from pipeline.tools import Toolbox
+from storage.states import Outcome
 
 Clock = Callable[[], datetime]
 Progress = Callable[[str, int, int], None]
@@ -33,30 +32,6 @@ def utc_now() -> datetime:
 
 def no_progress(_stage: str, _bytes: int, _files: int) -> None:
     """For callers who do not watch."""
-
-
-class Outcome(StrEnum):
-    """How a submission ended, and whose turn it is."""
-
-    STORED = "stored"  # nobody's: the archive has custody
-    DUPLICATE = "duplicate"  # nobody's: the same content is kept already
-    REJECTED = "rejected"  # the agency's
-    IN_REVIEW = "in-review"  # an archivist's
-    FAILED = "failed"  # ours; the only one that is retried
-    ACCEPTABLE = "acceptable"  # the answer of a check: an ingest would succeed
-
-    @property
-    def exit_code(self) -> int:
-        """What the command line answers."""
-        match self:
-            case Outcome.STORED | Outcome.DUPLICATE | Outcome.ACCEPTABLE:
-                return 0
-            case Outcome.REJECTED | Outcome.IN_REVIEW:
-                return 1
-            case Outcome.FAILED:
-                return 3
-            case _:
-                assert_never(self)
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from stele.intake import build_intake
 from stele.nightly_executor import ProcessExecutor
 from stele.settings import Settings
 from stele.wiring import audit_budget
-from storage.replicas.store import CopyState
+from storage.states import CopyState
 
 __all__ = ["care_for_copies", "night"]
 
@@ -44,7 +44,13 @@ def night(
 def care_for_copies(archive: Archive, settings: Settings) -> dict[str, int]:
     """What was interrupted is finished, pending copies are made, what is due is audited; how many of
     what."""
-    names = ("copies made", "copies not made", "verified", "damaged", "unreadable")
+    names = (
+        "copies made",
+        "copies not made",
+        str(CopyState.VERIFIED),
+        str(CopyState.DAMAGED),
+        str(CopyState.UNREADABLE),
+    )
     counts = Counter(dict.fromkeys(names, 0))
     for _, reason in resume_removals(archive):
         counts["removals not finished" if reason else "removals finished"] += 1
@@ -54,7 +60,7 @@ def care_for_copies(archive: Archive, settings: Settings) -> dict[str, int]:
         made = "copies made" if done.made else "copies not made"
         counts["skipped, in use" if done.skipped else made] += 1
     for seen in audit(archive, audit_budget(settings)):
-        name = "damaged" if seen.state is CopyState.MISSING else str(seen.state)
+        name = str(CopyState.DAMAGED if seen.state is CopyState.MISSING else seen.state)
         counts["skipped, in use" if seen.skipped else name] += 1
     if write_journal(archive, catch_up=True).behind:
         counts["stores without the journal"] += 1

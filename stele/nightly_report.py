@@ -14,15 +14,16 @@ import httpx
 from packages.escaping import for_mail_header
 from packages.paths import visible
 from stele.settings import Settings
+from storage.states import CopyState, Outcome
 
 __all__ = ["report_text", "send_report", "unreadable_addresses"]
 
 _TIMEOUT_S = 20.0  # seconds for a server
-_OUTCOMES = ("failed", "in-review", "rejected", "stored", "duplicate")
+_OUTCOMES = (Outcome.FAILED, Outcome.IN_REVIEW, Outcome.REJECTED, Outcome.STORED, Outcome.DUPLICATE)
 _NEEDS = {
-    "failed": "failed on our side and are tried again the next nightly run",
-    "in-review": "wait for an archivist's decision (stele review list)",
-    "rejected": "were rejected; their agencies have a report",
+    Outcome.FAILED: "failed on our side and are tried again the next nightly run",
+    Outcome.IN_REVIEW: "wait for an archivist's decision (stele review list)",
+    Outcome.REJECTED: "were rejected; their agencies have a report",
 }
 
 
@@ -46,7 +47,7 @@ def _lines(summary: dict[str, Any]) -> Iterator[str]:
     yield ""
     needs = [f"  {outcomes[name]} {what}" for name, what in _NEEDS.items() if outcomes.get(name)]
     needs += [f"  drop box {visible(box)}" for box in summary.get("unreachable_boxes", ())]
-    for name in ("copies not made", "damaged", "unreadable"):
+    for name in ("copies not made", CopyState.DAMAGED, CopyState.UNREADABLE):
         needs += [f"  {name}: {summary[name]}"] if summary.get(name) else []
     if summary.get("not_started"):
         needs.append(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from packages.package_file import timestamp
 from pipeline.archive import Archive
-from pipeline.context import Outcome, Progress, Result, no_progress
+from pipeline.context import Progress, Result, no_progress
 from pipeline.holdings.journal import write_journal
 from pipeline.preservation.removal import Removed, approve_removal, refuse_removal
 from pipeline.review.decisions import (
@@ -24,6 +24,7 @@ from stele.intake import ingest_now
 from stele.settings import Settings
 from stele.wiring import choose_agreement
 from storage.catalogue import IngestRow
+from storage.states import Outcome
 
 __all__ = ["Decided", "Waiting", "decide_and_carry_out", "one_waiting", "waiting"]
 
@@ -172,7 +173,7 @@ def _end(archive: Archive, row: IngestRow, state: ReviewState) -> None:
     """A submission that is gone cannot be run again to be rejected."""
     report = {
         **json.loads(row.report or "{}"),
-        "outcome": "rejected",
+        "outcome": Outcome.REJECTED,
         "reason": state.reason,
         "review_reasons": [],
     }

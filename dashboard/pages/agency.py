@@ -6,8 +6,12 @@ from dataclasses import dataclass
 
 from dashboard.sources import Sources
 from storage.catalogue import AipRow, Search, SubmissionRow, TallyRow
+from storage.states import Outcome
 
 __all__ = ["AgencyPage", "agency_page"]
+
+
+_NOT_STORED = (Outcome.REJECTED, Outcome.IN_REVIEW, Outcome.FAILED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,5 +36,5 @@ def agency_page(sources: Sources, name: str) -> AgencyPage | None:
     return AgencyPage(
         name, sums, tuple(row for _, row in catalogue.search.find(Search(agency=name), limit=10)),
         submissions,
-        tuple(catalogue.submissions.latest(("rejected", "in-review", "failed"), agency=name, limit=20)),
+        tuple(catalogue.submissions.latest(_NOT_STORED, agency=name, limit=20)),
     )  # fmt: skip

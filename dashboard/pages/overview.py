@@ -13,10 +13,11 @@ from dashboard.sources import Sources
 from packages.package_file import timestamp
 from pipeline.intake import NightlyState, nightly_state
 from storage.catalogue import NightlyRunRow, ProgressRow, SubmissionRow
+from storage.states import CopyState, Outcome
 
 __all__ = ["NightlyRun", "OverviewPage", "Task", "nightly_run_of", "overview_page", "tasks"]
 
-_OUTCOMES = ("stored", "duplicate", "rejected", "in-review", "failed")
+_OUTCOMES = (Outcome.STORED, Outcome.DUPLICATE, Outcome.REJECTED, Outcome.IN_REVIEW, Outcome.FAILED)
 _RECENT = timedelta(days=7)
 
 
@@ -94,8 +95,8 @@ def tasks(sources: Sources, night: NightlyRun, stores: tuple[StoreLine, ...]) ->
     if night.state in (NightlyState.DIED, NightlyState.LATE):
         yield Task(f"nightly-run-{night.state}", 1, "/nightly-runs", grave=True)
     since = timestamp(now - _RECENT)
-    for outcome, grave in (("failed", True), ("in-review", False), ("rejected", False)):
-        asked = {} if outcome != "rejected" else {"since": since}
+    for outcome, grave in ((Outcome.FAILED, True), (Outcome.IN_REVIEW, False), (Outcome.REJECTED, False)):
+        asked = {} if outcome is not Outcome.REJECTED else {"since": since}
         if number := catalogue.submissions.count(outcome, **asked):
             ending = f"&since={since}" if asked else ""
             yield Task(outcome, number, f"/submissions?outcome={outcome}{ending}", grave=grave)
@@ -110,7 +111,7 @@ def tasks(sources: Sources, night: NightlyRun, stores: tuple[StoreLine, ...]) ->
 def _of_store(store: StoreLine) -> Iterator[Task]:
     name = store.name
     for state, number in store.states:
-        if state in ("damaged", "missing", "unreadable"):
+        if state in (CopyState.DAMAGED, CopyState.MISSING, CopyState.UNREADABLE):
             yield Task(state, number, f"/copies?store={name}&state={state}", name, grave=True)
     if store.pending:
         yield Task(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dashboard.charts import Chart, area, bars
+from storage.states import AttemptState, CopyState, Outcome
 
 __all__ = ["PatternsPage", "patterns_page"]
 
@@ -23,8 +24,8 @@ def patterns_page() -> PatternsPage:
     """Made up on purpose; nothing of the archive."""
     return PatternsPage(
         (
-            "stored", "duplicate", "rejected", "in-review", "failed", "running", "verified", "damaged",
-            "missing", "unreadable", "unverified", "pending", "low", "medium", "high", "success", "warning",
+            *(str(one) for one in Outcome if one is not Outcome.ACCEPTABLE), str(AttemptState.RUNNING),
+            *(str(one) for one in CopyState), "low", "medium", "high", "success", "warning",
             "failure", "ended", "died", "late", "never",
         ),
         area([("2026-01", 10), ("2026-02", 40), ("2026-03", 45), ("2026-04", 90)]),

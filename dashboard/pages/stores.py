@@ -10,6 +10,7 @@ from datetime import UTC, date, datetime, timedelta
 from dashboard.charts import Chart, bars
 from dashboard.sources import Sources, Space, StoreFacts
 from storage.catalogue import AipRow, AuditRow, CopyRow, CopyTallyRow, EventRow, TallyRow
+from storage.states import CopyState
 
 __all__ = ["CopiesPage", "StoreLine", "StoresPage", "copies_page", "store_lines", "stores_page"]
 
@@ -42,7 +43,7 @@ class StoreLine:
     @property
     def pending(self) -> int:
         """Copies that are still to be made."""
-        return self.lacking + sum(number for state, number in self.states if state == "pending")
+        return self.lacking + sum(number for state, number in self.states if state == CopyState.PENDING)
 
     @property
     def nearly_full(self) -> bool:
@@ -95,15 +96,15 @@ def _line(
     states: Counter[str] = Counter()
     for tally in tallies:
         states[tally.state] += tally.copies
-    held = sum(t.bytes for t in tallies if t.state not in ("pending", "missing"))
+    held = sum(t.bytes for t in tallies if t.state not in (CopyState.PENDING, CopyState.MISSING))
     quota = facts.capacity
     space = Space(quota, max(quota - held, 0)) if quota else facts.space()
     last_good_day = (today - timedelta(days=ttl_days)).isoformat()
-    overdue = sum(t.copies for t in tallies if t.state == "verified" and t.day < last_good_day)
+    overdue = sum(t.copies for t in tallies if t.state == CopyState.VERIFIED and t.day < last_good_day)
     return StoreLine(
         name=facts.name, kind=facts.kind, place=facts.place, role=facts.role, audited=facts.audited,
-        verified=states["verified"],
-        states=tuple(sorted((s, n) for s, n in states.items() if s != "verified" and n)),
+        verified=states[CopyState.VERIFIED],
+        states=tuple(sorted((s, n) for s, n in states.items() if s != CopyState.VERIFIED and n)),
         lacking=max(kept - sum(states.values()), 0), bytes=held, total=space.total, free=space.free,
         days_left=int(space.free / growth) if space.free is not None and growth > 0 else None,
         overdue=overdue if facts.audited else 0, ages=_ages(tallies, today, ttl_days),
@@ -124,7 +125,7 @@ def _ages(tallies: Sequence[CopyTallyRow], today: date, ttl_days: int) -> Chart:
     """How many days ago copies last passed a fixity check."""
     counts: Counter[str] = Counter()
     for tally in tallies:
-        if tally.state != "pending":
+        if tally.state != CopyState.PENDING:
             counts[_age(tally.day, today)] += tally.copies
     points = [
         (label, counts[label], "late" if days > ttl_days and counts[label] else "") for days, label in _AGES

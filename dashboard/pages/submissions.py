@@ -9,6 +9,7 @@ from typing import Any
 from dashboard.sources import Sources
 from pipeline.review.decisions import Decision
 from storage.catalogue import AipRow, AttemptRow, DecisionRow, RemovalRow, SubmissionRow
+from storage.states import AttemptState, Outcome
 
 __all__ = [
     "OUTCOMES",
@@ -20,7 +21,7 @@ __all__ = [
     "submissions_page",
 ]
 
-OUTCOMES = ("stored", "duplicate", "rejected", "in-review", "failed", "running")
+OUTCOMES = (*(one for one in Outcome if one is not Outcome.ACCEPTABLE), AttemptState.RUNNING)
 _PAGE = 100
 _PROBLEMS = 200
 _FOUND = 1000  # characters that a link carries
@@ -77,7 +78,7 @@ def submission_page(sources: Sources, number: str) -> SubmissionPage | None:
     problems = report.get("problems", [])
     orchestration = sources.orchestration
     forms = []
-    if whole.outcome == "in-review":
+    if whole.outcome == Outcome.IN_REVIEW:
         for decision in Decision:
             found = "; ".join(report.get("review_reasons", ()))[:_FOUND]
             link = orchestration.form("decide", number=number, decision=str(decision), found=found)

@@ -26,7 +26,7 @@ from storage.ocfl.validation import (
 )
 from storage.ocfl.validation.verdict import plain
 from storage.protocol import ObjectStore
-from storage.replicas.store import CopyState
+from storage.states import CopyState
 
 __all__ = ["VerifyReport", "verify_archive", "verify_object", "verify_place"]
 

@@ -17,9 +17,10 @@ from packages.problems.problem import Problem, by_severity
 from pipeline.agreement import Agreement, Limits
 from pipeline.archive import Archive, run_context
 from pipeline.checking.eark import judge_package
-from pipeline.context import IngestContext, Outcome, Progress, Result, no_progress, utc_now
+from pipeline.context import IngestContext, Progress, Result, no_progress, utc_now
 from pipeline.ingest.run import check as check_submission
 from pipeline.ingest.run import failed
+from storage.states import Outcome
 
 __all__ = ["check", "check_mets_file"]
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from storage.catalogue import Catalogue
 from storage.errors import StoreRefused
 from storage.replicas.store import ArchivalStore
+from storage.states import CopyState
 
 __all__ = ["missing_reason", "require_present"]
 
-_HELD = ("verified", "damaged", "unverified", "unreadable")
+_HELD = (CopyState.VERIFIED, CopyState.DAMAGED, CopyState.UNVERIFIED, CopyState.UNREADABLE)
 
 
 def missing_reason(store: ArchivalStore, catalogue: Catalogue) -> str | None:

@@ -21,7 +21,8 @@ from storage.catalogue import AipRow, CopyRow, PlannedVersionRow
 from storage.errors import InventoryUnreadable, LeaseLost, ObjectMissing, StorageError, StoreUnavailable
 from storage.ocfl.inventory import StoredVersion, VersionInfo
 from storage.ocfl.repository import FileToStore
-from storage.replicas.store import ArchivalStore, CopyState, Role
+from storage.replicas.store import ArchivalStore, Role
+from storage.states import AipState, CopyState
 
 _LOG = logging.getLogger(__name__)
 __all__ = ["CommittedVersion", "commit_version", "finish_planned_version"]
@@ -83,7 +84,7 @@ def finish_planned_version(archive: Archive, row: AipRow) -> bool:
 
 
 def _finish(archive: Archive, row: AipRow, plan: PlannedVersionRow) -> bool:
-    if row.state != "kept":
+    if row.state != AipState.KEPT:
         archive.catalogue.versions.drop_plan(row.id)  # a removal takes every version
         return True
     try:

@@ -12,8 +12,9 @@ from packages.escaping import for_markdown
 from packages.package_file import timestamp
 from packages.problems.problem import Severity
 from pipeline.agreement import Agreement
-from pipeline.context import Outcome, Result
+from pipeline.context import Result
 from storage.durable import write_durably
+from storage.states import Outcome
 
 __all__ = ["receipt_path", "write_receipt"]
 

@@ -26,7 +26,7 @@ from packages.problems.catalogue import problem
 from packages.problems.problem import Problem
 from pipeline.agreement import Agreement
 from pipeline.archive import Archive, run_context
-from pipeline.context import IngestContext, Outcome, Progress, Result, no_progress
+from pipeline.context import IngestContext, Progress, Result, no_progress
 from pipeline.errors import DamagedArchive, PipelineError, SubmissionUnreadable
 from pipeline.holdings.leases import LeasedAip, leased_aip
 from pipeline.holdings.presence import require_present
@@ -41,6 +41,7 @@ from pipeline.ingest.verify import VerifiedSip
 from pipeline.review.decisions import apply_decisions
 from storage.errors import Busy, StorageError, StoreUnavailable
 from storage.replicas.store import ArchivalStore, Role
+from storage.states import AipState, Outcome
 
 _LOG = logging.getLogger(__name__)
 __all__ = ["IngestRun", "check", "failed", "ingest", "refused"]
@@ -188,7 +189,7 @@ class IngestRun:
         archive, known = leased.archive, leased.row
         submission, catalogue = verified.submission, archive.catalogue
         urn = submission.package_id.urn
-        if known is not None and known.state == "kept":
+        if known is not None and known.state == AipState.KEPT:
             _require_kept(urn, archive.stores)
             # The run before was interrupted after its work was done: this one tells how that ended.
             outcome = Outcome.STORED if self.resumes else Outcome.DUPLICATE

@@ -18,7 +18,8 @@ from storage.ocfl.inventory import INVENTORY, SIDECAR, VersionInfo
 from storage.ocfl.layout import NAMASTE_OBJECT
 from storage.ocfl.repository import OcflRepository
 from storage.replicas.fixity import audit_copy, trusted_inventory
-from storage.replicas.store import ArchivalStore, CopyState, Role
+from storage.replicas.store import ArchivalStore, Role
+from storage.states import CopyState
 
 __all__ = ["StoredAip", "TooFewStores", "store"]
 

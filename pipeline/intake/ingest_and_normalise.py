@@ -7,11 +7,12 @@ from pathlib import Path
 
 from pipeline.agreement import Agreement
 from pipeline.archive import Archive
-from pipeline.context import Outcome, Progress, Result, no_progress
+from pipeline.context import Progress, Result, no_progress
 from pipeline.errors import PipelineError
 from pipeline.ingest.run import ingest
 from pipeline.preservation.normalise import normalise
 from storage.errors import StorageError
+from storage.states import Outcome
 
 __all__ = ["ingest_and_normalise"]
 

@@ -12,12 +12,12 @@ from packages.paths import printable
 from packages.problems.catalogue import problem
 from pipeline.agreement import Agreement, AgreementError
 from pipeline.archive import Archive
-from pipeline.context import Outcome, Result
+from pipeline.context import Result
 from pipeline.ingest.run import failed, refused
 from pipeline.intake.boxes import DeliveryUnreadable, DropBox
 from pipeline.intake.deliveries import Delivery, delivery_at
-from storage.catalogue import DECIDED
 from storage.errors import Busy, StorageError
+from storage.states import AttemptState, Outcome
 
 __all__ = [
     "RETRIED",
@@ -29,7 +29,7 @@ __all__ = [
     "take_from_drop_box",
 ]
 
-RETRIED = (str(Outcome.FAILED), DECIDED)
+RETRIED = (str(Outcome.FAILED), AttemptState.DECIDED)
 """Outcomes after which a delivery is taken again: what is our fault, and what somebody decided."""
 
 
@@ -99,7 +99,7 @@ def take_from_drop_box(
     if delivery is None:
         return ingest_it()
     catalogue, shown = archive.catalogue, printable(delivery.place)
-    every = (*(str(outcome) for outcome in Outcome), DECIDED)
+    every = (*(str(outcome) for outcome in Outcome), AttemptState.DECIDED)
     now = timestamp(archive.clock())
     if not catalogue.deliveries.claim(delivery.fingerprint, shown, delivery.agency, now, retry=every):
         raise Busy(shown, "another ingest")

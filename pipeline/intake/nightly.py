@@ -12,11 +12,12 @@ from dataclasses import asdict, dataclass, field
 
 from packages.package_file import timestamp
 from packages.paths import printable
-from pipeline.context import Outcome, Result
+from pipeline.context import Result
 from pipeline.intake.deliveries import Delivery
 from pipeline.intake.fair_order import in_fair_order
 from pipeline.intake.intake import RETRIED, Executor, Intake, SerialExecutor
 from storage.errors import StorageError
+from storage.states import Outcome
 
 __all__ = ["NightlyLimits", "NightlyReport", "Watch", "run_nightly", "unwatched"]
 

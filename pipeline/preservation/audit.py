@@ -22,7 +22,8 @@ from storage.catalogue import AipRow, AuditRow, CopyRow, DueCopy, EventRow
 from storage.errors import Busy, LeaseLost, StorageError, StoreUnavailable
 from storage.ocfl.inventory import INVENTORY
 from storage.replicas.fixity import CopyAudit, audit_copy, trusted_inventory
-from storage.replicas.store import ArchivalStore, CopyState
+from storage.replicas.store import ArchivalStore
+from storage.states import AipState, CopyState
 
 __all__ = ["AuditBudget", "AuditResult", "audit", "audit_one", "plan", "repair_all"]
 
@@ -133,7 +134,7 @@ def audit_one(archive: Archive, aip: str, store: ArchivalStore, budget: AuditBud
     """Read one copy under the AIP's lease, record what was found, repair it where the policy says so."""
     try:
         with leased_aip(archive, aip, "audit") as leased:
-            if leased.row is None or leased.row.state != "kept":
+            if leased.row is None or leased.row.state != AipState.KEPT:
                 return _skipped(archive, aip, store, "it was removed meanwhile")
             known = leased.archive.catalogue.copies.get(aip, store.name)
             if known is not None and known.state == CopyState.PENDING:

@@ -28,7 +28,8 @@ from storage.errors import Busy, InventoryUnreadable, LeaseLost, ObjectMissing, 
 from storage.ocfl.repository import OcflRepository
 from storage.ocfl.scan import scan_objects
 from storage.protocol import UNPROTECTED
-from storage.replicas.store import ArchivalStore, CopyState
+from storage.replicas.store import ArchivalStore
+from storage.states import AipState, CopyState
 
 __all__ = ["Rebuilt", "rebuild"]
 
@@ -100,7 +101,7 @@ def _object_id(repository: OcflRepository, root: str) -> str:
 def _heal(leased: LeasedAip, store: str, aip: str) -> None:
     """Put a lost root inventory back; what cannot be put back is told when the object is read."""
     row, catalogue = leased.row, leased.archive.catalogue
-    if row is not None and row.state != "kept":
+    if row is not None and row.state != AipState.KEPT:
         return  # what is being removed must not come back
     own = next(one for one in leased.archive.stores if one.name == store)
     if own.repository.has_confirmed_root(aip):
@@ -118,7 +119,7 @@ def _update_catalogue(
     versions: list[VersionRow],
 ) -> None:
     catalogue, aip = archive.catalogue, record.aip.id
-    if known is not None and known.state == "removing":
+    if known is not None and known.state == AipState.REMOVING:
         return  # its removal is resumed; that it is half gone says nothing new
     unlisted = known is not None and known.files > 0 and not catalogue.files.count(aip)
     if known is None or unlisted or _number(record.aip) > _number(known):
@@ -234,7 +235,7 @@ class _History:
         catalogue, row = self._archive.catalogue, self._archive.catalogue.aips.get(record.aip)
         if row is None:
             restore_tombstone(self._archive, record.event)
-        elif row.state != "removed" and not catalogue.events.known([record.event.id]):
+        elif row.state != AipState.REMOVED and not catalogue.events.known([record.event.id]):
             with leased_aip(self._archive, record.aip, "rebuild") as leased:
                 if not any(one.repository.holds(record.aip) for one in leased.archive.stores):
                     restore_removal(leased.archive, record.event)
@@ -298,11 +299,13 @@ class _History:
         if history.has_holds:
             catalogue.holds.restore(aip, history.hold())
         row, removal = catalogue.aips.get(aip), history.removal()
-        if row is None or row.state != "kept" or removal is None:
+        if row is None or row.state != AipState.KEPT or removal is None:
             return  # refused, carried out, or taken in again since
         catalogue.removals.restore(removal)
         if removal.approved_by:
-            catalogue.aips.set_state(aip, "removing")  # two people had agreed; the next run finishes it
+            catalogue.aips.set_state(
+                aip, AipState.REMOVING
+            )  # two people had agreed; the next run finishes it
 
     def _apply_reading(self, aip: str, store: str, row: EventRow) -> None:
         catalogue = self._archive.catalogue

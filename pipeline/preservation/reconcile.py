@@ -14,7 +14,8 @@ from storage.catalogue import AipRow, CopyRow
 from storage.errors import Busy, LeaseLost, StorageError, StoreUnavailable
 from storage.ocfl.scan import FoundObject, root_of_key, scan_empty_folders, scan_objects
 from storage.protocol import ObjectEntry, TracksIncompleteUploads
-from storage.replicas.store import ArchivalStore, CopyState
+from storage.replicas.store import ArchivalStore
+from storage.states import AipState, CopyState
 
 __all__ = ["Difference", "DifferenceKind", "reconcile", "sweep"]
 
@@ -78,7 +79,7 @@ def _missing(archive: Archive, store: ArchivalStore, aip: AipRow) -> Iterator[Di
         with leased_aip(archive, aip.id, "reconciliation") as leased:
             row = leased.row
             copy = leased.archive.catalogue.copies.get(aip.id, store.name)
-            if row is None or row.state != "kept" or copy is None or copy.state == CopyState.PENDING:
+            if row is None or row.state != AipState.KEPT or copy is None or copy.state == CopyState.PENDING:
                 return
             if store.repository.holds(aip.id):
                 return
@@ -101,7 +102,7 @@ def _unknown(archive: Archive, store: ArchivalStore, found: FoundObject) -> Iter
     try:
         with _nobody_writes(archive, aip):
             row = archive.catalogue.aips.get(aip) if aip else None
-            if row is not None and row.state in ("kept", "removing"):
+            if row is not None and row.state in (AipState.KEPT, AipState.REMOVING):
                 return
             if store.repository.holds_root(found.root):
                 yield Difference(DifferenceKind.NOT_IN_CATALOGUE, store.name, found.root, 0, 0)
@@ -160,7 +161,7 @@ def _swept(
         with _nobody_writes(archive, aip) as leased:
             repository = next(one for one in leased.stores if one.name == store.name).repository
             row = leased.catalogue.aips.get(aip) if aip else None
-            if row is not None and row.state in ("kept", "removing"):
+            if row is not None and row.state in (AipState.KEPT, AipState.REMOVING):
                 return  # a copy that lost its root inventory, or what a hold keeps of a removal cut off
             if repository.holds_root(found.root) or repository.has_intact_version(found.root):
                 return  # committed since it was listed, or but for its last write

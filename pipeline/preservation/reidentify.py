@@ -25,6 +25,7 @@ from pipeline.holdings.leases import WAIT_FOR_PERSON_S, leased_aip
 from storage.errors import Busy, LeaseLost, StorageError
 from storage.ocfl.inventory import InventoryEntry
 from storage.scratch import scratch_folder
+from storage.states import AipState
 
 __all__ = ["OverrideRefused", "override_format", "reidentify"]
 
@@ -128,7 +129,7 @@ def override_format(
     Raises UnknownPackage, OverrideRefused.
     """
     row = archive.catalogue.aips.get(aip)
-    if row is None or row.state != "kept":
+    if row is None or row.state != AipState.KEPT:
         raise UnknownPackage(f"the archive has no AIP {aip}")
     if not person.strip() or not reason.strip():
         raise OverrideRefused("a format needs the name of who says so, and a reason")

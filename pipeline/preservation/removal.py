@@ -27,6 +27,7 @@ from pipeline.review.decisions import same_person
 from storage.catalogue import AipRow, EventRow, HoldRow, RemovalRow
 from storage.durable import write_durably
 from storage.errors import Busy, HoldStands, LeaseLost, StoreUnavailable
+from storage.states import AipState
 
 __all__ = [
     "HoldPlaced",
@@ -85,14 +86,14 @@ def place_hold(
     )
     try:
         state = archive.catalogue.holds.place(hold, happened, while_removing=False)
-        if state == "removing":
+        if state == AipState.REMOVING:
             with leased_aip(archive, aip, "legal hold", wait_s=wait_s) as leased:
                 state = leased.archive.catalogue.holds.place(hold, happened, while_removing=True)
     except HoldStands as error:
         raise RemovalRefused(
             f"{error}. Lift it, then place one that names both reasons, or wait until it is lifted."
         ) from None
-    if state not in ("kept", "removing"):
+    if state not in (AipState.KEPT, AipState.REMOVING):
         raise UnknownPackage(f"the archive has no AIP {aip}")
     write_journal(archive).require()
     return _tell_stores(archive, aip, wait_s=wait_s)
@@ -174,7 +175,7 @@ def request_removal(
     text = f"removal asked for by {request.requested_by}: {request.reason}"
     with leased_aip(archive, aip, "request for removal", wait_s=wait_s) as leased:
         row = _require_kept(leased.row, aip)
-        if row.state == "removing":
+        if row.state == AipState.REMOVING:
             raise RemovalRefused(f"the removal of {aip} is approved already")
         _refuse_protected(leased.archive, row)
         note = request_note(request, leased.archive.catalogue.removals.get(aip))
@@ -200,7 +201,7 @@ def refuse_removal(
     write_journal(archive).require()
 
 
-_STAGES = {"kept": (False, False), "removing": (True, False), "removed": (True, True)}
+_STAGES = {AipState.KEPT: (False, False), AipState.REMOVING: (True, False), AipState.REMOVED: (True, True)}
 """What is known of a removal, approved and carried out, while its AIP is in a state."""
 
 
@@ -222,7 +223,7 @@ def approve_removal(
         if same_person(_said(person, "name"), request.requested_by):
             raise RemovalRefused(f"{person} asked for this removal; another person must approve it")
         stage = (bool(request.approved_by), bool(request.removed))
-        if stage != _STAGES.get(row.state):
+        if stage != _STAGES[AipState(row.state)]:
             raise RemovalRefused(f"nobody asked for the removal of {aip} as it is now ({row.state})")
         if not request.approved_by:
             request = _approve(leased.archive, row, request, person.strip())
@@ -237,11 +238,11 @@ def resume_removals(archive: Archive) -> Iterator[tuple[str, str]]:
     """
     for request in list(archive.catalogue.removals.all()):
         row = archive.catalogue.aips.get(request.aip)
-        if not request.approved_by or row is None or row.state != "removing":
+        if not request.approved_by or row is None or row.state != AipState.REMOVING:
             continue
         try:
             with leased_aip(archive, request.aip, "removal") as leased:
-                if leased.row is None or leased.row.state != "removing":
+                if leased.row is None or leased.row.state != AipState.REMOVING:
                     continue
                 done = _carry_out(leased.archive, leased.row, request)
         except (Busy, LeaseLost, RemovalRefused) as error:
@@ -281,7 +282,7 @@ def _carry_out(archive: Archive, row: AipRow, request: RemovalRow) -> RemovalRow
     for store in archive.stores:
         store.repository.remove(row.id)
     done = replace(request, removed=timestamp(archive.clock()))
-    gone = replace(row, state="removed")
+    gone = replace(row, state=AipState.REMOVED)
     note = json.dumps({"aip": asdict(gone), "removal": asdict(done)}, ensure_ascii=False, sort_keys=True)
     text = (
         f"removed from {', '.join(archive.store_names)}: {done.reason}; "
@@ -294,7 +295,7 @@ def _carry_out(archive: Archive, row: AipRow, request: RemovalRow) -> RemovalRow
 
 def _documented(archive: Archive, row: AipRow, done: RemovalRow) -> Removed:
     """The journal and the certificate of a removal that is complete; again is harmless."""
-    gone = replace(row, state="removed")
+    gone = replace(row, state=AipState.REMOVED)
     place = _certificate_place(archive, row)
     if not place.exists():
         _certificate(archive, gone, done)
@@ -343,7 +344,7 @@ def restore_removal(archive: Archive, row: EventRow) -> None:
 
 
 def _require_kept(row: AipRow | None, aip: str) -> AipRow:
-    if row is None or row.state == "removed":
+    if row is None or row.state == AipState.REMOVED:
         raise UnknownPackage(f"the archive has no AIP {aip}")
     return row
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from packages.premis import EventType
 from storage.catalogue import AipRow, EventRow, HoldRow, RemovalRow
+from storage.states import AipState
 
 __all__ = [
     "RemovalHistory",
@@ -47,7 +48,7 @@ def request_note(request: RemovalRow, replaced: RemovalRow | None) -> str:
 def approval_note(approved: RemovalRow, row: AipRow) -> str:
     """For a request that a second person has approved, with the AIP as the catalogue has it: once the
     removal has begun nothing in storage says any more what it was."""
-    record = {"removal": asdict(approved), "aip": asdict(replace(row, state="removing"))}
+    record = {"removal": asdict(approved), "aip": asdict(replace(row, state=AipState.REMOVING))}
     return json.dumps(record, ensure_ascii=False)
 
 

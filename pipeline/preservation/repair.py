@@ -30,8 +30,9 @@ from storage.replicas.fixity import (
     audit_copy,
     wrong_objects,
 )
-from storage.replicas.store import ArchivalStore, CopyState
+from storage.replicas.store import ArchivalStore
 from storage.scratch import scratch_folder
+from storage.states import CopyState
 
 __all__ = ["Repaired", "repair_copy"]
 

@@ -22,7 +22,8 @@ from storage.errors import (
     StoreUnavailable,
 )
 from storage.replicas.fixity import audit_copy, trusted_inventory
-from storage.replicas.store import ArchivalStore, CopyState
+from storage.replicas.store import ArchivalStore
+from storage.states import AipState, CopyState
 
 __all__ = ["Replicated", "replicate", "replicate_leased"]
 
@@ -79,7 +80,7 @@ def _replicate_one(archive: Archive, aip: str, target: ArchivalStore) -> Replica
     try:
         with leased_aip(archive, aip, "replication") as leased:
             row = leased.row
-            if row is None or row.state != "kept":
+            if row is None or row.state != AipState.KEPT:
                 return Replicated(aip, target.name, "", False, "it was removed meanwhile", skipped=True)
             own = next(one for one in leased.archive.stores if one.name == target.name)
             return replicate_leased(leased.archive, row, own)

@@ -38,7 +38,8 @@ from storage.catalogue import AipRow
 from storage.errors import ObjectMissing, StoreUnavailable
 from storage.ocfl.inventory import VersionInfo
 from storage.ocfl.repository import FileToStore
-from storage.replicas.store import ArchivalStore, CopyState, Role
+from storage.replicas.store import ArchivalStore, Role
+from storage.states import AipState, CopyState
 
 __all__ = ["Change", "UpdateRefused", "Updated", "update_aip", "update_leased"]
 
@@ -94,7 +95,7 @@ def update_aip(aip: str, change: Change, archive: Archive, *, wait_s: float = WA
 def update_leased(leased: LeasedAip, aip: str, change: Change) -> Updated:
     """As ``update_aip``, for a caller that has the AIP's lease."""
     archive, row = leased.archive, leased.row
-    if row is None or row.state != "kept":
+    if row is None or row.state != AipState.KEPT:
         raise UnknownPackage(f"the archive has no AIP {aip}")
     request = _fingerprint(change)
     newest = archive.catalogue.versions.of(aip)[-1]

@@ -14,9 +14,10 @@ from enum import StrEnum
 from packages.package_file import timestamp
 from packages.premis import EventType
 from packages.problems.catalogue import problem
-from pipeline.context import Clock, IngestContext, Outcome
+from pipeline.context import Clock, IngestContext
 from pipeline.errors import PipelineError
 from storage.catalogue import Catalogue, DecisionRow, IngestRow
+from storage.states import Outcome
 
 __all__ = [
     "Decision",

@@ -19,11 +19,12 @@ from stele.cli.options import (
 from stele.cli.output import OUT, data, print_json
 from stele.wiring import audit_budget
 from stele.workspace import opened_with_settings
+from storage.states import CopyState
 
 EXAMPLE = "stele audit --hours 2"
 
 
-_AUDIT_EXIT = {"verified": 0, "unreadable": EXIT_FAILED}
+_AUDIT_EXIT = {CopyState.VERIFIED: 0, CopyState.UNREADABLE: EXIT_FAILED}
 
 
 def command(
@@ -44,7 +45,7 @@ def command(
             state = result.state
             counts["skipped" if result.skipped else str(state)] += 1
             if not result.skipped:
-                worst = max(worst, _AUDIT_EXIT.get(str(state), EXIT_INVALID))
+                worst = max(worst, _AUDIT_EXIT.get(CopyState(state), EXIT_INVALID))
             repaired = result.repaired
             record = {
                 "object": result.seen.object_id, "store": result.seen.store, "outcome": str(state),
@@ -61,7 +62,7 @@ def command(
                 print_json(record)
             elif result.skipped:
                 OUT.print(f"skipped: {data(result.skipped)}", soft_wrap=True)
-            elif result.seen.state != "verified":
+            elif result.seen.state is not CopyState.VERIFIED:
                 _show_damage(record)
     if not as_json:
         said = ", ".join(f"{number} {state}" for state, number in counts.items() if number)
@@ -70,7 +71,7 @@ def command(
 
 
 def _show_damage(record: dict[str, object]) -> None:
-    colour = "green" if record["outcome"] == "verified" else "red"
+    colour = "green" if record["outcome"] == CopyState.VERIFIED else "red"
     OUT.print(
         f"[{colour}]{record['found']} → {record['outcome']}[/]  {record['object']} in "
         f"{data(str(record['store']))} {data(str(record['reason']))}",

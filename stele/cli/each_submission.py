@@ -10,7 +10,7 @@ import typer
 from pipeline.agreement import Agreement
 from pipeline.archive import Archive
 from pipeline.context import Progress, Result
-from stele.cli.options import EXIT_USAGE, plain_errors
+from stele.cli.options import EXIT_USAGE, exit_code, plain_errors
 from stele.cli.output import print_json, print_results, watching
 from stele.settings import Settings
 from stele.wiring import build_archive, choose_agreement
@@ -45,7 +45,7 @@ def each_submission(
     if not as_json:
         print_results(results, title)
     codes = [
-        result.outcome.exit_code if path.exists() else EXIT_USAGE
+        exit_code(result.outcome) if path.exists() else EXIT_USAGE
         for path, result in zip(paths, results, strict=True)
     ]
     raise typer.Exit(max(codes, default=0))

@@ -17,6 +17,7 @@ from stele.nightly import care_for_copies, night
 from stele.nightly_report import send_report
 from stele.workspace import opened_with_settings
 from storage.scratch import sweep_scratch
+from storage.states import CopyState, Outcome
 
 EXAMPLE = "stele nightly --no-audit"
 
@@ -48,11 +49,13 @@ def command(
         _show(report, care)
     failed = (
         report.unreachable_boxes
-        or report.outcomes.get("failed", 0)
+        or report.outcomes.get(Outcome.FAILED, 0)
         or care.get("copies not made", 0)
-        or care.get("unreadable", 0)
+        or care.get(CopyState.UNREADABLE, 0)
     )
-    bad = sum(report.outcomes.get(name, 0) for name in ("rejected", "in-review")) or care.get("damaged", 0)
+    bad = sum(report.outcomes.get(name, 0) for name in (Outcome.REJECTED, Outcome.IN_REVIEW)) or care.get(
+        CopyState.DAMAGED, 0
+    )
     raise typer.Exit(EXIT_FAILED if failed else EXIT_INVALID if bad else 0)
 
 
@@ -67,7 +70,7 @@ def _told(delivery: Delivery, result: object) -> None:
 
 def _show(report: NightlyReport, care: dict[str, int]) -> None:
     table = Table("Agency", "Stored", "Duplicate", "Rejected", "In review", "Failed")
-    names = ("stored", "duplicate", "rejected", "in-review", "failed")
+    names = (Outcome.STORED, Outcome.DUPLICATE, Outcome.REJECTED, Outcome.IN_REVIEW, Outcome.FAILED)
     for agency, counts in sorted(report.agencies.items()):
         table.add_row(data(agency), *(str(counts.get(name, "")) for name in names))
     table.add_section()

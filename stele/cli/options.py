@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, NoReturn, assert_never
 
 import typer
 from rich.markup import escape
@@ -23,6 +23,7 @@ from pipeline.review.decisions import DecisionRefused
 from stele.cli.output import ERR
 from stele.settings import SettingsError
 from storage.errors import StorageError
+from storage.states import Outcome
 
 Home = Annotated[
     Path | None,
@@ -34,6 +35,19 @@ Reason = Annotated[str, typer.Option(help="Why; it is recorded.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object per line on stdout.")]
 
 EXIT_INVALID, EXIT_USAGE, EXIT_FAILED = 1, 2, 3
+
+
+def exit_code(outcome: Outcome) -> int:
+    """What the command line answers for a submission's outcome."""
+    match outcome:
+        case Outcome.STORED | Outcome.DUPLICATE | Outcome.ACCEPTABLE:
+            return 0
+        case Outcome.REJECTED | Outcome.IN_REVIEW:
+            return EXIT_INVALID
+        case Outcome.FAILED:
+            return EXIT_FAILED
+        case _:
+            assert_never(outcome)
 
 
 def fail(message: str, code: int = EXIT_FAILED) -> NoReturn:

@@ -29,8 +29,9 @@ from rich.text import Text
 from packages.escaping import for_json_line, for_page, for_terminal
 from packages.problems.problem import Problem, Severity
 from packages.sizes import size_text
-from pipeline.context import Outcome, Result, no_progress
 from pipeline.context import Progress as Report
+from pipeline.context import Result, no_progress
+from storage.states import Outcome
 
 
 class _SafeConsole(Console):

@@ -1,7 +1,6 @@
 """The catalogue: what was ingested, what is kept, where its copies are. Storage alone can rebuild it."""
 
 from storage.catalogue.catalogue import Catalogue
-from storage.catalogue.decisions import DECIDED
 from storage.catalogue.leases import Lease
 from storage.catalogue.process import ProcessRuntime, current_owner, owner_of, seen_dead
 from storage.catalogue.rows import (
@@ -31,7 +30,6 @@ from storage.catalogue.rows import (
 from storage.catalogue.search import Search
 
 __all__ = [
-    "DECIDED",
     "AccountRow",
     "AipRow",
     "AttemptRow",

@@ -30,6 +30,7 @@ from storage.catalogue.tables import (
     VERSION,
 )
 from storage.catalogue.tallies import recounted, tallies_of
+from storage.states import AipState
 
 _PAGE_ROWS = 500
 
@@ -63,7 +64,10 @@ class AipRecords(Repository):
             for table in (FORMAT, COPY, PLANNED_VERSION):
                 connection.execute(delete(table).where(table.c.aip == aip.id))
             before = connection.execute(select(AIP.c.state).where(AIP.c.id == aip.id)).scalar()
-            if before in ("removing", "removed"):  # taken in again: that removal is history, events tell it
+            if before in (
+                AipState.REMOVING,
+                AipState.REMOVED,
+            ):  # taken in again: that removal is history, events tell it
                 connection.execute(delete(REMOVAL).where(REMOVAL.c.aip == aip.id))
             put_row(connection, AIP, asdict(aip))
             created = version_created or aip.created
@@ -84,7 +88,7 @@ class AipRecords(Repository):
             row = connection.execute(select(AIP).where(AIP.c.id == aip_id)).first()
         return AipRow(**row._mapping) if row else None
 
-    def all(self, state: str = "kept") -> Iterator[AipRow]:
+    def all(self, state: str = AipState.KEPT) -> Iterator[AipRow]:
         """All AIPs in a state, newest first. No transaction is open while the caller works on one."""
         newest_first = (AIP.c.created.desc(), AIP.c.id)
         query = select(AIP).where(AIP.c.state == state).order_by(*newest_first).limit(_PAGE_ROWS)

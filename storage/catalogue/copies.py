@@ -13,6 +13,7 @@ from storage.catalogue.repository import Repository
 from storage.catalogue.rows import AipRow, CopyRow, CopyTallyRow, DueCopy, EventRow
 from storage.catalogue.tables import AIP, COPY, COPY_TALLY
 from storage.catalogue.tallies import recounted_copies
+from storage.states import AipState, CopyState
 
 
 class CopyRecords(Repository):
@@ -21,7 +22,7 @@ class CopyRecords(Repository):
     def stores_with_verified(self, aip_id: str) -> tuple[str, ...]:
         """The names of the stores that hold a verified copy of the newest version."""
         query = select(COPY.c.store).join(AIP, AIP.c.id == COPY.c.aip).where(COPY.c.aip == aip_id)
-        query = query.where(COPY.c.state == "verified", COPY.c.version == AIP.c.version)
+        query = query.where(COPY.c.state == CopyState.VERIFIED, COPY.c.version == AIP.c.version)
         with self._database.transaction() as connection:
             return tuple(connection.execute(query.order_by(COPY.c.store)).scalars())
 
@@ -63,8 +64,14 @@ class CopyRecords(Repository):
         query = (
             select(AIP.c.id)
             .select_from(joined)
-            .where(AIP.c.state == "kept")
-            .where(or_(COPY.c.aip.is_(None), COPY.c.state != "verified", COPY.c.version != AIP.c.version))
+            .where(AIP.c.state == AipState.KEPT)
+            .where(
+                or_(
+                    COPY.c.aip.is_(None),
+                    COPY.c.state != CopyState.VERIFIED,
+                    COPY.c.version != AIP.c.version,
+                )
+            )
             .order_by(AIP.c.created, AIP.c.id)
         )
         with self._database.transaction() as connection:
@@ -92,7 +99,7 @@ class CopyRecords(Repository):
         """Copies of kept AIPs, each with its AIP, in the order of the AIPs' identifiers."""
         query = select(AIP, *COPY.c).join(COPY, AIP.c.id == COPY.c.aip)
         query = query.where(COPY.c.store == store, COPY.c.state == state, COPY.c.aip > after)
-        query = query.where(AIP.c.state == "kept").order_by(COPY.c.aip).limit(limit)
+        query = query.where(AIP.c.state == AipState.KEPT).order_by(COPY.c.aip).limit(limit)
         width = len(AIP.c)
         with self._database.transaction() as connection:
             rows = connection.execute(query).all()
@@ -108,7 +115,7 @@ class CopyRecords(Repository):
             select(COPY.c.aip, COPY.c.store, COPY.c.last_checked, AIP.c.bytes)
             .join(AIP, AIP.c.id == COPY.c.aip)
             .where(COPY.c.store == store, COPY.c.last_checked < before)
-            .where(COPY.c.state != "pending", AIP.c.state == "kept")
+            .where(COPY.c.state != CopyState.PENDING, AIP.c.state == AipState.KEPT)
             .order_by(COPY.c.last_checked, COPY.c.aip)
             .limit(limit)
         )

@@ -11,10 +11,7 @@ from sqlalchemy import update as sql_update
 from storage.catalogue.repository import Repository
 from storage.catalogue.rows import DecisionRow
 from storage.catalogue.tables import DECISION, DELIVERY, INGEST
-
-DECIDED = "decided"
-
-"""A delivery in review about which somebody has decided: the next nightly run takes it again."""
+from storage.states import AttemptState, Outcome
 
 
 class DecisionRecords(Repository):
@@ -27,8 +24,8 @@ class DecisionRecords(Repository):
             connection.execute(insert(DECISION).values(journaled=False, **values))
             if releases:
                 subject = select(INGEST.c.subject).where(INGEST.c.id == row.ingest).scalar_subquery()
-                held = (DELIVERY.c.path == subject) & (DELIVERY.c.outcome == "in-review")
-                connection.execute(sql_update(DELIVERY).where(held).values(outcome=DECIDED))
+                held = (DELIVERY.c.path == subject) & (DELIVERY.c.outcome == Outcome.IN_REVIEW)
+                connection.execute(sql_update(DELIVERY).where(held).values(outcome=AttemptState.DECIDED))
 
     def of(self, ingest: str) -> tuple[DecisionRow, ...]:
         """All about one submission, oldest first."""

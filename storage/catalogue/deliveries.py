@@ -10,8 +10,8 @@ from sqlalchemy.exc import IntegrityError
 
 from storage.catalogue.repository import Repository
 from storage.catalogue.rows import DeliveryRow
-from storage.catalogue.submissions import RUNNING
 from storage.catalogue.tables import DELIVERY
+from storage.states import AttemptState
 
 
 class DeliveryRecords(Repository):
@@ -27,7 +27,8 @@ class DeliveryRecords(Repository):
             row = connection.execute(select(DELIVERY).where(DELIVERY.c.id == fingerprint)).first()
             if row is None:
                 values = {
-                    "id": fingerprint, "path": path, "agency": agency, "outcome": RUNNING, "owner": me,
+                    "id": fingerprint, "path": path, "agency": agency, "outcome": AttemptState.RUNNING,
+                    "owner": me,
                     "attempts": 1, "started": now, "finished": "", "reason": "",
                 }  # fmt: skip
                 try:
@@ -35,7 +36,7 @@ class DeliveryRecords(Repository):
                 except IntegrityError:
                     return False
                 return True
-            if row.outcome == RUNNING:
+            if row.outcome == AttemptState.RUNNING:
                 if row.owner != me and self._database.is_live(connection, row.owner):
                     return False
             elif row.outcome not in retry:
@@ -44,7 +45,7 @@ class DeliveryRecords(Repository):
                 sql_update(DELIVERY)
                 .where(DELIVERY.c.id == fingerprint, DELIVERY.c.owner == row.owner)
                 .where(DELIVERY.c.attempts == row.attempts)
-                .values(outcome=RUNNING, owner=me, attempts=row.attempts + 1, started=now)
+                .values(outcome=AttemptState.RUNNING, owner=me, attempts=row.attempts + 1, started=now)
             )
             return bool(taken.rowcount)
 
@@ -72,6 +73,8 @@ class DeliveryRecords(Repository):
                     DELIVERY.c.id.in_(wanted[at : at + 500])
                 )
                 found |= {
-                    row.id for row in connection.execute(query) if row.outcome not in (RUNNING, *retry)
+                    row.id
+                    for row in connection.execute(query)
+                    if row.outcome not in (AttemptState.RUNNING, *retry)
                 }
         return found

@@ -11,6 +11,7 @@ from storage.catalogue.repository import Repository
 from storage.catalogue.rows import AipRow, FileRow
 from storage.catalogue.tables import AIP, CATALOGUED, FILE, SEARCH
 from storage.catalogue.words import facet, index_words
+from storage.states import AipState
 
 _BATCH = 5000
 
@@ -47,7 +48,7 @@ class FileRecords(Repository):
             select(CATALOGUED.c.aip, FILE.c.path, FILE.c.size, FILE.c.puid)
             .join(CATALOGUED, CATALOGUED.c.number == FILE.c.number)
             .join(AIP, AIP.c.id == CATALOGUED.c.aip)
-            .where(FILE.c.digest_key == _key(wanted), FILE.c.sha512 == wanted, AIP.c.state == "kept")
+            .where(FILE.c.digest_key == _key(wanted), FILE.c.sha512 == wanted, AIP.c.state == AipState.KEPT)
             .limit(limit)
         )
         with self._database.transaction() as connection:

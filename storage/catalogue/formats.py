@@ -17,6 +17,7 @@ from storage.catalogue.tables import (
     FORMAT,
 )
 from storage.catalogue.tallies import recounted, tallies_of
+from storage.states import AipState
 
 
 class FormatRecords(Repository):
@@ -62,7 +63,7 @@ class FormatRecords(Repository):
         query = (
             select(FORMAT.c.aip)
             .join(AIP, AIP.c.id == FORMAT.c.aip)
-            .where(FORMAT.c.puid.in_(puids), AIP.c.state == "kept")
+            .where(FORMAT.c.puid.in_(puids), AIP.c.state == AipState.KEPT)
             .distinct()
             .order_by(FORMAT.c.aip)
         )

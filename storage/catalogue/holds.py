@@ -12,6 +12,7 @@ from storage.catalogue.repository import Repository
 from storage.catalogue.rows import EventRow, HoldRow
 from storage.catalogue.tables import AIP, HOLD
 from storage.errors import HoldStands
+from storage.states import AipState
 
 
 class HoldRecords(Repository):
@@ -41,7 +42,7 @@ class HoldRecords(Repository):
             # The row is locked, so a removal that begins now sees the hold or is seen here.
             mine = select(AIP.c.state).where(AIP.c.id == hold.aip).with_for_update()
             state = connection.execute(mine).scalar()
-            if state == "kept" or (state == "removing" and while_removing):
+            if state == AipState.KEPT or (state == AipState.REMOVING and while_removing):
                 found = connection.execute(select(HOLD).where(HOLD.c.aip == hold.aip)).first()
                 if found is None:
                     connection.execute(insert(HOLD).values(asdict(hold)))

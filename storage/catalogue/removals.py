@@ -14,6 +14,7 @@ from storage.catalogue.repository import Repository
 from storage.catalogue.rows import EventRow, HoldRow, RemovalRow
 from storage.catalogue.tables import AIP, COPY, HOLD, PLANNED_VERSION, REMOVAL
 from storage.catalogue.tallies import recounted
+from storage.states import AipState
 
 
 class RemovalRecords(Repository):
@@ -54,7 +55,7 @@ class RemovalRecords(Repository):
             put_row(connection, REMOVAL, asdict(removal))
             insert_events(connection, removal.aip, [event])
             gone = sql_update(AIP).where(AIP.c.id == removal.aip)
-            connection.execute(gone.values(state="removing"))
+            connection.execute(gone.values(state=AipState.REMOVING))
         return None
 
     def complete(self, removal: RemovalRow, event: EventRow) -> None:
@@ -65,7 +66,7 @@ class RemovalRecords(Repository):
                 connection.execute(delete(table).where(table.c.aip == removal.aip))
             put_row(connection, REMOVAL, asdict(removal))
             gone = sql_update(AIP).where(AIP.c.id == removal.aip)
-            connection.execute(gone.values(state="removed"))
+            connection.execute(gone.values(state=AipState.REMOVED))
 
     def restore(self, removal: RemovalRow) -> None:
         """What the journal tells, for a catalogue that is rebuilt."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from storage.states import AipState
+
 __all__ = [
     "AccountRow",
     "AipRow",
@@ -49,7 +51,7 @@ class AipRow:
     created: str
     inventory_sha512: str
     retain_until: str = ""
-    state: str = "kept"
+    state: str = AipState.KEPT
 
 
 @dataclass(frozen=True, slots=True)

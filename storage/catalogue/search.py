@@ -14,6 +14,7 @@ from storage.catalogue.repository import Repository
 from storage.catalogue.rows import AipRow
 from storage.catalogue.tables import AIP, CATALOGUED, SEARCH
 from storage.catalogue.words import facet, query_words
+from storage.states import AipState
 
 _MONTHS = 1200
 
@@ -37,7 +38,9 @@ class SearchRecords(Repository):
 
     def find(self, wanted: Search, *, limit: int, before: int = 0) -> list[tuple[int, AipRow]]:
         """Kept AIPs, latest registered first, each with a mark to go on from (``before``)."""
-        query = select(AIP).join(CATALOGUED, AIP.c.id == CATALOGUED.c.aip).where(AIP.c.state == "kept")
+        query = (
+            select(AIP).join(CATALOGUED, AIP.c.id == CATALOGUED.c.aip).where(AIP.c.state == AipState.KEPT)
+        )
         if wanted.begin:
             query = query.where(AIP.c.created >= wanted.begin)
         if wanted.end:

@@ -11,17 +11,9 @@ from sqlalchemy import update as sql_update
 from storage.catalogue.repository import Repository
 from storage.catalogue.rows import AttemptRow, IngestRow, SubmissionRow
 from storage.catalogue.tables import ATTEMPT, INGEST
+from storage.states import AttemptState, Outcome
 
-RUNNING = "running"
-
-INTERRUPTED = "interrupted"
-
-"""An attempt whose process was gone before it could say how it ended."""
-
-_STORED = "stored"
-
-_REVISES_STORED = (_STORED, "in-review")
-
+_REVISES_STORED = (Outcome.STORED, Outcome.IN_REVIEW)
 """What may follow “stored”: the AIP was removed, and the records were sent again. Anything else that a
 later attempt comes to (duplicate, failed, rejected) is that attempt's, and takes nothing back."""
 
@@ -41,23 +33,28 @@ class SubmissionRecords(Repository):
             number = int(row.attempts) + 1 if row else 1
             values = {"subject": subject, "owner": owner, "attempts": number, "started": now}
             if row is None:
-                fresh = {"id": ingest_id, "agreement": agreement, "outcome": RUNNING, "report": ""}
+                fresh = {
+                    "id": ingest_id,
+                    "agreement": agreement,
+                    "outcome": AttemptState.RUNNING,
+                    "report": "",
+                }
                 connection.execute(insert(INGEST).values(values | fresh))
             else:
-                if row.outcome == _STORED:  # stays what it is, whatever becomes of this attempt
+                if row.outcome == Outcome.STORED:  # stays what it is, whatever becomes of this attempt
                     values = {"owner": owner, "attempts": number}
                 else:
-                    values["outcome"] = RUNNING
+                    values["outcome"] = AttemptState.RUNNING
                 connection.execute(sql_update(INGEST).where(INGEST.c.id == ingest_id).values(values))
-            running = (ATTEMPT.c.ingest == ingest_id) & (ATTEMPT.c.outcome == RUNNING)
-            closed = {"outcome": INTERRUPTED, "finished": now, "receipt": ""}
+            running = (ATTEMPT.c.ingest == ingest_id) & (ATTEMPT.c.outcome == AttemptState.RUNNING)
+            closed = {"outcome": AttemptState.INTERRUPTED, "finished": now, "receipt": ""}
             interrupted = connection.execute(sql_update(ATTEMPT).where(running).values(closed)).rowcount
-            start = {"outcome": RUNNING, "owner": owner, "started": now, "finished": ""}
+            start = {"outcome": AttemptState.RUNNING, "owner": owner, "started": now, "finished": ""}
             empty = {"reason": "", "receipt": "", "run": ""}
             connection.execute(
                 insert(ATTEMPT).values({"ingest": ingest_id, "number": number, **start, **empty})
             )
-            untold = row is not None and row.outcome == RUNNING
+            untold = row is not None and row.outcome == AttemptState.RUNNING
             return number, bool(interrupted) and untold
 
     def finish(
@@ -95,7 +92,7 @@ class SubmissionRecords(Repository):
             if row is None:
                 start = {"id": ingest_id, "subject": subject, "agreement": agreement, "started": now}
                 connection.execute(insert(INGEST).values(owner=owner, attempts=number, **start, **end))
-            elif row.outcome == _STORED and outcome not in _REVISES_STORED:
+            elif row.outcome == Outcome.STORED and outcome not in _REVISES_STORED:
                 counted = sql_update(INGEST).where(INGEST.c.id == ingest_id)
                 connection.execute(counted.values(attempts=max(number, int(row.attempts))))
             else:
@@ -163,7 +160,7 @@ class SubmissionRecords(Repository):
 
     def interrupted(self) -> list[SubmissionRow]:
         """Those whose process died on the way: the next run of the same finishes them."""
-        query = _submissions().add_columns(INGEST.c.owner).where(INGEST.c.outcome == RUNNING)
+        query = _submissions().add_columns(INGEST.c.owner).where(INGEST.c.outcome == AttemptState.RUNNING)
         with self._database.transaction() as connection:
             rows = connection.execute(query).all()
         return [SubmissionRow(*row[:-1]) for row in rows if not self._database.is_alive(row.owner)]

@@ -11,6 +11,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from storage.catalogue.rows import TallyRow
 from storage.catalogue.tables import AIP, COPY, COPY_TALLY, FORMAT, TALLY
+from storage.states import AipState
 
 __all__ = ["recounted", "recounted_copies", "tallies_of"]
 
@@ -53,7 +54,7 @@ def tallies_of(connection: Connection, kind: str) -> tuple[TallyRow, ...]:
 def _sums(
     connection: Connection, aip: str, labels: dict[tuple[str, ...], dict[str, str]] | None = None
 ) -> _Part:
-    row = connection.execute(select(AIP).where(AIP.c.id == aip, AIP.c.state == "kept")).first()
+    row = connection.execute(select(AIP).where(AIP.c.id == aip, AIP.c.state == AipState.KEPT)).first()
     if row is None:
         return {}
     whole = (1, row.files, row.bytes, 0, 0, 0)
@@ -67,7 +68,7 @@ def _sums(
 
 def _copies(connection: Connection, aip: str) -> _Part:
     query = select(COPY.c.store, COPY.c.state, COPY.c.verified, AIP.c.bytes)
-    query = query.join(AIP, AIP.c.id == COPY.c.aip).where(COPY.c.aip == aip, AIP.c.state == "kept")
+    query = query.join(AIP, AIP.c.id == COPY.c.aip).where(COPY.c.aip == aip, AIP.c.state == AipState.KEPT)
     return {
         (store, state, verified[:10]): (1, size)
         for store, state, verified, size in connection.execute(query)

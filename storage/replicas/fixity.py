@@ -22,7 +22,7 @@ from storage.ocfl.inventory_index import InventoryIndex
 from storage.ocfl.layout import NAMASTE_OBJECT
 from storage.ocfl.repository import OcflRepository
 from storage.protocol import ObjectStore
-from storage.replicas.store import CopyState
+from storage.states import CopyState
 
 __all__ = [
     "CopyAudit",

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from storage.ocfl.repository import OcflRepository
 
-__all__ = ["ArchivalStore", "CopyState", "Role"]
+__all__ = ["ArchivalStore", "Role"]
 
 
 class Role(StrEnum):
@@ -15,17 +15,6 @@ class Role(StrEnum):
 
     REQUIRED = "required"  # nothing is “stored” before this store holds a verified copy
     SECONDARY = "secondary"  # written when it can be; what it lacks is pending, and replication creates it
-
-
-class CopyState(StrEnum):
-    """What is known of one copy of one AIP."""
-
-    VERIFIED = "verified"  # every byte was right when it was last read
-    DAMAGED = "damaged"  # some object is not what it must be, or does not belong there
-    MISSING = "missing"  # nothing of it is there
-    UNREADABLE = "unreadable"  # the store could not be asked; says nothing about the bytes
-    UNVERIFIED = "unverified"  # it is there, and has not been read since the catalogue was rebuilt
-    PENDING = "pending"  # never written: the store was out of reach, or came later
 
 
 @dataclass(frozen=True, slots=True)

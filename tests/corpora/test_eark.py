@@ -13,7 +13,8 @@ from scoring import Row, Score, rows
 from packages.problems.problem import Severity
 from pipeline.archive import Archive
 from pipeline.checking.submission import check
-from pipeline.context import Outcome, Result
+from pipeline.context import Result
+from storage.states import Outcome
 
 # Expectations that the standard, or the case's own METS, contradicts.
 _DISPUTED = {

@@ -14,7 +14,8 @@ from packages.problems.problem import Severity
 from pipeline.agreement import Agreement, AgreementError, load_agreement
 from pipeline.archive import Archive
 from pipeline.checking.submission import check
-from pipeline.context import Outcome, Result
+from pipeline.context import Result
+from storage.states import Outcome
 
 __all__ = ["judge_archive", "judge_documents"]
 

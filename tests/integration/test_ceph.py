@@ -26,7 +26,7 @@ from stele.settings import load_settings
 from stele.wiring import build_archive, choose_agreement
 from storage.errors import StoreRefused
 from storage.protocol import ObjectStore, Upload
-from storage.replicas.store import CopyState
+from storage.states import CopyState
 
 
 @pytest.mark.parametrize("what", ["a.bin", "METS.xml", "inventory.json", "inventory.json.sha512"])

@@ -33,7 +33,7 @@ from stele.wiring import build_archive
 from stele.workspace import make_workspace
 from storage.errors import StoreRefused
 from storage.files.store import FileStore
-from storage.replicas.store import CopyState
+from storage.states import CopyState
 
 
 class Clock:

@@ -47,7 +47,7 @@ from stele.workspace import make_workspace
 from storage.errors import Busy, LeaseLost, StoreUnavailable
 from storage.files.store import FileStore
 from storage.ocfl.repository import OcflRepository
-from storage.replicas.store import CopyState
+from storage.states import CopyState
 
 
 class Clock:

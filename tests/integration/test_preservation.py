@@ -32,7 +32,8 @@ from stele.wiring import build_archive
 from stele.workspace import make_workspace
 from storage.errors import ObjectMissing
 from storage.protocol import Upload, read_all
-from storage.replicas.store import ArchivalStore, CopyState
+from storage.replicas.store import ArchivalStore
+from storage.states import CopyState
 
 
 @dataclass

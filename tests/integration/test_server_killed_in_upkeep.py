@@ -30,7 +30,7 @@ from stele.settings import load_settings
 from stele.wiring import build_archive, choose_agreement
 from storage.errors import StorageError
 from storage.protocol import Upload
-from storage.replicas.store import CopyState
+from storage.states import CopyState
 
 _BUDGET = AuditBudget(
     ttl=timedelta(days=1), max_bytes=1 << 40, max_objects=1 << 40, max_seconds=1e9, repair=True, quarantine=Path("aside"),

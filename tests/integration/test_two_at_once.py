@@ -62,7 +62,7 @@ from storage.files.store import FileStore
 from storage.ocfl.repository import OcflRepository
 from storage.ocfl.scan import root_of_key
 from storage.protocol import ListsFolders, Progress, Upload
-from storage.replicas.store import CopyState
+from storage.states import CopyState
 
 _REPOSITORY = Path(__file__).parents[2]
 _PAGE = _REPOSITORY / "docs/reference/two-at-once.md"

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from pipeline.review.decisions import Decision
-from stele.cli.options import AsJson, Home, plain_errors
+from stele.cli.options import AsJson, Home, exit_code, plain_errors
 from stele.cli.output import OUT, print_json, print_results, watching
 from stele.review import decide_and_carry_out, one_waiting
 from stele.workspace import opened_with_settings
@@ -38,4 +38,4 @@ def command(
         OUT.print(f"Noted: {done.decision}; {done.detail}.", markup=False, soft_wrap=True)
         if done.result:
             print_results([done.result], "Ingest")
-    raise typer.Exit(done.result.outcome.exit_code if done.result and decision is Decision.ACCEPT else 0)
+    raise typer.Exit(exit_code(done.result.outcome) if done.result and decision is Decision.ACCEPT else 0)

@@ -18,6 +18,7 @@ from stele.cli.options import (
 )
 from stele.cli.output import OUT, data, print_json
 from stele.workspace import opened_with_settings
+from storage.states import CopyState
 
 EXAMPLE = "stele store repair"
 
@@ -33,7 +34,7 @@ def command(
         only = package_id(aip, archive).urn if aip else None
         for result in repair_all(archive, settings.place(settings.quarantine), only):
             done = result.repaired
-            whole = done is not None and done.state == "verified"
+            whole = done is not None and done.state == CopyState.VERIFIED
             bad += not whole
             if done is None:
                 busy = {"aip": result.seen.object_id, "store": result.seen.store, "skipped": result.skipped}

@@ -7,10 +7,10 @@ from typing import Annotated
 
 import typer
 
-from pipeline.context import Outcome
 from stele.cli.options import EXIT_USAGE, AsJson, Home, fail, plain_errors
 from stele.cli.output import OUT, data, print_json, rows_table
 from stele.workspace import opened
+from storage.states import AttemptState, Outcome
 
 EXAMPLE = "stele submissions list --outcome rejected"
 
@@ -25,7 +25,7 @@ def command(
     as_json: AsJson = False,
 ) -> None:
     """Submissions, the latest first."""
-    known = {*(str(one) for one in Outcome), "running"} - {str(Outcome.ACCEPTABLE)}
+    known = {*(str(one) for one in Outcome), str(AttemptState.RUNNING)} - {str(Outcome.ACCEPTABLE)}
     if outcome and outcome not in known:
         fail(f"“{outcome}” is no outcome; there are {', '.join(sorted(known))}", EXIT_USAGE)
     with plain_errors(), opened(home) as archive:

@@ -25,7 +25,8 @@ from packages.package_file import UNKNOWN_FORMAT, MetadataFile, PackageFile
 from packages.problems.problem import Severity
 from pipeline.agreement import Limits
 from pipeline.checking.submission import check, check_mets_file
-from pipeline.context import Outcome, Result
+from pipeline.context import Result
+from storage.states import Outcome
 
 _WHEN = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 _HEADER = MetsHeader("uuid-1", "Test", PackageType.AIP, _WHEN, "Stele", "0")
