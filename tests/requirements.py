@@ -13,6 +13,8 @@ import urllib.request
 import pytest
 
 REQUIRE_ALL = os.environ.get("STELE_REQUIRE_ALL") == "1"
+LONG = os.environ.get("STELE_LONG") == "1"
+"""`make test-long`: with many more kills, faults and combinations than a push can wait for."""
 
 
 def unavailable(reason: str) -> None:

@@ -211,12 +211,3 @@ def test_wrong_s3_secret(tmp_path: Path, make_bag) -> None:
     assert done.returncode == 3
     assert "storage “cloud” cannot be used" in " ".join(done.stdout.split())
     assert "topsecret" not in done.stdout + done.stderr
-
-
-def test_help_teaches() -> None:
-    """Every command explains itself and the verbs that take paths give an example."""
-    for words in ([], ["ingest"], ["check"], ["inspect"], ["aip", "export"], ["dip"], ["doctor"]):
-        done = stele(*words, "--help")
-        assert done.returncode == 0
-        if words:
-            assert "Example:" in done.stdout, words

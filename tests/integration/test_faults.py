@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from faulty_proxy import FAULTS, FaultyProxy, seeded
+from requirements import LONG
 from servers import Server, client_of, keep_probe, new_bucket, store_settings, workspace_on
 
 from packages.identifiers import PackageId
@@ -23,7 +24,7 @@ from pipeline.preservation.reconcile import DifferenceKind, reconcile
 from stele.settings import load_settings
 from stele.wiring import build_archive, choose_agreement
 
-_INGESTS = 200
+_INGESTS = 200 if LONG else 60
 _URN = re.compile("urn%253auuid%253a([0-9a-f-]{36})")
 _TRIES = 8
 
@@ -40,7 +41,7 @@ def _archive(folder: Path, endpoint: str, bucket: str, probed: dict[str, Any]) -
     return build_archive(load_settings(home))
 
 
-def test_two_hundred_ingests_through_a_faulty_network(
+def test_many_ingests_through_a_faulty_network(
     ministack: str, ministack_probe: dict[str, Any], make_bag, tmp_path: Path
 ) -> None:
     """Every AIP ends intact or cleanly absent, whatever the network does; what is absent is said."""
@@ -53,7 +54,7 @@ def test_two_hundred_ingests_through_a_faulty_network(
     sips = {}
     for number in range(_INGESTS):
         content = {f"f{n}.bin": chance.randbytes(chance.randrange(1, 3000)) for n in range(3)}
-        if number % 50 == 0:
+        if number % 20 == 0:
             content["large.bin"] = chance.randbytes(17 << 20)  # in parts
         sips[make_bag(content, name=f"sip-{number}")] = content
 
@@ -89,7 +90,6 @@ def test_two_hundred_ingests_through_a_faulty_network(
     assert set(proxy.faults) == set(FAULTS), "every kind of fault was met"
     assert outcomes["stored"] == _INGESTS, reasons
     assert max(each.values()) < 4 * min(each.values()), "the retries of each ingest are bounded"
-    assert seconds < 180
     assert not list(archive.work.iterdir())
     archive.catalogue.close()
     _judge_directly(tmp_path, ministack, bucket, stored, ministack_probe)

@@ -1,6 +1,6 @@
 """SIGKILL before every change an operation makes: nothing is lost, and the next run ends it.
 
-By default a fixed random sample of the points; with STELE_LONG=1 all of them. STELE_KILL_AT=17,18 takes
+By default a fixed random sample of the points; with STELELONG=1 all of them. STELE_KILL_AT=17,18 takes
 just these. A point's number decides what happens between the death and the same command again: an audit
 with repair (even numbers), replication and the nightly care for copies (multiples of three), one more
 death in the same command (multiples of five).
@@ -22,7 +22,7 @@ from typing import Any
 import pytest
 from bag_builder import bag_builder
 from kill_points import PART_BYTES, ForkServer, Outcome
-from requirements import unavailable
+from requirements import LONG, unavailable
 from servers import Server, client_of, keep_probe, new_bucket, store_settings
 
 from stele.workspace import make_workspace
@@ -43,7 +43,6 @@ kind = "files"
 name = "two"
 path = "two"
 """
-_LONG = os.environ.get("STELE_LONG") == "1"
 _SEED = 20261127
 _SAMPLE, _SAMPLE_OF_REQUESTS = 3, 1
 _ROT = b"these bytes rotted"
@@ -360,7 +359,7 @@ def _numbers(name: str, points: int, sample: int) -> list[int]:
     every = range(1, points + 1)
     if chosen := os.environ.get("STELE_KILL_AT"):
         return [int(number) for number in chosen.split(",") if int(number) in every]
-    if _LONG:
+    if LONG:
         return list(every)
     return sorted(random.Random(f"{_SEED} {name}").sample(every, min(sample, points)))
 

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from requirements import LONG
 
 from pipeline.archive import Archive
 from pipeline.checking.stores import verify_archive
@@ -110,7 +111,7 @@ def _deaths() -> list[tuple[str, int]]:
     chance = random.Random(20261125)
     ways = {"replicate": 33, "repair": 8, "remove": 60}
     # Three seconds each: all fifty-one in the long run, some in every run.
-    each = 17 if os.environ.get("STELE_LONG") == "1" else 4
+    each = 17 if LONG else 4
     return [(how, chance.randrange(writes)) for how, writes in ways.items() for _ in range(each)]
 
 

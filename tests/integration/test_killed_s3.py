@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 from faulty_proxy import Asked, FaultyProxy
+from requirements import LONG
 from servers import Ministack, Server, client_of, keep_probe, new_bucket, store_settings, workspace_on
 
 from pipeline.archive import Archive
@@ -43,7 +44,7 @@ _COMMIT = ("PUT", "GET")  # at the commit, at its proof
 
 def _points() -> list[int | str]:
     chance = random.Random(20261125)
-    number = 10 if os.environ.get("STELE_LONG") == "1" else 4
+    number = 10 if LONG else 4
     return [*sorted(chance.randrange(5, _REQUESTS) for _ in range(number)), *_COMMIT]
 
 

@@ -188,8 +188,8 @@ def full(tmp_path: Path, catalogue_url: str) -> tuple[Path, int, int]:
     make_workspace(home)
     config = home / "stele.toml"
     config.write_text(f'catalogue = "{catalogue_url}"\n{config.read_text("utf-8")}', "utf-8")
-    bad = _fill(home / "dropbox", agencies=20, each=4)
-    return home, 80 - bad, bad
+    bad = _fill(home / "dropbox", agencies=20, each=2)
+    return home, 40 - bad, bad
 
 
 def test_two_at_once(full: tuple[Path, int, int]) -> None:
@@ -220,7 +220,7 @@ def _wait_for_receipts(home: Path, number: int) -> None:
 def test_killed_three_times(full: tuple[Path, int, int]) -> None:
     """The next run goes on where the dead one was; nothing is done twice or stuck."""
     home, good, bad = full
-    for done in (10, 30, 55):
+    for done in (5, 15, 28):
         one = _nightly(home)
         _wait_for_receipts(home, done)
         one.send_signal(signal.SIGKILL)

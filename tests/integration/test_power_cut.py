@@ -20,6 +20,7 @@ from pathlib import Path
 import pytest
 from bag_builder import BagBuilder, bag_builder
 from power_cut import Disks, require_loop_devices
+from requirements import LONG
 
 from pipeline.archive import Archive
 from pipeline.checking.stores import verify_archive
@@ -235,7 +236,7 @@ def _folder(bench: Bench) -> Path:
 
 
 _LAYOUTS = {"three disks": ["home", "one", "two"], "one disk": [""]}
-_TESTED = list(_LAYOUTS)[: 2 if os.environ.get("STELE_LONG") == "1" else 1]
+_TESTED = list(_LAYOUTS)[: 2 if LONG else 1]
 
 
 @pytest.fixture(scope="module", params=_TESTED)

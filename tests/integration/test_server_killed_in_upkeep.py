@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import shutil
 import threading
@@ -15,6 +14,7 @@ from typing import Any
 
 import pytest
 from faulty_proxy import Asked, FaultyProxy
+from requirements import LONG
 from servers import Ministack, Server, client_of, keep_probe, new_bucket, store_settings, workspace_on
 
 from pipeline.archive import Archive
@@ -37,7 +37,7 @@ _BUDGET = AuditBudget(
     everything=True,
 )  # fmt: skip
 _WORK = ("replicate", "repair", "update", "remove")
-_TIMES = 13 if os.environ.get("STELE_LONG") == "1" else 2
+_TIMES = 13 if LONG else 2
 
 
 @pytest.fixture(scope="module")

@@ -22,7 +22,7 @@ def command(home: Home = None, as_json: AsJson = False) -> None:
         "Damaged",
         "Missing",
         "Pending",
-        "Unread.",
+        "Unreadable",
         whole=("Verified", "Damaged", "Missing"),
     )
     states = [one for one in CopyState if one is not CopyState.UNVERIFIED]
