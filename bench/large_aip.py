@@ -185,8 +185,12 @@ def step_synthesise(places: Places, archive: Archive, aip: str) -> str:
         worklist.set_validation((number, _SOUND) for number in numbers)
         worklist.set_formats([(files + 1, _PICTURE)])
         received = ReceivedSip("folder", "", worklist)
-        planned = describe(ExaminedSip(VerifiedSip(received, submission), ""), context)
-        register(store(planned, archive.stores, context), archive.catalogue, context)
+        examined = ExaminedSip(VerifiedSip(received, submission), "")
+        history = context.report("nothing before")
+        planned, said = describe(examined, history, context)
+        history.append(said)
+        stored, _ = store(planned, archive.stores, context)
+        register(stored, history, archive.catalogue, context)
     return submission.package_id.urn
 
 

@@ -11,12 +11,11 @@ from pathlib import Path
 from packages.identifiers import IngestId, PackageId
 from packages.package_file import timestamp
 from packages.paths import printable
-from packages.premis import Agent, AgentType, Event, EventOutcome, EventType
-from packages.premis.records import AgentRole, person_agent
+from packages.premis import Agent, AgentType
 from packages.problems.problem import Problem
 from pipeline.agreement import Agreement
-from pipeline.findings import Findings
 from pipeline.formats.identification import Identification
+from pipeline.stage_report import StageReport
 from pipeline.tools import Toolbox
 from storage.states import Outcome
 
@@ -47,11 +46,11 @@ class Software:
         return Agent(f"{self.name}-{self.version}", self.name, AgentType.SOFTWARE, self.version)
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class IngestContext:
-    """One run over one submission: who works, under which agreement, where, and what was found.
+    """What goes into every stage of one run: the submission, its agreement, where to work and with what.
 
-    The only thing that changes during a run: stages add problems, events and agents to it.
+    Nothing of it changes; what a stage finds and does it returns (``StageReport``).
     """
 
     subject: Path
@@ -68,11 +67,6 @@ class IngestContext:
     attempt: int = 1
     quarantine: Path = Path("quarantine")
     """Where what an interrupted run left, and what is damaged of it, is kept."""
-    findings: Findings = field(default_factory=Findings)
-    review_reasons: list[str] = field(default_factory=list)
-    """Why an archivist must decide before the package can be accepted."""
-    events: list[Event] = field(default_factory=list)
-    agents: dict[str, Agent] = field(default_factory=dict)
     run: str = field(default_factory=lambda: str(uuid.uuid4()))
 
     @property
@@ -80,56 +74,10 @@ class IngestContext:
         """The submission's own name, fit for reports; also of ``.``."""
         return printable(self.subject.name or self.subject.absolute().name)
 
-    def add(self, *problems: Problem) -> None:
-        """Report problems."""
-        for problem in problems:
-            self.findings.add(problem)
-
-    def ask_review(self, reason: str) -> None:
-        """Leave the decision to an archivist; the same reason twice counts once."""
-        if reason not in self.review_reasons:
-            self.review_reasons.append(reason)
-
-    @property
-    def rejected(self) -> bool:
-        """Whether something forbids acceptance."""
-        return self.findings.errors > 0
-
-    def event(
-        self,
-        kind: EventType,
-        detail: str,
-        *,
-        note: str = "",
-        outcome: EventOutcome = EventOutcome.SUCCESS,
-        objects: tuple[str, ...] = (),
-        agent: Agent | None = None,
-        people: tuple[str, ...] = (),
-    ) -> Event:
-        """Record that something happened just now; no ``objects`` means the whole submission.
-
-        ``people`` are the names of those who authorised it.
-        """
-        who = agent or self.software.agent
-        authorizers = [person_agent(name) for name in people]
-        for one in (who, *authorizers):
-            self.agents[one.id] = one
-        number = str(len(self.events))
-        event = Event(
-            id=str(uuid.uuid5(uuid.UUID(self.run), number)),
-            type=kind,
-            time=self.clock(),
-            detail=detail,
-            outcome=outcome,
-            note=note,
-            agents=(
-                *((one.id, AgentRole.AUTHORIZER) for one in authorizers),
-                (who.id, AgentRole.EXECUTING_PROGRAM),
-            ),
-            objects=objects,
-        )
-        self.events.append(event)
-        return event
+    def report(self, stage: str) -> StageReport:
+        """An empty report. Each stage of a run takes one, under a name that no other stage has."""
+        namespace = uuid.uuid5(uuid.UUID(self.run), stage)
+        return StageReport(self.clock, self.software.agent, namespace)
 
 
 @dataclass(frozen=True, slots=True)

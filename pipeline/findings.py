@@ -24,6 +24,9 @@ class Findings:
 
     def add(self, problem: Problem) -> None:
         """One more; the same one twice counts once."""
+        self._count(problem)
+
+    def _count(self, problem: Problem) -> None:
         if problem in self._kept:
             return
         self.errors += problem.severity is Severity.ERROR
@@ -34,6 +37,16 @@ class Findings:
     def counts(self) -> dict[str, int]:
         """How many of each code there were, kept or not."""
         return dict(self._counts)
+
+    def append(self, later: Findings) -> None:
+        """What somebody else found after this, counted as they counted it."""
+        for problem in later._kept:
+            self._count(problem)
+        for code, number in later._counts.items():
+            kept = [problem for problem in later._kept if problem.code == code]
+            uncounted = number - len(kept)
+            self._counts[code] += uncounted
+            self.errors += uncounted * (bool(kept) and kept[0].severity is Severity.ERROR)
 
     def count_as(self, counts: Mapping[str, int]) -> None:
         """What another process found that gave this one only what it kept."""

@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import BinaryIO
 
+from packages.aip.layout import METS, PREMIS
 from packages.digest import DigestAlgorithm
 from packages.mets.csip_reader import ListedFile, MetsDocument, read_mets
 from packages.mets.rules.engine import check_package_type
@@ -18,7 +19,7 @@ from packages.premis.reader import PremisDocument, read_premis
 from packages.problems.catalogue import problem
 from packages.problems.problem import Problem
 
-_PREMIS = re.compile(r"(representations/[^/]+/)?metadata/preservation/premis\.xml")
+_PREMIS = re.compile(rf"(representations/[^/]+/)?{re.escape(PREMIS)}")
 
 __all__ = ["AipFile", "check_aip"]
 
@@ -38,8 +39,8 @@ def check_aip(files: Mapping[str, AipFile], open_file: Opener, objid: str) -> li
     """Every disagreement inside one AIP given by its logical files."""
     root = f"data/{objid}"
     problems = list(_manifest(files, open_file))
-    if f"{root}/METS.xml" not in files:
-        problems.append(problem("METS-FILE-MISSING", root, found="METS.xml"))
+    if f"{root}/{METS}" not in files:
+        problems.append(problem("METS-FILE-MISSING", root, found=METS))
         return problems
     checker = _Checker(files, open_file, root)
     checker.run(objid)
@@ -75,18 +76,18 @@ class _Checker:
         self._files = files
         self._open = open_file
         self._root = root
-        self._mentioned: set[str] = {f"{root}/METS.xml"}
+        self._mentioned: set[str] = {f"{root}/{METS}"}
         self._ids: dict[str, str] = {}
         self.problems: list[Problem] = []
 
     def run(self, objid: str) -> None:
-        mets = self._mets(f"{self._root}/METS.xml")
+        mets = self._mets(f"{self._root}/{METS}")
         if mets.root is not None:
-            self.problems += check_package_type(mets.root, "METS.xml", "AIP")
+            self.problems += check_package_type(mets.root, METS, "AIP")
             if mets.objid != objid:
-                self.problems.append(problem("METS-OBJID", "METS.xml", expected=objid, found=mets.objid))
+                self.problems.append(problem("METS-OBJID", METS, expected=objid, found=mets.objid))
         for file in mets.files:
-            if file.path.startswith("representations/") and file.path.endswith("/METS.xml"):
+            if file.path.startswith("representations/") and file.path.endswith(f"/{METS}"):
                 path = f"{self._root}/{file.path}"
                 if path in self._files:
                     self._representation(path, file.path.split("/")[1])

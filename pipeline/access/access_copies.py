@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from packages.aip.layout import SUBMITTED_REPRESENTATION, content_folder
 from packages.identifiers import PackageId
 from packages.package_file import PackageFile
 from packages.premis import Agent, AgentType, Event, EventOutcome, EventType
@@ -64,7 +65,9 @@ class _Batch:
     scratch: Path
 
     def convert(self, converter: Converter, files: Sequence[PackageFile], made: AccessCopies) -> None:
-        places = {self.folder / f"representations/rep1/data/{file.path}": file for file in files}
+        places = {
+            self.folder / f"{content_folder(SUBMITTED_REPRESENTATION)}/{file.path}": file for file in files
+        }
         done = converter.convert(list(places), self.scratch)
         results = [one for one in done if one.result is not None]
         formats = self.archive.tools.identifier.identify([str(one.result) for one in results])
@@ -75,7 +78,7 @@ class _Batch:
                 made.failed.append(f"{original.path}: {'; '.join(one.problems)}")
                 continue
             path = f"{original.path}{one.result.suffix}"
-            target = self.folder / f"representations/{REPRESENTATION}/data/{path}"
+            target = self.folder / f"{content_folder(REPRESENTATION)}/{path}"
             target.parent.mkdir(parents=True, exist_ok=True)
             one.result.rename(target)
             with target.open("rb") as stream:

@@ -12,6 +12,15 @@ from pathlib import Path
 from urllib.parse import quote
 
 from packages import paths
+from packages.aip.layout import (
+    DUBLIN_CORE,
+    METS,
+    PREMIS,
+    SUBMITTED_REPRESENTATION,
+    AipLayout,
+    content_folder,
+    representation_folder,
+)
 from packages.identifiers import PackageId
 from packages.mets.csip_reader import file_dates
 from packages.mets.csip_writer import (
@@ -30,7 +39,6 @@ from packages.xml_text import attribute, encoded, text
 from pipeline.access.access_copies import REPRESENTATION, AccessCopies, make_access_copies
 from pipeline.access.export import written_folder
 from pipeline.access.release import AccessClosed, Release, require_release
-from pipeline.aip_writing.representation import SUBMITTED_REPRESENTATION
 from pipeline.archive import Archive
 from pipeline.errors import PipelineError
 from pipeline.holdings.aip_reader import AipReader
@@ -40,7 +48,8 @@ from storage.scratch import scratch_folder
 
 __all__ = ["AccessClosed", "DamagedAip", "Disseminated", "Release", "disseminate"]
 
-_REP_FOLDER = f"representations/{SUBMITTED_REPRESENTATION}"
+_REP_FOLDER = representation_folder(SUBMITTED_REPRESENTATION)
+_CONTENT = content_folder(SUBMITTED_REPRESENTATION)
 
 
 class DamagedAip(PipelineError):
@@ -96,7 +105,7 @@ class _Builder:
         self._package = reader.package
         self._folder = folder
         self._archive = archive
-        self._root = f"data/{self._package.objid}"
+        self._root = AipLayout(self._package).root
 
     def _fetch(self, logical: str, target: str) -> int:
         size = self._reader.fetch(self._reader.entry(logical), self._folder / target)
@@ -106,8 +115,8 @@ class _Builder:
 
     def content(self, progress: Callable[[int], None] | None) -> list[PackageFile]:
         """Copy the content and describe it; the list is ordered by path."""
-        prefix = f"{self._root}/{_REP_FOLDER}/data/"
-        premis = f"{_REP_FOLDER}/metadata/preservation/premis.xml"
+        prefix = f"{self._root}/{_CONTENT}/"
+        premis = f"{_REP_FOLDER}/{PREMIS}"
         self._adopt(premis)
         with (self._folder / premis).open("rb") as stream:
             described = {file.id: file for file in iter_files(stream)}
@@ -122,9 +131,9 @@ class _Builder:
             if path in given or paths.escape_reason(path) or paths.rename_reason(path.replace("%", "")):
                 path = name  # the name in the AIP is always possible and always free
             given.add(path)
-            size = self._fetch(logical, f"{_REP_FOLDER}/data/{path}")
+            size = self._fetch(logical, f"{_CONTENT}/{path}")
             made = dates[f"data/{name}"]
-            os.utime(self._folder / _REP_FOLDER / "data" / path, (made.timestamp(), made.timestamp()))
+            os.utime(self._folder / _CONTENT / path, (made.timestamp(), made.timestamp()))
             files.append(
                 PackageFile(
                     identifier,
@@ -142,7 +151,7 @@ class _Builder:
 
     def _dates(self) -> dict[str, datetime]:
         """When each record was made, as the AIP has it: a DIP does not make them younger."""
-        place = f"{_REP_FOLDER}/METS.xml"
+        place = f"{_REP_FOLDER}/{METS}"
         self._fetch(f"{self._root}/{place}", place)  # ours replaces it in the end
         with (self._folder / place).open("rb") as stream:
             return {path: datetime.fromisoformat(created) for path, created in file_dates(stream)}
@@ -159,9 +168,9 @@ class _Builder:
             self._archive.software.name, self._archive.software.version,
         )  # fmt: skip
         rep = _REP_FOLDER
-        premis = self._adopted(f"{rep}/metadata/preservation/premis.xml")
+        premis = self._adopted(f"{rep}/{PREMIS}")
         rep_mets = self._write(
-            f"{rep}/METS.xml",
+            f"{rep}/{METS}",
             pad_to_chunks(
                 representation_mets(
                     header=representation_header(header, SUBMITTED_REPRESENTATION),
@@ -170,8 +179,8 @@ class _Builder:
                 )
             ),
         )
-        provenance = self._adopt("metadata/preservation/premis.xml")
-        dublin = self._adopt("metadata/descriptive/dc.xml")
+        provenance = self._adopt(PREMIS)
+        dublin = self._adopt(DUBLIN_CORE)
         representations = [rep_mets, *self._describe_access(header, copies)]
         page = self._write("index.html", _page(header.label, self._package, files, copies), "text/html")
         schemas = [
@@ -179,7 +188,7 @@ class _Builder:
             for name, source in PACKAGE_SCHEMAS.items()
         ]
         self._write(
-            "METS.xml",
+            METS,
             pad_to_chunks(
                 root_mets(
                     header=header,
@@ -195,10 +204,10 @@ class _Builder:
     def _describe_access(self, header: MetsHeader, copies: AccessCopies) -> Iterator[MetadataFile]:
         if not copies.files:
             return
-        folder, name = f"representations/{REPRESENTATION}", REPRESENTATION
+        folder, name = representation_folder(REPRESENTATION), REPRESENTATION
         files = sorted(copies.files.values(), key=lambda file: file.path)
         premis = self._write(
-            f"{folder}/metadata/preservation/premis.xml",
+            f"{folder}/{PREMIS}",
             encoded(
                 representation_premis(
                     representation=Representation(self._package.child("representation", name), name),
@@ -210,7 +219,7 @@ class _Builder:
             ),
         )
         yield self._write(
-            f"{folder}/METS.xml",
+            f"{folder}/{METS}",
             pad_to_chunks(
                 representation_mets(
                     header=representation_header(header, name),
@@ -267,12 +276,12 @@ def _page(
         "<tbody>\n"
     ).encode()
     for file in files:
-        link = attribute(quote(f"{_REP_FOLDER}/data/{file.path}"))
+        link = attribute(quote(f"{_CONTENT}/{file.path}"))
         kind = f"{file.format.name} {file.format.version}".strip()
         copy = copies.files.get(file.path)
         to_read = ""
         if copy is not None:
-            place = attribute(quote(f"representations/{REPRESENTATION}/data/{copy.path}"))
+            place = attribute(quote(f"{content_folder(REPRESENTATION)}/{copy.path}"))
             to_read = f' <span class="s">to read: <a href="{place}">{text(copy.format.name)}</a></span>'
         yield (
             f'<tr><th scope="row"><a href="{link}">{text(file.path)}</a>{to_read}</th>'
@@ -282,5 +291,5 @@ def _page(
     yield (
         "</tbody></table>\n<p>The full checksums are in "
         f'<a href="{_REP_FOLDER}/METS.xml">METS.xml</a>; what happened to the records is in '
-        '<a href="metadata/preservation/premis.xml">premis.xml</a>.</p>\n</body></html>\n'
+        f'<a href="{PREMIS}">premis.xml</a>.</p>\n</body></html>\n'
     ).encode()

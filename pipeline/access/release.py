@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from packages.aip.layout import AGREEMENT, AipLayout
 from packages.identifiers import PackageId
 from packages.premis import EventType
 from pipeline.access.export import Exported, export_aip
@@ -87,7 +88,7 @@ def downloaded(person: str, when: datetime) -> EventRow:
 
 def _closed_until(reader: AipReader, archive: Archive) -> str:
     """How long the AIP's own agreement keeps it closed, in words; nothing where it is not."""
-    content = reader.content(f"data/{reader.package.objid}/documentation/agreement.json")
+    content = reader.content(AipLayout(reader.package).logical(AGREEMENT))
     if content is None:
         raise DamagedArchive(f"the agreement within {reader.package.urn} is in no store as it should be")
     rights = Agreement.model_validate_json(content).rights

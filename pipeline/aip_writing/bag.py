@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from packages.aip.layout import AipLayout
 from packages.paths import bag_encode
 from packages.worklist import Worklist
 from packages.xml_text import encoded
@@ -25,7 +26,7 @@ def write_bag_files(
     payload = list(writer.stored_files())
     files, size = worklist.totals()
     total = (files + len(payload), size + sum(file.size for file in payload))
-    folder = f"data/{submission.package_id.objid}/representations/{representation}/data"
+    folder = AipLayout(submission.package_id).content(representation)
 
     def manifest() -> Iterator[str]:
         for file in worklist.package_files():

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 
+from packages.aip.layout import METS, PREMIS, SUBMITTED_REPRESENTATION, representation_folder
 from packages.identifiers import PackageId
 from packages.mets.csip_writer import (
     MetsHeader,
@@ -16,12 +17,12 @@ from packages.mets.csip_writer import (
 )
 from packages.package_file import MetadataFile
 from packages.paths import rename_reason, renamed
-from packages.premis import Event, EventOutcome, EventType, Representation, representation_premis
+from packages.premis import Agent, Event, EventOutcome, EventType, Representation, representation_premis
 from packages.problems.catalogue import problem
 from packages.worklist import Worklist
 from packages.xml_text import encoded
 from pipeline.aip_writing.metadata_writer import MetadataWriter
-from pipeline.context import IngestContext
+from pipeline.stage_report import StageReport
 
 __all__ = [
     "DescribedRepresentation",
@@ -34,8 +35,6 @@ __all__ = [
 
 
 _MAX_TOLD = 1000  # files with an event of their own; the format notes tell of all
-SUBMITTED_REPRESENTATION = "rep1"
-"""The representation the agency sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,24 +58,24 @@ def describe_representation(
     worklist: Worklist,
     header: MetsHeader,
     file_events: tuple[Event, ...],
-    context: IngestContext,
+    agents: tuple[Agent, ...],
 ) -> DescribedRepresentation:
     """Write ``premis.xml`` and ``METS.xml`` of a representation whose files have their names."""
-    folder = f"representations/{representation.name}"
+    folder = representation_folder(representation.name)
     premis = writer.write(
-        f"{folder}/metadata/preservation/premis.xml",
+        f"{folder}/{PREMIS}",
         encoded(
             representation_premis(
                 representation=representation,
                 entity=package.child("entity"),
                 files=worklist.package_files(),
                 events=file_events,
-                agents=tuple(context.agents.values()) if file_events else (),
+                agents=agents if file_events else (),
             )
         ),
     )
     mets = writer.write(
-        f"{folder}/METS.xml",
+        f"{folder}/{METS}",
         pad_to_chunks(
             representation_mets(
                 header=representation_header(header, representation.name),
@@ -89,7 +88,7 @@ def describe_representation(
 
 
 def name_files(
-    worklist: Worklist, package: PackageId, representation: str, context: IngestContext
+    worklist: Worklist, package: PackageId, representation: str, report: StageReport
 ) -> tuple[Event, ...]:
     """Give every file its name in the AIP and its UUID; renaming is an event of that file."""
     changed: list[tuple[str, str, int]] = []
@@ -120,19 +119,19 @@ def name_files(
         new_folders.update(folders_above(new))
         uuid = _file_id(package, representation, new)
         worklist.set_names([(new, uuid, row)])
-        context.add(problem("PATH-RENAMED", f"data/{name}", expected=f"data/{new}", found=reason))
+        report.add(problem("PATH-RENAMED", f"data/{name}", expected=f"data/{new}", found=reason))
         events.append(
-            context.event(
+            report.event(
                 EventType.FILENAME_CHANGE, f"“{name}” became “{new}”", note=reason, objects=(uuid,)
             )
         )
     return tuple(events)
 
 
-def not_valid_events(worklist: Worklist, context: IngestContext) -> tuple[Event, ...]:
+def not_valid_events(worklist: Worklist, report: StageReport) -> tuple[Event, ...]:
     """An event for each file that a tool found not valid, so that it is told of the file itself."""
     return tuple(
-        context.event(
+        report.event(
             EventType.VALIDATION,
             f"by {said.tool}",
             outcome=EventOutcome.FAILURE,

@@ -15,27 +15,28 @@ from packages.paths import normalise
 from packages.worklist import Worklist
 from pipeline.context import IngestContext
 from pipeline.ingest.receive import archive_faults, screen
+from pipeline.stage_report import StageReport
 from pipeline.unpacking.custody import take_custody
 
 __all__ = ["judge_package"]
 
 
-def judge_package(context: IngestContext, layout: Layout) -> tuple[int, int]:
+def judge_package(context: IngestContext, report: StageReport, layout: Layout) -> tuple[int, int]:
     """Report everything about the package ``layout`` was found in; its files and bytes.
 
     Raises SubmissionUnreadable, WorkAreaUnusable.
     """
-    with archive_faults(context):
+    with archive_faults(context, report):
         source = open_source(context.subject, context.agreement.limits)
         assert source is not None, "its layout was read a moment ago"
         with closing(source):
-            screening, blocked = screen(source, context, lambda _path, _size: None)
+            screening, blocked = screen(source, context, report, lambda _path, _size: None)
             if not blocked:
-                context.add(*check_top(layout, context.subject.name))
+                report.add(*check_top(layout, context.subject.name))
                 files = _contents(source, layout.root, context)
                 check_contents(
                     files, layout, name=context.subject.name, today=context.clock().date(),
-                    report=context.add, progress=lambda size: context.progress("verify", size, 1),
+                    report=report.add, progress=lambda size: context.progress("verify", size, 1),
                 )  # fmt: skip
         return screening.files, screening.bytes
     return 0, 0

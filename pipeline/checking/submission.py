@@ -20,6 +20,7 @@ from pipeline.checking.eark import judge_package
 from pipeline.context import IngestContext, Progress, Result, no_progress, utc_now
 from pipeline.ingest.run import check as check_submission
 from pipeline.ingest.run import failed
+from pipeline.stage_report import StageReport
 from storage.states import Outcome
 
 __all__ = ["check", "check_mets_file"]
@@ -27,7 +28,7 @@ __all__ = ["check", "check_mets_file"]
 _NO_BAG = {"BAG-NOT-A-BAG", "ARC-EMPTY"}
 _NOT_LISTED = {"ARC-BUDGET", "ARC-BOMB", "ARC-CORRUPT", "ARC-ENCRYPTED", "ARC-UNSUPPORTED"}
 
-_Judge = Callable[[IngestContext], tuple[int, int]]
+_Judge = Callable[[IngestContext, StageReport], tuple[int, int]]
 """Reports what there is to report; the number of files and bytes judged."""
 
 
@@ -47,7 +48,13 @@ def check(
         return failed(printable(str(subject)), agreement, archive, error)
     form = form_of(layout) if layout else Form.BAG
     if layout is not None and form is Form.PACKAGE:
-        return _judged(subject, agreement, archive, progress, lambda c: judge_package(c, layout))
+        return _judged(
+            subject,
+            agreement,
+            archive,
+            progress,
+            lambda context, report: judge_package(context, report, layout),
+        )
     if layout is not None and form is Form.NEITHER:
         reasons = [*result.problems, *check_top(layout, subject.name)]
         return replace(result, problems=by_severity(reasons))
@@ -70,8 +77,8 @@ def check_mets_file(path: Path) -> list[Problem]:
     return document.problems
 
 
-def _judge_mets(context: IngestContext) -> tuple[int, int]:
-    context.add(*check_mets_file(context.subject))
+def _judge_mets(context: IngestContext, report: StageReport) -> tuple[int, int]:
+    report.add(*check_mets_file(context.subject))
     return 1, context.subject.stat().st_size
 
 
@@ -81,16 +88,17 @@ def _judged(
     began = time.perf_counter()
     try:
         with run_context(subject, agreement, archive, progress) as context:
-            files, size = judge(context)
+            report = context.report("check")
+            files, size = judge(context, report)
             seconds = time.perf_counter() - began
             return Result(
                 subject=printable(str(subject)),
-                outcome=Outcome.REJECTED if context.rejected else Outcome.ACCEPTABLE,
+                outcome=Outcome.REJECTED if report.rejected else Outcome.ACCEPTABLE,
                 aip=None,
                 version=None,
                 files=files,
                 bytes=size,
-                problems=context.findings.all(),
+                problems=report.findings.all(),
                 stages={"verify": seconds},
                 seconds=seconds,
                 agreement=agreement.name,

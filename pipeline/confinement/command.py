@@ -161,10 +161,15 @@ def _bubblewrap(reads: Sequence[str], writes: Sequence[str]) -> list[str]:
     ]
     bound: list[str] = []
     for path in sorted(set(reads)):  # a folder before what lies in it, which it brings along
-        if not path.startswith(("/proc/", "/dev/", *(f"{one}/" for one in bound))):
+        if not _is_its_own(path) and not path.startswith(tuple(f"{one}/" for one in bound)):
             bound.append(path)
             words += ["--ro-bind-try", path, path]
     for path in writes:
-        if not path.startswith("/dev/"):
+        if not _is_its_own(path):
             words += ["--bind", path, path]
     return [*words, "--"]
+
+
+def _is_its_own(path: str) -> bool:
+    """Whether bubblewrap brings its own: devices and processes. Files in shared memory are files."""
+    return path.startswith(("/proc/", "/dev/")) and not path.startswith("/dev/shm/")

@@ -17,6 +17,7 @@ from pipeline.examine.policy import apply_policy
 from pipeline.examine.validation import ValidationCheck
 from pipeline.examine.virus import VirusScan
 from pipeline.formats.identification import DISAGREES
+from pipeline.stage_report import StageReport
 
 __all__ = ["ExaminedFile", "examine_files"]
 
@@ -34,14 +35,15 @@ class ExaminedFile:
     known: FileFormat
 
 
-def examine_files(worklist: Worklist, context: IngestContext) -> None:
+def examine_files(worklist: Worklist, context: IngestContext) -> StageReport:
     """Give every file its format, look whether it is valid, and ask the policy.
 
     The formats were asked for when the files arrived, so that much of the work is done by now.
     """
+    report = context.report("examine")
     content = context.work / "content"
     answers = context.identification.formats()
-    validation, virus = ValidationCheck(context), VirusScan(context)
+    validation, virus = ValidationCheck(context, report), VirusScan(context, report)
     rows = worklist.work_files()
     while batch := list(islice(rows, _BATCH)):
         formats = list(islice(answers, len(batch)))
@@ -50,26 +52,27 @@ def examine_files(worklist: Worklist, context: IngestContext) -> None:
         for (row, path, work, size, container), known in zip(batch, formats, strict=True):
             file = ExaminedFile(row, path, content / work, size, known)
             files.append(file)
-            _judge(file, context)
-            apply_policy(file, context)
+            _judge(file, report)
+            apply_policy(file, context, report)
             if container or is_locked_format(known):
-                context.add(*inspect_container(file.place, path, known))
+                report.add(*inspect_container(file.place, path, known))
         virus.scan(files)
         worklist.set_validation(validation.check(files))
         context.progress("examine", sum(size for *_, size, _ in batch), len(batch))
-    _identification_event(worklist, context)
-    _review(worklist, context)
+    _identification_event(worklist, context, report)
+    _review(worklist, context, report)
     virus.close()
     validation.close(worklist)
+    return report
 
 
-def _identification_event(worklist: Worklist, context: IngestContext) -> None:
+def _identification_event(worklist: Worklist, context: IngestContext, report: StageReport) -> None:
     identifier = context.identification.identifier
     agent = Agent(
         f"siegfried-{identifier.version}", "Siegfried (pygfried)", AgentType.SOFTWARE,
         identifier.version,
     )  # fmt: skip
-    context.event(
+    report.event(
         EventType.FORMAT_IDENTIFICATION,
         f"signatures: {identifier.signatures}",
         note="; ".join(filter(None, (_summary(worklist.format_totals()), identifier.second))),
@@ -77,33 +80,33 @@ def _identification_event(worklist: Worklist, context: IngestContext) -> None:
     )
 
 
-def _review(worklist: Worklist, context: IngestContext) -> None:
+def _review(worklist: Worklist, context: IngestContext, report: StageReport) -> None:
     """What the agreement leaves to an archivist about the package as a whole."""
     agreed = context.agreement
     if agreed.review:
-        context.add(problem("AGREE-REVIEW", found=agreed.review))
-        context.ask_review(agreed.review)
+        report.add(problem("AGREE-REVIEW", found=agreed.review))
+        report.ask_review(agreed.review)
     totals = {puid: files for puid, _, files, *_ in worklist.format_totals()}
     share = 100 * totals.get("unknown", 0) / max(sum(totals.values()), 1)
     if share > agreed.formats.unidentified_limit:
-        context.ask_review(
+        report.ask_review(
             f"{totals['unknown']} of {sum(totals.values())} files have no known format: more than the "
             f"{agreed.formats.unidentified_limit:g} % of agreement “{agreed.name}”"
         )
 
 
-def _judge(file: ExaminedFile, context: IngestContext) -> None:
+def _judge(file: ExaminedFile, report: StageReport) -> None:
     known = file.known
     said = f"{known.puid} {known.name}"
     if file.size == 0:
-        context.add(problem("FMT-EMPTY", file.path, found="0 bytes"))
+        report.add(problem("FMT-EMPTY", file.path, found="0 bytes"))
         return
     if not known.is_known:
-        context.add(problem("FMT-UNKNOWN", file.path, found=known.warning))
+        report.add(problem("FMT-UNKNOWN", file.path, found=known.warning))
     elif "extension mismatch" in known.warning:
-        context.add(problem("FMT-EXTENSION", file.path, found=said))
+        report.add(problem("FMT-EXTENSION", file.path, found=said))
     if DISAGREES in known.warning:
-        context.add(problem("FMT-DISAGREE", file.path, expected=said, found=known.warning))
+        report.add(problem("FMT-DISAGREE", file.path, expected=said, found=known.warning))
 
 
 def _summary(totals: Iterator[tuple[str, str, int, int, int, str]]) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from packages.problems.catalogue import problem
 from pipeline.context import IngestContext
 from pipeline.formats.policy import Decision
+from pipeline.stage_report import StageReport
 
 if TYPE_CHECKING:
     from pipeline.examine import ExaminedFile
@@ -28,7 +29,7 @@ def decision_about(file: ExaminedFile, context: IngestContext) -> tuple[Decision
     return rule.decision, rule.reason
 
 
-def apply_policy(file: ExaminedFile, context: IngestContext) -> None:
+def apply_policy(file: ExaminedFile, context: IngestContext, report: StageReport) -> None:
     """Report what is not simply accepted; hold the package where an archivist must decide."""
     decision, reason = decision_about(file, context)
     if decision == "accepted":
@@ -36,9 +37,9 @@ def apply_policy(file: ExaminedFile, context: IngestContext) -> None:
     said = f"{file.known.puid or 'unknown format'} {file.known.name}".strip()
     if decision == "refused":
         preferred = context.agreement.formats.preferred or "another format"
-        context.add(problem("FMT-REFUSED", file.path, expected=preferred, found=said))
+        report.add(problem("FMT-REFUSED", file.path, expected=preferred, found=said))
     elif decision == "review":
-        context.add(problem("FMT-REVIEW", file.path, expected=reason, found=said))
-        context.ask_review(f"{said}: {reason}")
+        report.add(problem("FMT-REVIEW", file.path, expected=reason, found=said))
+        report.ask_review(f"{said}: {reason}")
     else:
-        context.add(problem("FMT-RISK", file.path, expected=reason, found=said))
+        report.add(problem("FMT-RISK", file.path, expected=reason, found=said))

@@ -13,6 +13,7 @@ from packages.problems.catalogue import problem
 from packages.worklist import Worklist
 from pipeline.context import IngestContext
 from pipeline.formats.tool import ValidationResult, Validity
+from pipeline.stage_report import StageReport
 
 if TYPE_CHECKING:
     from pipeline.examine import ExaminedFile
@@ -28,8 +29,8 @@ _SHOWN_TO_BE_VALID = (Validity.VALID, Validity.WELL_FORMED)
 class ValidationCheck:
     """The check of one package's files, batch by batch."""
 
-    def __init__(self, context: IngestContext) -> None:
-        self._context = context
+    def __init__(self, context: IngestContext, report: StageReport) -> None:
+        self._context, self._report = context, report
         self._validation = context.tools.validation
         self._absent: Counter[str] = Counter()
         self._tools: Counter[str] = Counter()
@@ -51,7 +52,7 @@ class ValidationCheck:
         for file, verdict in zip(wanted, verdicts, strict=True):
             for state in self._validation.absent_for(file.known):
                 self._absent[f"{state.name} ({state.problem})"] += 1
-            self._report(file, verdict)
+            self._judge(file, verdict)
             if verdict.tool:
                 self._tools[verdict.tool] += 1
                 messages = tuple(message[:500] for message in verdict.messages[:20])
@@ -64,49 +65,48 @@ class ValidationCheck:
             if not self._over_budget:
                 self._over_budget = True
                 allowed = f"{self._allowed_s:.0f} seconds in format tools"
-                self._context.add(
+                self._report.add(
                     problem("ARC-BUDGET", expected=allowed, found=f"{self._spent_s:.0f} seconds")
                 )
             return True
         self._allowed_s += len(wanted) * _S_PER_FILE + sum(file.size for file in wanted) / _MIN_BYTES_PER_S
         return False
 
-    def _report(self, file: ExaminedFile, verdict: ValidationResult) -> None:
+    def _judge(self, file: ExaminedFile, verdict: ValidationResult) -> None:
         context = self._context
         errors = [message for message in verdict.messages if not message.startswith(_RISK)]
         for message in verdict.messages:
             if message.startswith(_RISK):
-                context.add(problem("FMT-FEATURE", file.path, found=message.removeprefix(_RISK)))
+                self._report.add(problem("FMT-FEATURE", file.path, found=message.removeprefix(_RISK)))
         said = f"{verdict.tool}: {'; '.join(errors[:3])}"
         if verdict.validity is Validity.NOT_VALID:
             self._not_valid(file, said)
         elif verdict.validity is Validity.UNKNOWN:
-            context.add(problem("FMT-NOT-CHECKED", file.path, found=said))
+            self._report.add(problem("FMT-NOT-CHECKED", file.path, found=said))
         rule = context.tools.policy.rule_for(file.known)
         if rule.validator == "required" and verdict.validity not in _SHOWN_TO_BE_VALID:
-            context.add(problem("FMT-REVIEW", file.path, expected=rule.reason, found=said))
-            context.ask_review(f"{rule.name}: {file.path} is not shown to be valid")
+            self._report.add(problem("FMT-REVIEW", file.path, expected=rule.reason, found=said))
+            self._report.ask_review(f"{rule.name}: {file.path} is not shown to be valid")
 
     def _not_valid(self, file: ExaminedFile, said: str) -> None:
         context = self._context
         follows = context.agreement.formats.not_valid
         code = "FMT-NOT-VALID-REFUSED" if follows == "refused" else "FMT-NOT-VALID"
-        context.add(problem(code, file.path, expected=file.known.name, found=said))
+        self._report.add(problem(code, file.path, expected=file.known.name, found=said))
         if follows == "review":
-            context.ask_review(f"{file.path} is not valid")
+            self._report.ask_review(f"{file.path} is not valid")
 
     def close(self, worklist: Worklist) -> None:
         """Say once a package what was done, and what was not for want of a tool."""
-        context = self._context
         self._is_over_budget(())
         if self._validation is None:
-            context.event(
+            self._report.event(
                 EventType.VALIDATION, "format validation is switched off",
                 outcome=EventOutcome.WARNING, note="not checked",
             )  # fmt: skip
             return
         for name, files in self._absent.items():
-            context.add(problem("FMT-TOOL-ABSENT", found=name, expected=f"{files:,} file(s)"))
+            self._report.add(problem("FMT-TOOL-ABSENT", found=name, expected=f"{files:,} file(s)"))
         totals = dict(worklist.validity_totals())
         if not totals and not self._absent:
             return  # nothing in it that any tool could judge
@@ -114,7 +114,7 @@ class ValidationCheck:
         absent = "; ".join(f"not there: {name}" for name in self._absent)
         note = "; ".join(filter(None, (", ".join(f"{v} ×{n}" for v, n in totals.items()), by, absent)))
         failed = bool(totals.get(Validity.NOT_VALID))
-        context.event(
+        self._report.event(
             EventType.VALIDATION, "formats of files checked",
             outcome=EventOutcome.WARNING if failed or self._absent else EventOutcome.SUCCESS, note=note,
         )  # fmt: skip

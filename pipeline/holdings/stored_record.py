@@ -20,6 +20,7 @@ from typing import BinaryIO
 
 from lxml import etree
 
+from packages.aip.layout import AGREEMENT, PREMIS, AipLayout
 from packages.identifiers import PackageId
 from packages.package_file import PackageFile, pages_and_seconds
 from packages.premis.reader import PremisFile, iter_events, iter_files
@@ -32,10 +33,10 @@ from storage.scratch import scratch_folder
 
 __all__ = ["ForeignObject", "StoredRecord", "listed", "read_stored_record"]
 
-_PREMIS = re.compile(r"data/[^/]+/representations/[^/]+/metadata/preservation/premis\.xml")
+_PREMIS = re.compile(rf"data/[^/]+/representations/[^/]+/{re.escape(PREMIS)}")
 _METADATA = re.compile(
-    r"bag-info\.txt|data/[^/]+/(representations/[^/]+/)?metadata/preservation/premis\.xml"
-    r"|data/[^/]+/documentation/agreement\.json"
+    rf"bag-info\.txt|data/[^/]+/(representations/[^/]+/)?{re.escape(PREMIS)}"
+    rf"|data/[^/]+/{re.escape(AGREEMENT)}"
 )
 """What is read of an AIP; its content, perhaps a million files, is not even listed."""
 
@@ -127,14 +128,14 @@ class _Reader:
     def _read(self, aip: AipReader) -> StoredRecord:
         self._aip = aip
         try:
-            root = f"data/{self._package.objid}"
+            layout = AipLayout(self._package)
             inventory = aip.inventory
             head, digest, created = inventory.head, inventory.sha512, inventory.versions[0].created
             self._entries = {e.logical: e for e in inventory.state() if _METADATA.fullmatch(e.logical)}
             info = self._bag_info()
             of_representations = sorted(path for path in self._entries if _PREMIS.fullmatch(path))
             formats, files, size = self._formats(of_representations)
-            events = self._events(f"{root}/metadata/preservation/premis.xml")
+            events = self._events(layout.logical(PREMIS))
             for premis in of_representations:
                 events += self._events(premis)
             row = AipRow(
@@ -149,7 +150,7 @@ class _Reader:
                 bytes=size,
                 created=created,
                 inventory_sha512=digest,
-                retain_until=self._retain_until(f"{root}/documentation/agreement.json"),
+                retain_until=self._retain_until(layout.logical(AGREEMENT)),
             )
         except (KeyError, TypeError, ValueError, etree.XMLSyntaxError) as error:
             raise ForeignObject(f"{self._object_id} is no AIP of Stele's: {error!r}") from error

@@ -7,6 +7,17 @@ from dataclasses import dataclass, replace
 from heapq import merge
 from pathlib import Path
 
+from packages.aip.layout import (
+    AGREEMENT,
+    DUBLIN_CORE,
+    METS,
+    PREMIS,
+    SUBMITTED_REPRESENTATION,
+    SUBMITTED_TAG_FILES,
+    AipLayout,
+    archivematica_mets,
+    content_folder,
+)
 from packages.identifiers import PackageId
 from packages.mets import archivematica
 from packages.mets.csip_writer import (
@@ -19,6 +30,7 @@ from packages.mets.csip_writer import (
 from packages.package_file import MetadataFile
 from packages.paths import rename_reason, renamed
 from packages.premis import (
+    Agent,
     Event,
     EventType,
     Representation,
@@ -32,7 +44,6 @@ from pipeline.aip_writing.bag import write_bag_files
 from pipeline.aip_writing.descriptive import dublin_core
 from pipeline.aip_writing.metadata_writer import MetadataWriter
 from pipeline.aip_writing.representation import (
-    SUBMITTED_REPRESENTATION,
     describe_representation,
     folders_above,
     identify_representation,
@@ -41,6 +52,7 @@ from pipeline.aip_writing.representation import (
 )
 from pipeline.context import IngestContext, Submission
 from pipeline.ingest.examine import ExaminedSip
+from pipeline.stage_report import StageReport
 from schemas.xsd import PACKAGE_SCHEMAS
 from storage.ocfl.repository import FileToStore
 
@@ -63,7 +75,7 @@ class PlannedAip:
 
     def stored_files(self) -> Iterator[FileToStore]:
         """Every file of the AIP, in the order of the digests."""
-        prefix = f"data/{self.package_id.objid}/representations/{SUBMITTED_REPRESENTATION}/data"
+        prefix = AipLayout(self.package_id).content(SUBMITTED_REPRESENTATION)
         content = (
             FileToStore(f"{prefix}/{name}", size, sha512, self.content / work)
             for sha512, name, size, work in self.worklist.by_digest()
@@ -75,35 +87,41 @@ class PlannedAip:
         )
 
 
-def describe(examined: ExaminedSip, context: IngestContext) -> PlannedAip:
-    """Write all metadata of the AIP into the work area."""
+def describe(
+    examined: ExaminedSip, history: StageReport, context: IngestContext
+) -> tuple[PlannedAip, StageReport]:
+    """Write all metadata of the AIP into the work area; ``history`` is what the stages before reported."""
+    report = context.report("describe")
     submission = examined.verified.submission
     worklist = examined.verified.received.worklist
     package = submission.package_id
     representation = identify_representation(package, SUBMITTED_REPRESENTATION)
-    file_events = name_files(worklist, package, SUBMITTED_REPRESENTATION, context) + not_valid_events(
-        worklist, context
-    )
+    file_events = name_files(worklist, package, SUBMITTED_REPRESENTATION, report)
+    file_events += not_valid_events(worklist, report)
     rights = _rights(context, package, representation)
-    writer = MetadataWriter(context.work / "metadata", f"data/{package.objid}")
+    writer = MetadataWriter(context.work / "metadata", AipLayout(package).root)
     header = _header(submission, context)
-    context.event(
+    report.event(
         EventType.PACKAGE_CREATION,
         f"AIP {package.urn}",
         note="E-ARK CSIP/AIP 2.2.0 in a BagIt 1.0 bag",
         objects=(representation.id,),
     )
+    agents = tuple({one.id: one for one in (*history.agents, *report.agents)}.values())
     described = describe_representation(
-        writer, package, representation, worklist, header, file_events, context
+        writer, package, representation, worklist, header, file_events, agents
     )
     of_files = {event.id for event in file_events}
-    events = tuple(_about(e, representation.id) for e in context.events if e.id not in of_files)
+    events = tuple(
+        _about(e, representation.id) for e in (*history.events, *report.events) if e.id not in of_files
+    )
     _package_metadata(
         writer, submission, worklist, context, header, described.mets, described.premis,
-        _Provenance(package.child("entity"), representation, events, rights),
+        _Provenance(package.child("entity"), representation, events, agents, rights),
     )  # fmt: skip
     write_bag_files(writer, submission, context, worklist, SUBMITTED_REPRESENTATION)
-    return PlannedAip(submission, worklist, context.work / "content", tuple(writer.stored_files()))
+    planned = PlannedAip(submission, worklist, context.work / "content", tuple(writer.stored_files()))
+    return planned, report
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +129,7 @@ class _Provenance:
     entity: str
     representation: Representation
     events: tuple[Event, ...]
+    agents: tuple[Agent, ...]
     rights: tuple[RightsStatement, ...]
 
 
@@ -124,30 +143,29 @@ def _package_metadata(
     rep_premis: MetadataFile,
     provenance: _Provenance,
 ) -> None:
-    agents = tuple(context.agents.values())
     premis = writer.write(
-        "metadata/preservation/premis.xml",
+        PREMIS,
         encoded(
             package_premis(
                 entity=provenance.entity,
                 name=submission.title,
                 representations=(provenance.representation,),
                 events=provenance.events,
-                agents=agents,
+                agents=provenance.agents,
                 rights=provenance.rights,
             )
         ),
     )
-    dublin = writer.write("metadata/descriptive/dc.xml", encoded(dublin_core(submission, context)))
+    dublin = writer.write(DUBLIN_CORE, encoded(dublin_core(submission, context)))
     documentation = tuple(_documentation(writer, worklist, context))
     schemas = tuple(_schemas(writer))
     preservation = [Reference("dp-premis", premis, "PREMIS", "3.0")]
     if submission.files <= context.archivematica_mets_limit:
         listed = [premis, dublin, *documentation, *schemas, rep_mets, rep_premis]
-        sidecar = _sidecar(writer, submission, worklist, header, listed, provenance, context)
+        sidecar = _sidecar(writer, submission, worklist, header, listed, provenance)
         preservation.append(Reference("dp-mets", sidecar, "OTHER", other="METS"))
     writer.write(
-        "METS.xml",
+        METS,
         pad_to_chunks(
             root_mets(
                 header=header,
@@ -168,22 +186,21 @@ def _sidecar(
     header: MetsHeader,
     listed: list[MetadataFile],
     provenance: _Provenance,
-    context: IngestContext,
 ) -> MetadataFile:
     content = archivematica.write(
         objid=submission.package_id.objid,
         created=header.created,
         content=[
             (
-                f"representations/{SUBMITTED_REPRESENTATION}/data",
+                content_folder(SUBMITTED_REPRESENTATION),
                 provenance.representation.id,
                 worklist.package_files(),
             )
         ],
         metadata=listed,
-        provenance=archivematica.Provenance((), tuple(context.agents.values())[:1], provenance.rights),
+        provenance=archivematica.Provenance((), provenance.agents[:1], provenance.rights),
     )
-    return writer.write(f"metadata/preservation/METS.{submission.package_id.uuid}.xml", iter([content]))
+    return writer.write(archivematica_mets(submission.package_id), iter([content]))
 
 
 def _about(event: Event, representation: str) -> Event:
@@ -228,7 +245,7 @@ def _documentation(
     writer: MetadataWriter, worklist: Worklist, context: IngestContext
 ) -> Iterator[MetadataFile]:
     agreement = context.agreement.model_dump_json(indent=2).encode()
-    yield writer.write("documentation/agreement.json", iter([agreement]), mime="application/json")
+    yield writer.write(AGREEMENT, iter([agreement]), mime="application/json")
     tags = list(worklist.tag_files())
     given = {path for path, *_ in tags}
     given |= {folder for path in given for folder in folders_above(path)}
@@ -238,7 +255,7 @@ def _documentation(
             name = renamed(path, taken=given.__contains__)
             given |= {name, *folders_above(name)}
         source = context.work / "content" / work
-        yield writer.include(f"documentation/submission/{name}", source, size, sha512)
+        yield writer.include(f"{SUBMITTED_TAG_FILES}/{name}", source, size, sha512)
 
 
 def _schemas(writer: MetadataWriter) -> Iterator[MetadataFile]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pipeline.context import IngestContext
 from pipeline.examine import examine_files
 from pipeline.ingest.verify import VerifiedSip
+from pipeline.stage_report import StageReport
 
 __all__ = ["ExaminedSip", "examine"]
 
@@ -19,7 +20,7 @@ class ExaminedSip:
     identifier: str
 
 
-def examine(verified: VerifiedSip, context: IngestContext) -> ExaminedSip:
+def examine(verified: VerifiedSip, context: IngestContext) -> tuple[ExaminedSip, StageReport]:
     """Identify every payload file and report what an archivist should know."""
-    examine_files(verified.received.worklist, context)
-    return ExaminedSip(verified, context.identification.identifier.version)
+    report = examine_files(verified.received.worklist, context)
+    return ExaminedSip(verified, context.identification.identifier.version), report

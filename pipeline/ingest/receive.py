@@ -23,6 +23,7 @@ from packages.problems.problem import Problem, Severity
 from packages.worklist import Worklist
 from pipeline.context import IngestContext
 from pipeline.errors import SubmissionUnreadable
+from pipeline.stage_report import StageReport
 from pipeline.unpacking.custody import Fingerprint, our_reading, take_custody
 from pipeline.unpacking.safety import Screening
 
@@ -38,24 +39,25 @@ class ReceivedSip:
     worklist: Worklist
 
 
-def receive(context: IngestContext) -> ReceivedSip | None:
+def receive(context: IngestContext) -> tuple[ReceivedSip | None, StageReport]:
     """Take the submission in; None when nothing of it may be unpacked (see the problems).
 
     Raises SubmissionUnreadable, WorkAreaUnusable.
     """
-    with archive_faults(context):
+    report = context.report("receive")
+    with archive_faults(context, report):
         source = open_source(context.subject, context.agreement.limits)
         if source is None:
             found = _form_of(context.subject)
-            context.add(problem("ARC-UNSUPPORTED", context.subject_name, found=found))
-            return None
+            report.add(problem("ARC-UNSUPPORTED", context.subject_name, found=found))
+            return None, report
         with closing(source):
-            return _receive(source, context)
-    return None
+            return _receive(source, context, report), report
+    return None, report
 
 
 @contextmanager
-def archive_faults(context: IngestContext) -> Iterator[None]:
+def archive_faults(context: IngestContext, report: StageReport) -> Iterator[None]:
     """An archive that cannot be read is a finding; what comes after it is skipped.
 
     Raises SubmissionUnreadable where the package is not to blame.
@@ -64,52 +66,52 @@ def archive_faults(context: IngestContext) -> Iterator[None]:
         with our_reading():
             yield
     except EncryptedArchive as error:
-        context.add(problem("ARC-ENCRYPTED", context.subject_name, found=str(error)))
+        report.add(problem("ARC-ENCRYPTED", context.subject_name, found=str(error)))
     except CorruptArchive as error:
-        context.add(problem("ARC-CORRUPT", context.subject_name, found=str(error)))
+        report.add(problem("ARC-CORRUPT", context.subject_name, found=str(error)))
     except TooManyEntries as error:
         limits = context.agreement.limits
         limit = f"{limits.max_files:,} files, {limits.max_memory >> 20} MiB"
-        context.add(problem("ARC-BUDGET", context.subject_name, expected=limit, found=str(error)))
+        report.add(problem("ARC-BUDGET", context.subject_name, expected=limit, found=str(error)))
 
 
-def _receive(source: Source, context: IngestContext) -> ReceivedSip | None:
+def _receive(source: Source, context: IngestContext, report: StageReport) -> ReceivedSip | None:
     finder, listed = BagFinder(), Fingerprint()
 
     def look(path: str, size: int) -> None:
         listed.add(path, size)
         finder.look(path)
 
-    screening, blocked = screen(source, context, look)
+    screening, blocked = screen(source, context, report, look)
     if not screening.files:
-        context.add(problem("ARC-EMPTY" if screening.entries else "BAG-NOT-A-BAG", found="it is empty"))
+        report.add(problem("ARC-EMPTY" if screening.entries else "BAG-NOT-A-BAG", found="it is empty"))
         return None
     if blocked:
         return None
     folder = finder.folder
     if folder is None:
         found = finder.why_none or _not_a_bag(screening)
-        context.add(problem("BAG-NOT-A-BAG", context.subject_name, found=found))
+        report.add(problem("BAG-NOT-A-BAG", context.subject_name, found=found))
         return None
     if folder and finder.leftovers:
         names = ", ".join(paths.printable(one) for one in finder.leftovers)
         more = "…" if finder.leftover_count > len(finder.leftovers) else ""
         found = f"{finder.leftover_count} file(s): {names}{more}"
-        context.add(problem("ARC-LEFTOVERS", context.subject_name, found=found))
+        report.add(problem("ARC-LEFTOVERS", context.subject_name, found=found))
     worklist = Worklist(context.work, finder.algorithms)
     taken = take_custody(source, folder, worklist, context)
     if taken != listed:
         raise SubmissionUnreadable(f"{context.subject} changed while it was being read")
     note = f"{taken.files} files from {context.subject_name}"
     if source.form != "folder":
-        context.event(EventType.UNPACKING, f"unpacked a {source.form} archive", note=note)
+        report.event(EventType.UNPACKING, f"unpacked a {source.form} archive", note=note)
     algorithms = ", ".join(algorithm.mets_name for algorithm in worklist.algorithms)
-    context.event(EventType.MESSAGE_DIGEST, f"{algorithms} of every byte taken in", note=note)
+    report.event(EventType.MESSAGE_DIGEST, f"{algorithms} of every byte taken in", note=note)
     return ReceivedSip(source.form, folder, worklist)
 
 
 def screen(
-    source: Source, context: IngestContext, look: Callable[[str, int], None]
+    source: Source, context: IngestContext, report: StageReport, look: Callable[[str, int], None]
 ) -> tuple[Screening, bool]:
     """Report on every entry and show ``look`` the files; whether nothing may be written to disk."""
     screening = Screening(context.work, context.agreement.limits, source.packed_size)
@@ -117,18 +119,18 @@ def screen(
     for entry in source.entries():
         if entry.kind is EntryKind.FILE:
             look(paths.normalise(entry.path), entry.size)
-        blocked |= _report(context, screening.look(entry))
+        blocked |= _blocks(report, screening.look(entry))
         if screening.is_hopeless:
             break
-    blocked |= _report(context, screening.close())
+    blocked |= _blocks(report, screening.close())
     return screening, blocked
 
 
-def _report(context: IngestContext, found: Iterable[Problem]) -> bool:
+def _blocks(report: StageReport, found: Iterable[Problem]) -> bool:
     """Report findings; whether one of them forbids writing anything of the submission to disk."""
     blocked = False
     for finding in found:
-        context.add(finding)
+        report.add(finding)
         blocked |= finding.severity is Severity.ERROR and finding.code.startswith(("PATH-", "ARC-"))
     return blocked
 

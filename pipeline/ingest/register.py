@@ -10,12 +10,15 @@ from packages.worklist import Worklist
 from pipeline.context import IngestContext
 from pipeline.holdings.stored_record import StoredRecord, listed, read_stored_record
 from pipeline.ingest.store import StoredAip
+from pipeline.stage_report import StageReport
 from storage.catalogue import AipRow, Catalogue, EventRow, FormatCount
 
 __all__ = ["register"]
 
 
-def register(stored: StoredAip, catalogue: Catalogue, context: IngestContext) -> AipRow:
+def register(
+    stored: StoredAip, history: StageReport, catalogue: Catalogue, context: IngestContext
+) -> AipRow:
     """Write the AIP, its copies, formats and events in one transaction. Twice is harmless.
 
     What an earlier, killed run has stored is registered as that run described it.
@@ -24,7 +27,7 @@ def register(stored: StoredAip, catalogue: Catalogue, context: IngestContext) ->
     if stored.found_in:
         record = read_stored_record([stored.found_in], urn, context.work)
     else:
-        record = _of_this_run(stored, context)
+        record = _of_this_run(stored, history, context)
     catalogue.aips.register(
         record.aip,
         copies=stored.copies,
@@ -36,7 +39,7 @@ def register(stored: StoredAip, catalogue: Catalogue, context: IngestContext) ->
     return record.aip
 
 
-def _of_this_run(stored: StoredAip, context: IngestContext) -> StoredRecord:
+def _of_this_run(stored: StoredAip, history: StageReport, context: IngestContext) -> StoredRecord:
     submission = stored.planned.submission
     row = AipRow(
         id=submission.package_id.urn,
@@ -57,7 +60,7 @@ def _of_this_run(stored: StoredAip, context: IngestContext) -> StoredRecord:
         tuple(_format_counts(stored.planned.worklist)),
         tuple(
             EventRow(e.id, e.type.label, timestamp(e.time), e.outcome.label, e.detail, e.note)
-            for e in context.events
+            for e in history.events
         ),
         lambda: listed(stored.planned.worklist.package_files()),
     )

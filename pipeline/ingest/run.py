@@ -11,10 +11,12 @@ import logging
 import secrets
 import time
 import traceback
+import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TypeVar
 
 from structlog.contextvars import bound_contextvars
 
@@ -39,10 +41,12 @@ from pipeline.ingest.sandbox import Judge, judge_apart
 from pipeline.ingest.store import TooFewStores, store
 from pipeline.ingest.verify import VerifiedSip
 from pipeline.review.decisions import apply_decisions
+from pipeline.stage_report import StageReport
 from storage.errors import Busy, StorageError, StoreUnavailable
 from storage.replicas.store import ArchivalStore, Role
 from storage.states import AipState, Outcome
 
+_Record = TypeVar("_Record")
 _LOG = logging.getLogger(__name__)
 __all__ = ["IngestRun", "check", "failed", "ingest", "refused"]
 
@@ -97,11 +101,12 @@ def check(
             verified = run.judge(context, judge)
             if verified is not None:
                 with run.stage("examine"):
-                    examine(verified, context)
-            outcome = Outcome.IN_REVIEW if context.review_reasons else Outcome.ACCEPTABLE
-            if verified is None or context.rejected:
+                    run.keep(examine(verified, context))
+            reasons = run.history.review_reasons
+            outcome = Outcome.IN_REVIEW if reasons else Outcome.ACCEPTABLE
+            if verified is None or run.history.rejected:
                 outcome = Outcome.REJECTED
-            return run.result(context, outcome, verified)
+            return run.result(context, outcome, verified, reasons=reasons)
     except Exception as error:  # as in an ingest: one package's surprise must not cost the others
         return run.failure(error)
 
@@ -128,6 +133,8 @@ class IngestRun:
     ingest_id: IngestId
     provisional_id: IngestId
     """Until the submission says what it is, its place stands for it."""
+    history: StageReport
+    """Everything the stages have reported so far, in their order."""
     attempt: int = 0
     resumes: bool = False
     stages: dict[str, float] = field(default_factory=dict)
@@ -138,7 +145,8 @@ class IngestRun:
     def begin(cls, place: str, agreement: Agreement, archive: Archive) -> IngestRun:
         """A run of which nothing is known but where its submission lies."""
         first = IngestId.derive(agreement=agreement.name, external_identifier=place, content_digest="")
-        return cls(place, agreement, archive, first, first)
+        history = StageReport(archive.clock, archive.software.agent, uuid.uuid4())
+        return cls(place, agreement, archive, first, first, history)
 
     @property
     def facts(self) -> dict[str, str]:
@@ -156,13 +164,19 @@ class IngestRun:
         finally:
             self.stages[name] = self.stages.get(name, 0.0) + time.perf_counter() - began
 
+    def keep(self, done: tuple[_Record, StageReport]) -> _Record:
+        """The record that a stage came to; what it reported becomes part of the history."""
+        record, report = done
+        self.history.append(report)
+        return record
+
     # -- the stages, in order ------------------------------------------------------------------------
 
     def take_in(self, context: IngestContext, judge: Judge) -> Result:
         """Receive and verify; then, under the lease of the AIP it becomes, everything else."""
         _require_stores(self.archive, self.agreement)
         verified = self.judge(context, judge)
-        if verified is None or context.rejected:
+        if verified is None or self.history.rejected:
             return self.result(context, Outcome.REJECTED, verified)
         submission = verified.submission
         self.ingest_id = submission.ingest_id
@@ -175,13 +189,13 @@ class IngestRun:
             self.attempt, self.resumes = leased.archive.catalogue.submissions.begin(
                 str(submission.ingest_id), context.shown, self.agreement.name, timestamp(context.clock())
             )
-            context.attempt = self.attempt
-            return self.take_custody(context, leased, verified)
+            return self.take_custody(replace(context, attempt=self.attempt), leased, verified)
 
     def judge(self, context: IngestContext, judge: Judge) -> VerifiedSip | None:
         """The first two stages; None where nothing of the submission could be received."""
         judged = judge(context)
         self.stages.update(judged.seconds)
+        self.history.append(judged.report)
         return judged.verified
 
     def take_custody(self, context: IngestContext, leased: LeasedAip, verified: VerifiedSip) -> Result:
@@ -195,21 +209,22 @@ class IngestRun:
             outcome = Outcome.STORED if self.resumes else Outcome.DUPLICATE
             return self.result(context, outcome, verified, aip=urn, version=known.version)
         if known is not None:
-            context.add(problem("AGREE-REMOVED", found=known.state))
-            context.ask_review(f"the archive has removed these records before ({known.state})")
+            self.history.add(problem("AGREE-REMOVED", found=known.state))
+            self.history.ask_review(f"the archive has removed these records before ({known.state})")
         with self.stage("examine"):
-            examined = examine(verified, context)
-        apply_decisions(context, catalogue.decisions.of(str(submission.ingest_id)))
-        if context.rejected:  # a format the agreement refuses, or an archivist
+            examined = self.keep(examine(verified, context))
+        decisions = catalogue.decisions.of(str(submission.ingest_id))
+        reasons = self.keep(apply_decisions(self.history.review_reasons, decisions, context))
+        if self.history.rejected:  # a format the agreement refuses, or an archivist
             return self.result(context, Outcome.REJECTED, verified)
-        if context.review_reasons:
-            return self.result(context, Outcome.IN_REVIEW, verified)
+        if reasons:
+            return self.result(context, Outcome.IN_REVIEW, verified, reasons=reasons)
         with self.stage("describe"):
-            planned = describe(examined, context)
+            planned = self.keep(describe(examined, self.history, context))
         with self.stage("store"):
-            stored = store(planned, archive.stores, context)
+            stored = self.keep(store(planned, archive.stores, context))
         with self.stage("register"):
-            register(stored, catalogue, context)
+            register(stored, self.history, catalogue, context)
         return self.result(context, Outcome.STORED, verified, aip=urn, version=stored.version)
 
     # -- how it ends ---------------------------------------------------------------------------------
@@ -220,10 +235,11 @@ class IngestRun:
         outcome: Outcome,
         verified: VerifiedSip | None,
         *,
+        reasons: tuple[str, ...] = (),
         aip: str | None = None,
         version: str | None = None,
     ) -> Result:
-        """An end that the stages came to."""
+        """An end that the stages came to; ``reasons`` are those for a review."""
         in_review = outcome is Outcome.IN_REVIEW
         return replace(
             self._end(outcome),
@@ -232,10 +248,10 @@ class IngestRun:
             version=version,
             files=verified.submission.files if verified else 0,
             bytes=verified.submission.bytes if verified else 0,
-            problems=context.findings.all(),
+            problems=self.history.findings.all(),
             finished=context.clock(),
-            reason="; ".join(context.review_reasons[:20]) if in_review else "",
-            review_reasons=tuple(context.review_reasons) if in_review else (),
+            reason="; ".join(reasons[:20]) if in_review else "",
+            review_reasons=reasons if in_review else (),
         )
 
     def rejection(self, found: Problem) -> Result:

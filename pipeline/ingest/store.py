@@ -12,6 +12,7 @@ from pipeline.errors import DamagedArchive, PipelineError
 from pipeline.holdings.protection import protection_by
 from pipeline.holdings.quarantine import Quarantine
 from pipeline.ingest.describe import PlannedAip
+from pipeline.stage_report import StageReport
 from storage.catalogue import CopyRow
 from storage.errors import InventoryUnreadable, ObjectExists, ObjectMissing, StoreUnavailable
 from storage.ocfl.inventory import INVENTORY, SIDECAR, VersionInfo
@@ -44,7 +45,9 @@ class StoredAip:
     found_in: OcflRepository | None
 
 
-def store(planned: PlannedAip, stores: Sequence[ArchivalStore], context: IngestContext) -> StoredAip:
+def store(
+    planned: PlannedAip, stores: Sequence[ArchivalStore], context: IngestContext
+) -> tuple[StoredAip, StageReport]:
     """Write to all stores, required ones first; those that hold it already are left alone.
 
     Every copy is the same to the byte. Raises StoreUnavailable when a required store cannot be
@@ -52,17 +55,24 @@ def store(planned: PlannedAip, stores: Sequence[ArchivalStore], context: IngestC
     """
     # Opaque keys are made of digests, so leftovers of another attempt would not be in their way.
     clean = context.attempt == 1 and not context.agreement.opaque_paths
+    report = context.report("store")
     try:
-        return _store(planned, stores, context, clean=clean)
+        return _store(planned, stores, context, report, clean=clean), report
     except ObjectExists:
         if not clean:
             raise
     # A killed attempt that the catalogue does not know: it was lost, or the power was cut.
-    return _store(planned, stores, context, clean=False)
+    report = context.report("store")
+    return _store(planned, stores, context, report, clean=False), report
 
 
 def _store(
-    planned: PlannedAip, stores: Sequence[ArchivalStore], context: IngestContext, *, clean: bool
+    planned: PlannedAip,
+    stores: Sequence[ArchivalStore],
+    context: IngestContext,
+    report: StageReport,
+    *,
+    clean: bool,
 ) -> StoredAip:
     """``clean``: nothing is looked for that an earlier attempt may have left."""
     info = VersionInfo(
@@ -96,7 +106,7 @@ def _store(
             if one.role is Role.REQUIRED:
                 raise
             copies.append(CopyRow(urn, one.name, "", "", str(CopyState.PENDING), error.reason, ""))
-            context.add(problem("STORE-PENDING", found=f"{one.name}: {error.reason}"))
+            report.add(problem("STORE-PENDING", found=f"{one.name}: {error.reason}"))
     required = context.agreement.required_copies
     verified = sum(1 for copy in copies if copy.state == CopyState.VERIFIED)
     if holder is None or verified < required:

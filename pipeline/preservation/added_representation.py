@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from packages.aip.layout import AipLayout
 from packages.containers.sources import Entry, FolderSource, Opener
 from packages.identifiers import PackageId
 from packages.mets.csip_writer import MetsHeader
@@ -22,6 +23,7 @@ from pipeline.aip_writing.representation import (
 from pipeline.context import IngestContext
 from pipeline.errors import PipelineError
 from pipeline.examine import examine_files
+from pipeline.stage_report import StageReport
 from pipeline.unpacking.custody import take_custody
 from pipeline.unpacking.safety import Screening
 from storage.ocfl.repository import FileToStore
@@ -43,6 +45,7 @@ class AddedRepresentation:
     worklist: Worklist
     file_events: tuple[Event, ...]
     files: tuple[FileToStore, ...]
+    report: StageReport
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,43 +79,47 @@ def add_representation(
 
     Raises RepresentationRefused.
     """
-    source = _AsPayload(folder)
+    source, report = _AsPayload(folder), context.report("add representation")
     screening = Screening(context.work, context.agreement.limits, None)
     for entry in source.entries():
-        context.add(*screening.look(entry))
-    context.add(*screening.close())
-    if context.rejected or not screening.files:
-        first = next(iter(context.findings.all()), None)
+        report.add(*screening.look(entry))
+    report.add(*screening.close())
+    if report.rejected or not screening.files:
+        first = next(iter(report.findings.all()), None)
         raise RepresentationRefused(first.for_operator if first else f"there is no file in {folder}")
     worklist = Worklist(context.work, ())
     take_custody(source, "", worklist, context)
-    context.event(
+    report.event(
         EventType.MESSAGE_DIGEST, "SHA-512 of every byte taken in", note=f"{screening.files} files"
     )
-    examine_files(worklist, context)
-    infected = [p for p in context.findings.all() if p.code == "VIRUS-FOUND"]
+    report.append(examine_files(worklist, context))
+    infected = [p for p in report.findings.all() if p.code == "VIRUS-FOUND"]
     if infected:  # what else the policy holds an archivist decides about, and adds this very moment
         raise RepresentationRefused(f"a virus was found in {infected[0].path}: {infected[0].found}")
     representation = identify_representation(package, name)
-    events = name_files(worklist, package, name, context) + not_valid_events(worklist, context)
-    events += tuple(_derivation(path, how, worklist, package, context) for path, how in derived.items())
-    described = describe_representation(writer, package, representation, worklist, header, events, context)
-    prefix = f"data/{package.objid}/representations/{name}/data"
+    events = name_files(worklist, package, name, report) + not_valid_events(worklist, report)
+    events += tuple(_derivation(path, how, worklist, package, report) for path, how in derived.items())
+    described = describe_representation(
+        writer, package, representation, worklist, header, events, report.agents
+    )
+    prefix = AipLayout(package).content(name)
     content = context.work / "content"
     files = tuple(
         FileToStore(f"{prefix}/{path}", size, sha512, content / work)
         for sha512, path, size, work in worklist.by_digest()
     )
-    return AddedRepresentation(representation, described.mets, described.premis, worklist, events, files)
+    return AddedRepresentation(
+        representation, described.mets, described.premis, worklist, events, files, report
+    )
 
 
 def _derivation(
-    path: str, how: Derived, worklist: Worklist, package: PackageId, context: IngestContext
+    path: str, how: Derived, worklist: Worklist, package: PackageId, report: StageReport
 ) -> Event:
     source = package.child("file", how.source)
     made = worklist.set_source(f"data/{path}", source)
     agent = Agent(how.tool.replace(" ", "-"), how.tool, AgentType.SOFTWARE, "")
-    return context.event(
+    return report.event(
         EventType.NORMALIZATION, f"“{path}” made from “{how.source}”", note=how.note,
         objects=(made, source), agent=agent,
     )  # fmt: skip

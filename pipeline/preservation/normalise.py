@@ -14,9 +14,9 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 
+from packages.aip.layout import PREMIS, SUBMITTED_REPRESENTATION, AipLayout, representation_of
 from packages.identifiers import PackageId
 from packages.premis.reader import iter_files
-from pipeline.aip_writing.representation import SUBMITTED_REPRESENTATION
 from pipeline.archive import Archive
 from pipeline.formats.normalise import CONVERTERS
 from pipeline.formats.normalise.converter import Converted, Converter
@@ -235,11 +235,11 @@ def _wanted(
     ``puid`` restricts it to one format.
     """
     policy = archive.tools.policy
-    prefix = f"data/{reader.package.objid}/representations/"
+    prefix = AipLayout(reader.package).logical("representations/")
     submitted: dict[str, str] = {}  # only of those that a converter is named for: there may be a million
     have = set()
     for entry in reader.inventory.below(prefix):
-        if not entry.logical.endswith("/metadata/preservation/premis.xml"):
+        if not entry.logical.endswith(f"/{PREMIS}"):
             continue
         first = entry.logical.startswith(f"{prefix}{SUBMITTED_REPRESENTATION}/")
         with reader.open(entry.logical) as stream:
@@ -259,7 +259,9 @@ def _wanted(
 
 
 def _path(entry: InventoryEntry) -> str:
-    return entry.logical.split(f"/representations/{SUBMITTED_REPRESENTATION}/data/", 1)[1]
+    found = representation_of(entry.logical)
+    assert found is not None, "it is below the folder of a representation's files"
+    return found[1]
 
 
 def _fetched(reader: AipReader, entry: InventoryEntry, folder: Path) -> Path | None:
@@ -270,7 +272,7 @@ def _fetched(reader: AipReader, entry: InventoryEntry, folder: Path) -> Path | N
 
 
 def _free_name(reader: AipReader) -> str:
-    prefix = f"data/{reader.package.objid}/representations/"
+    prefix = AipLayout(reader.package).logical("representations/")
     taken = {e.logical.removeprefix(prefix).split("/")[0] for e in reader.inventory.below(prefix)}
     number = 1
     while f"{_NAME}-{number}" in taken:

@@ -42,19 +42,19 @@ def updated_premis(
     root = parse(content).root
     who = person_agent(person.strip())
     subject = added.representation.id if added else entity
-    event = context.event(kind, detail, objects=(subject,), agent=who)
-    context.events.remove(event)
+    update = context.report("update")
+    event = update.event(kind, detail, objects=(subject,), agent=who)
     event = replace(event, agents=((who.id, AgentRole.IMPLEMENTER),))
     if added:
         _insert(root, "object", representation_object(added.representation, entity, root=_ROOT))
         _include(root, added.representation.id)
     of_files = {earlier.id for earlier in added.file_events} if added else set()
-    for earlier in context.events:
+    for earlier in added.report.events if added else ():
         if earlier.id not in of_files:
             _insert(root, "event", event_element(_about(earlier, subject), root=_ROOT))
     _insert(root, "event", event_element(event, root=_ROOT))
     known = {element.text for element in root.iter(f"{_P}agentIdentifierValue")}
-    for agent in context.agents.values():
+    for agent in (*(added.report.agents if added else ()), *update.agents):
         if agent.id not in known:
             _insert(root, "agent", agent_element(agent, root=_ROOT))
     etree.cleanup_namespaces(root, keep_ns_prefixes=["premis", "xsi"])

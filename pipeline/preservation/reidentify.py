@@ -12,6 +12,7 @@ from dataclasses import asdict, replace
 from itertools import islice
 from pathlib import Path
 
+from packages.aip.layout import PREMIS, representation_of
 from packages.identifiers import PackageId
 from packages.premis import EventOutcome, EventType
 from packages.premis.reader import iter_files
@@ -31,7 +32,6 @@ __all__ = ["OverrideRefused", "override_format", "reidentify"]
 
 _BATCH = 200
 _MAX_TOLD = 500
-_PREFIX = re.compile(r"data/[^/]+/representations/[^/]+/data/")
 _PUID = re.compile(r"(x-)?fmt/\d+|local/[\w.-]+")
 
 
@@ -81,7 +81,7 @@ def _again(archive: Archive, aip: str) -> Iterator[tuple[str, Changed]]:
     with AipReader(PackageId.parse(aip), archive.repositories) as reader:
         recorded = _recorded(archive, reader)
         entries = (entry for entry in reader.inventory.state() if entry.sha512 in recorded)
-        content = (entry for entry in entries if _PREFIX.match(entry.logical))
+        content = (entry for entry in entries if representation_of(entry.logical))
         while batch := list(islice(content, _BATCH)):
             yield from _identified(archive, reader, batch, recorded)
 
@@ -104,7 +104,7 @@ def _recorded(archive: Archive, reader: AipReader) -> dict[str, str]:
     """PUIDs by digest: as the AIP's own PREMIS gives them, or as a later event does."""
     found: dict[str, str] = {}
     for entry in reader.inventory.state():
-        if entry.logical.endswith("/metadata/preservation/premis.xml"):
+        if entry.logical.endswith(f"/{PREMIS}"):
             with reader.open(entry.logical) as stream:
                 found.update((file.sha512, file.format.puid or "unknown") for file in iter_files(stream))
     for row in archive.catalogue.events.of(reader.package.urn):
@@ -118,7 +118,8 @@ def _extension(entry: InventoryEntry) -> str:
 
 
 def _name(entry: InventoryEntry) -> str:
-    return _PREFIX.sub("", entry.logical)
+    found = representation_of(entry.logical)
+    return found[1] if found else entry.logical
 
 
 def override_format(
@@ -139,7 +140,7 @@ def override_format(
         leased_aip(archive, aip, "format override", wait_s=WAIT_FOR_PERSON_S) as leased,
         AipReader(PackageId.parse(aip), archive.repositories) as reader,
     ):
-        entries = (entry for entry in reader.inventory.state() if _PREFIX.match(entry.logical))
+        entries = (entry for entry in reader.inventory.state() if representation_of(entry.logical))
         found = next((entry for entry in entries if _name(entry) == path), None)
         if found is None:
             raise OverrideRefused(f"{aip} has no file “{path}”")

@@ -12,6 +12,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from packages.aip.layout import (
+    AGREEMENT,
+    DESCRIPTIVE,
+    METS,
+    PREMIS,
+    AipLayout,
+    archivematica_mets,
+    content_folder,
+    representation_folder,
+)
 from packages.identifiers import PackageId
 from packages.mets import archivematica
 from packages.mets.csip_reader import read_mets
@@ -104,7 +114,7 @@ def update_leased(leased: LeasedAip, aip: str, change: Change) -> Updated:
     current = _current(archive, row)
     package = PackageId.parse(aip)
     with AipReader(package, [one.repository for one in current]) as reader:
-        agreement = Agreement.model_validate_json(_read(reader, "documentation/agreement.json"))
+        agreement = Agreement.model_validate_json(_read(reader, AGREEMENT))
         with run_context(change.representation or Path(aip), agreement, archive) as context:
             update = _Update(reader, change, context)
             files, removed = update.files()
@@ -207,7 +217,7 @@ def _check(change: Change) -> None:
 
 
 def _read(reader: AipReader, path: str) -> bytes:
-    content = reader.content(f"data/{reader.package.objid}/{path}")
+    content = reader.content(AipLayout(reader.package).logical(path))
     if content is None:
         raise UpdateRefused(f"{path} of {reader.package.urn} is damaged in every store; repair it first")
     return content
@@ -219,16 +229,17 @@ class _Update:
         self._change = change
         self._context = context
         self._package = reader.package
-        self._root = f"data/{self._package.objid}"
+        self._layout = AipLayout(self._package)
+        self._root = self._layout.root
         self._shelf = MetadataWriter(context.work / "metadata", self._root)
-        self._mets: RootMets = read_root_mets(_read(reader, "METS.xml"))
+        self._mets: RootMets = read_root_mets(_read(reader, METS))
 
     def files(self) -> tuple[list[FileToStore], list[str]]:
         """Everything the new version needs, written and described; and the paths that go."""
         added = self._representation()
         descriptive = self._descriptive()
         representations = self._mets.representations + ((added.mets,) if added else ())
-        premis = self._shelf.write("metadata/preservation/premis.xml", iter([self._premis(added)]))
+        premis = self._shelf.write(PREMIS, iter([self._premis(added)]))
         preservation = [Reference("dp-premis", premis, "PREMIS", "3.0")]
         listed = [premis, *(r.file for r in descriptive), *self._mets.documentation, *self._mets.schemas]
         listed += [*representations, *self._premis_of_representations(added)]
@@ -236,7 +247,7 @@ class _Update:
         if sidecar:
             preservation.append(Reference("dp-mets", sidecar, "OTHER", other="METS"))
         self._shelf.write(
-            "METS.xml",
+            METS,
             pad_to_chunks(
                 root_mets(
                     header=self._header(),
@@ -285,7 +296,7 @@ class _Update:
         folder, name = self._change.representation, self._change.name
         if folder is None:
             return None
-        taken = self._reader.inventory.below(f"{self._root}/representations/{name}/")
+        taken = self._reader.inventory.below(f"{self._layout.logical(representation_folder(name))}/")
         if next(iter(taken), None) is not None:
             raise UpdateRefused(f"there is a representation “{name}” already; choose another --name")
         return add_representation(
@@ -295,7 +306,7 @@ class _Update:
     def _descriptive(self) -> tuple[Reference, ...]:
         references = {reference.file.path: reference for reference in self._mets.descriptive}
         for path in self._change.metadata:
-            target = f"metadata/descriptive/{path.name}"
+            target = f"{DESCRIPTIVE}/{path.name}"
             file = self._shelf.write(target, iter([path.read_bytes()]))
             mdtype = _MDTYPES.get(path.name.lower(), "OTHER")
             other = "" if mdtype != "OTHER" else path.stem[:40]
@@ -308,7 +319,7 @@ class _Update:
         kind = EventType.MODIFICATION if added else EventType.METADATA_MODIFICATION
         names = [path.name for path in self._change.metadata] + ([self._change.name] if added else [])
         return updated_premis(
-            _read(self._reader, "metadata/preservation/premis.xml"),
+            _read(self._reader, PREMIS),
             kind=kind,
             detail=f"{', '.join(names)}: {self._change.reason}",
             person=self._change.person,
@@ -319,7 +330,7 @@ class _Update:
 
     def _premis_of_representations(self, added: AddedRepresentation | None) -> Iterator[MetadataFile]:
         for mets in self._mets.representations:
-            path = mets.path.removesuffix("METS.xml") + "metadata/preservation/premis.xml"
+            path = mets.path.removesuffix(METS) + PREMIS
             logical = f"{self._root}/{path}"
             digest = self._reader.entry(logical).sha512
             yield MetadataFile(path, self._reader.size(logical), digest, "application/xml")
@@ -330,11 +341,11 @@ class _Update:
         self, added: AddedRepresentation | None, listed: list[MetadataFile]
     ) -> tuple[MetadataFile | None, list[str]]:
         """The Archivematica METS of this version, or that of the last one to be dropped."""
-        path = f"metadata/preservation/METS.{self._package.uuid}.xml"
+        path = archivematica_mets(self._package)
         if self._content_files(added) > self._context.archivematica_mets_limit:
             return None, [f"{self._root}/{path}"] if self._reader.has(f"{self._root}/{path}") else []
         content = [
-            (f"representations/{name}/data", self._package.child("representation", name), files)
+            (content_folder(name), self._package.child("representation", name), files)
             for name, files in self._representations(added)
         ]
         document = archivematica.write(
@@ -350,7 +361,7 @@ class _Update:
         """How many files of content the new version has."""
         number = len(added.files) if added else 0
         for mets in self._mets.representations:
-            folder = mets.path.removesuffix("METS.xml")
+            folder = mets.path.removesuffix(METS)
             number += sum(1 for _ in self._reader.inventory.below(f"{self._root}/{folder}data/"))
         return number
 
@@ -365,10 +376,10 @@ class _Update:
 
     def _files_of(self, name: str) -> Iterator[PackageFile]:
         """The files of a representation as METS and PREMIS describe them."""
-        folder = f"{self._root}/representations/{name}"
-        with self._reader.open(f"{folder}/METS.xml") as stream:
+        folder = self._layout.logical(representation_folder(name))
+        with self._reader.open(f"{folder}/{METS}") as stream:
             listed = {f.id.removeprefix("file-"): f.path for f in read_mets(stream, name).files}
-        with self._reader.open(f"{folder}/metadata/preservation/premis.xml") as stream:
+        with self._reader.open(f"{folder}/{PREMIS}") as stream:
             for file in iter_files(stream):
                 path = listed[file.id].removeprefix("data/")
                 yield PackageFile(

@@ -16,6 +16,7 @@ from packages.premis import EventType
 from packages.problems.catalogue import problem
 from pipeline.context import Clock, IngestContext
 from pipeline.errors import PipelineError
+from pipeline.stage_report import StageReport
 from storage.catalogue import Catalogue, DecisionRow, IngestRow
 from storage.states import Outcome
 
@@ -118,21 +119,21 @@ def found_in(row: IngestRow) -> list[str]:
     return list(report.get("review_reasons") or ([report["reason"]] if report.get("reason") else []))
 
 
-def apply_decisions(context: IngestContext, decisions: Sequence[DecisionRow]) -> None:
-    """Let what was decided have its effect on this run, as an event with the people's names."""
+def apply_decisions(
+    reasons: Sequence[str], decisions: Sequence[DecisionRow], context: IngestContext
+) -> tuple[tuple[str, ...], StageReport]:
+    """The reasons for a review that still stand after what was decided; a decision is an event with the
+    people's names."""
+    report = context.report("decide")
     state = review_state(decisions, two_people=context.agreement.two_people)
-    if state.decision is Decision.REJECT and context.review_reasons:
-        context.add(problem("AGREE-DECLINED", found=state.reason))
-        context.review_reasons.clear()
-    elif (
-        state.decision is Decision.ACCEPT
-        and context.review_reasons
-        and set(context.review_reasons) <= set(state.found)
-    ):
+    if state.decision is Decision.REJECT and reasons:
+        report.add(problem("AGREE-DECLINED", found=state.reason))
+        return (), report
+    if state.decision is Decision.ACCEPT and reasons and set(reasons) <= set(state.found):
         said = f"accepted by {' and '.join(state.people)}: {state.reason}"
-        note = "; ".join(context.review_reasons)
-        context.event(EventType.POLICY_ASSIGNMENT, said, note=note, people=state.people)
-        context.review_reasons.clear()
+        report.event(EventType.POLICY_ASSIGNMENT, said, note="; ".join(reasons), people=state.people)
+        return (), report
+    return tuple(reasons), report
 
 
 def same_person(one: str, other: str) -> bool:

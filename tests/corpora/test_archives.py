@@ -32,12 +32,12 @@ agreed = Agreement(name="test", agency=Party(name="x"))
 tools = Toolbox(Identifier(), FormatPolicy(()), None)
 formats = Identification(tools.identifier, work / "content")
 context = IngestContext(case, agreed, work, Software("Stele", "0"), formats, tools)
-receive(context)
+_, report = receive(context)
 inside = inspect_container(case, case.name, UNKNOWN_FORMAT)
 # Not ru_maxrss: that begins with what the parent of this process had.
 peak = next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmHWM")) // 1024
 print(json.dumps({
-    "submission": [p.as_json() for p in context.findings.all()],
+    "submission": [p.as_json() for p in report.findings.all()],
     "record": [p.as_json() for p in inside], "peak_mib": peak,
 }))
 """

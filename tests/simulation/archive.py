@@ -414,9 +414,9 @@ def simulated(setting: Setting) -> Iterator[None]:
         number = int(context.subject.name.rpartition("-")[2])
         return SimpleNamespace(submission=_submission(number))
 
-    def described(examined: Any, context: IngestContext) -> Any:
+    def described(examined: Any, history: Any, context: IngestContext) -> Any:
         number = int(context.subject.name.rpartition("-")[2])
-        return _Planned(number, setting.folder, str(next(salts)))
+        return _Planned(number, setting.folder, str(next(salts))), context.report("describe")
 
     @contextmanager
     def unrecorded(progress: Any, *_: Any) -> Iterator[Any]:
@@ -432,7 +432,9 @@ def simulated(setting: Setting) -> Iterator[None]:
         patch.object(ingest_module, "run_context", run_context),
         patch.object(ingest_module, "recorded", unrecorded),
         patch.object(ingest_module.IngestRun, "judge", judged),
-        patch.object(ingest_module, "examine", lambda verified, context: verified),
+        patch.object(
+            ingest_module, "examine", lambda verified, context: (verified, context.report("examine"))
+        ),
         patch.object(ingest_module, "describe", described),
         patch.object(ingest_module, "write_receipt", lambda result, *_: result),
         patch.object(Path, "exists", lambda self: str(self).startswith("/sip-") or real_exists(self)),

@@ -171,11 +171,11 @@ MUTANTS = (
     ),
     Mutant(
         "a hold does not look whether the AIP is on its way out", "storage/catalogue/holds.py",
-        'if state == "kept" or (state == "removing" and while_removing):', "if state:",
+        'if state == AipState.KEPT or (state == AipState.REMOVING and while_removing):', "if state:",
     ),
     Mutant(
         "a removal that was cut off is not resumed", "pipeline/preservation/removal.py",
-        '        if not request.approved_by or row is None or row.state != "removing":\n            continue\n',
+        '        if not request.approved_by or row is None or row.state != AipState.REMOVING:\n            continue\n',
         "        continue\n",
     ),
     Mutant(

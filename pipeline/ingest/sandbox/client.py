@@ -28,6 +28,7 @@ from pipeline.ingest.sandbox.budget import Budget, budget_of
 from pipeline.ingest.sandbox.direct import Judged
 from pipeline.ingest.sandbox.messages import line, problem_from, read_line, submission_from
 from pipeline.ingest.verify import VerifiedSip
+from pipeline.stage_report import StageReport
 
 __all__ = ["JudgingBroke", "judge_apart"]
 
@@ -54,26 +55,27 @@ def judge_apart(context: IngestContext) -> Judged:
 
     A package that costs more than its budget is rejected with what it cost.
     """
+    report = context.report("judge")
     budget = budget_of(context.subject, context.agreement.limits)
     worker = _POOL.take()
     began = time.perf_counter()
     try:
-        end = worker.judge(context, budget)
+        end = worker.judge(context, report, budget)
     except _OverBudget as over:
         worker.stop()
-        context.add(problem("ARC-BUDGET", context.subject_name, expected=over.limit, found=over.spent))
-        return Judged(None, {"receive": time.perf_counter() - began})
+        report.add(problem("ARC-BUDGET", context.subject_name, expected=over.limit, found=over.spent))
+        return Judged(None, report, {"receive": time.perf_counter() - began})
     except BaseException:
         worker.stop()
         raise
     _POOL.give_back(worker)
-    context.findings.count_as(end["counts"])
+    report.findings.count_as(end["counts"])
     if "submission" not in end:
-        return Judged(None, end["seconds"])
+        return Judged(None, report, end["seconds"])
     form, folder, algorithms = end["received"]
     worklist = Worklist.reopen(context.work, [DigestAlgorithm(one) for one in algorithms])
     received = ReceivedSip(form, folder, worklist)
-    return Judged(VerifiedSip(received, submission_from(end["submission"])), end["seconds"])
+    return Judged(VerifiedSip(received, submission_from(end["submission"])), report, end["seconds"])
 
 
 class _Worker:
@@ -92,7 +94,7 @@ class _Worker:
         """Whether it can take another package."""
         return self._process.poll() is None and self.judged < _MAX_PACKAGES
 
-    def judge(self, context: IngestContext, budget: Budget) -> dict[str, Any]:
+    def judge(self, context: IngestContext, report: StageReport, budget: Budget) -> dict[str, Any]:
         """Its last message about a package. Raises _OverBudget, JudgingBroke, and what it raised."""
         self.judged += 1
         job = {
@@ -106,17 +108,17 @@ class _Worker:
             self._process.stdin.flush()
         except OSError:
             raise self._ended(budget) from None
-        return self._listen(context, budget)
+        return self._listen(context, report, budget)
 
-    def _listen(self, context: IngestContext, budget: Budget) -> dict[str, Any]:
+    def _listen(self, context: IngestContext, report: StageReport, budget: Budget) -> dict[str, Any]:
         for message in self._messages(budget):
             match message:
                 case {"progress": [stage, size, files]}:
                     context.progress(stage, size, files)
                 case {"problem": record}:
-                    context.add(problem_from(record))
+                    report.add(problem_from(record))
                 case {"event": [kind, detail, note, outcome]}:
-                    context.event(EventType[kind], detail, note=note, outcome=EventOutcome[outcome])
+                    report.event(EventType[kind], detail, note=note, outcome=EventOutcome[outcome])
                 case {"offer": names}:
                     for name in names:
                         context.identification.offer(name)

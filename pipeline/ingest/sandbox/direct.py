@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pipeline.context import IngestContext
 from pipeline.ingest.receive import receive
 from pipeline.ingest.verify import VerifiedSip, verify
+from pipeline.stage_report import StageReport
 
 __all__ = ["Judge", "Judged", "judge_here"]
 
@@ -18,12 +19,13 @@ class Judged:
     """What is known of a package then. ``verified`` is None where nothing of it could be taken in."""
 
     verified: VerifiedSip | None
+    report: StageReport
     seconds: Mapping[str, float]
     """By stage."""
 
 
 Judge = Callable[[IngestContext], Judged]
-"""Takes a package in and judges it; findings and events are in the context afterwards.
+"""Takes a package in and judges it.
 
 Raises SubmissionUnreadable, WorkAreaUnusable, ToolFailed.
 """
@@ -32,10 +34,11 @@ Raises SubmissionUnreadable, WorkAreaUnusable, ToolFailed.
 def judge_here(context: IngestContext) -> Judged:
     """See ``Judge``."""
     began = time.perf_counter()
-    received = receive(context)
+    received, report = receive(context)
     seconds = {"receive": time.perf_counter() - began}
     if received is None:
-        return Judged(None, seconds)
+        return Judged(None, report, seconds)
     began = time.perf_counter()
-    verified = verify(received, context)
-    return Judged(verified, {**seconds, "verify": time.perf_counter() - began})
+    verified, found = verify(received, context)
+    report.append(found)
+    return Judged(verified, report, {**seconds, "verify": time.perf_counter() - began})

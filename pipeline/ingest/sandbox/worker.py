@@ -14,24 +14,28 @@ import sys
 import threading
 import time
 import traceback
+import uuid
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from packages.premis import Agent, Event, EventOutcome, EventType
 from packages.problems.problem import Problem
 from pipeline.agreement import Agreement
-from pipeline.context import IngestContext, Software
+from pipeline.context import IngestContext, Software, utc_now
 from pipeline.errors import PipelineError
 from pipeline.findings import Findings
 from pipeline.formats.identification import Identification
 from pipeline.ingest.sandbox.budget import Budget
 from pipeline.ingest.sandbox.direct import judge_here
 from pipeline.ingest.sandbox.messages import line, read_line, submission_to
+from pipeline.stage_report import StageReport
 from pipeline.tools import Toolbox
 
 _REPORT_EVERY_S = 0.2
 _OPEN_FILES = 256
 _OFFERS = 500
+_NOBODY = Software("stele", "")  # the other process knows who it is
 
 
 class _Reporter:
@@ -116,37 +120,45 @@ class _ReportedIdentification(Identification):
         self._names = []
 
 
-class _ReportingContext(IngestContext):
-    """A context whose events happen in the other process, by its clock."""
+class _SentReport(StageReport):
+    """A report whose problems and events are also sent: they happen in the other process, by its clock."""
 
-    reporter: _Reporter
+    def __init__(self, reporter: _Reporter, namespace: uuid.UUID) -> None:
+        super().__init__(utc_now, _NOBODY.agent, namespace, _ReportedFindings(reporter))
+        self._reporter = reporter
 
     def event(
         self, kind: EventType, detail: str, *, note: str = "", outcome: EventOutcome = EventOutcome.SUCCESS,
         objects: tuple[str, ...] = (), agent: Agent | None = None, people: tuple[str, ...] = (),
     ) -> Event:  # fmt: skip
         assert not objects and agent is None and not people, "the first stages speak for the whole package"
-        self.reporter.send(event=[kind.name, detail, note, outcome.name])
+        self._reporter.send(event=[kind.name, detail, note, outcome.name])
         return super().event(kind, detail, note=note, outcome=outcome)
 
 
-def _context(job: dict[str, Any], reporter: _Reporter) -> _ReportingContext:
+@dataclass(frozen=True, slots=True)
+class _ReportingContext(IngestContext):
+    reporter: _Reporter | None = None
+
+    def report(self, stage: str) -> StageReport:
+        assert self.reporter is not None
+        return _SentReport(self.reporter, uuid.uuid4())
+
+
+def _context(job: dict[str, Any], reporter: _Reporter) -> IngestContext:
     agreement = Agreement.model_validate_json(job["agreement"])
-    context = _ReportingContext(
+    return _ReportingContext(
         subject=Path(job["subject"]), agreement=agreement.model_copy(update={"profile": job["profile"]}),
-        work=Path(job["work"]), software=Software("stele", ""),
-        identification=_ReportedIdentification(reporter),
+        work=Path(job["work"]), software=_NOBODY, identification=_ReportedIdentification(reporter),
         tools=Toolbox.__new__(Toolbox),  # no tool is asked in these stages
-        progress=reporter.progress, shown=job["shown"], findings=_ReportedFindings(reporter),
+        progress=reporter.progress, shown=job["shown"], reporter=reporter,
     )  # fmt: skip
-    context.reporter = reporter
-    return context
 
 
 def _judge(job: dict[str, Any], reporter: _Reporter) -> None:
     context = _context(job, reporter)
     judged = judge_here(context)
-    end: dict[str, Any] = {"seconds": dict(judged.seconds), "counts": context.findings.counts()}
+    end: dict[str, Any] = {"seconds": dict(judged.seconds), "counts": judged.report.findings.counts()}
     if judged.verified is not None:
         received = judged.verified.received
         received.worklist.close()

@@ -13,38 +13,40 @@ from packages.premis import EventOutcome, EventType
 from pipeline.context import IngestContext, Submission
 from pipeline.ingest.receive import ReceivedSip
 from pipeline.ingest.verify import agreement, checksum_lists
+from pipeline.stage_report import StageReport
 
 __all__ = ["VerifiedSip", "verify"]
 
 
 @dataclass(frozen=True, slots=True)
 class VerifiedSip:
-    """A submission judged; whether it is acceptable stands in the context's problems."""
+    """A submission judged; whether it is acceptable the reports of its stages say."""
 
     received: ReceivedSip
     submission: Submission
 
 
-def verify(received: ReceivedSip, context: IngestContext) -> VerifiedSip:
+def verify(received: ReceivedSip, context: IngestContext) -> tuple[VerifiedSip, StageReport]:
     """Apply every rule, in reading order: declaration, tag files, manifests, payload, agreement."""
+    report = context.report("verify")
     max_files = context.agreement.limits.max_files
-    bag = read_bag(received.worklist, context.work, context.add, max_files=max_files)
-    checksum_lists.check(received.worklist, context.work / "content", context.add)
-    context.add(*agreement.check(bag, context.agreement, received.form))
+    bag = read_bag(received.worklist, context.work, report.add, max_files=max_files)
+    checksum_lists.check(received.worklist, context.work / "content", report.add)
+    report.add(*agreement.check(bag, context.agreement, received.form))
     submission = _identify(received, bag.info, context)
-    rejected = context.rejected
-    context.event(
+    rejected = report.rejected
+    report.event(
         EventType.VALIDATION,
         f"BagIt {bag.declaration.version} (RFC 8493) and agreement “{context.agreement.name}”",
         outcome=EventOutcome.FAILURE if rejected else EventOutcome.SUCCESS,
-        note=f"{len(context.findings)} finding(s)",
+        note=f"{len(report.findings)} finding(s)",
     )
-    context.event(
+    report.event(
         EventType.FIXITY_CHECK,
         "digests of the payload compared with " + ", ".join(sorted(bag.listing.checked)),
         outcome=EventOutcome.FAILURE if rejected else EventOutcome.SUCCESS,
     )
-    return VerifiedSip(received, submission)
+    return VerifiedSip(received, submission), report
 
 
 def _identify(received: ReceivedSip, info: BagInfo, context: IngestContext) -> Submission:

@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from argon2 import PasswordHasher
 from starlette.testclient import TestClient
 
+import dashboard.access as access_module
 from dashboard import create_app
 from dashboard.access import Access, NewSession, SignInRefused, hash_password, verify_password
 from stele.dashboard_server import is_loopback, sources_of
@@ -23,6 +25,15 @@ from storage.catalogue import AccountRow, AipRow, Catalogue, CopyRow, FileRow, F
 pytestmark = pytest.mark.filterwarnings("ignore:Using `httpx`")
 _AIP = "ae05bbf8-9b1e-42f8-8635-685c10b92ca0"
 _PASSWORD = "correct horse battery"
+
+
+@pytest.fixture(autouse=True)
+def _quick_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a guess costs is no matter here, only how many there may be."""
+    monkeypatch.setattr(
+        access_module, "_HASHER", PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
+    )
+    monkeypatch.setattr(access_module, "_NOBODY", hash_password("nobody's"))
 
 
 class _Site:
