@@ -39,9 +39,13 @@ def event(
     store: str,
     detail: str,
     note: str = "",
+    payload: str = "",
     outcome: EventOutcome = EventOutcome.SUCCESS,
 ) -> EventRow:
-    """Something that happened to one copy, or (``store`` = ``*``) to all of them."""
+    """Something that happened to one copy, or (``store`` = ``*``) to all of them.
+
+    ``note`` says more to people, ``payload`` to a later rebuild.
+    """
     return EventRow(
         id=_next_id(),
         type=kind.label,
@@ -50,4 +54,5 @@ def event(
         detail=detail,
         note=note,
         store=store,
+        payload=payload,
     )

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 
 from packages.premis import EventType
 from pipeline.archive import Archive
 from storage.catalogue import EventRow, FormatCount
 
-__all__ = ["Changed", "apply_changes", "changes_in"]
+__all__ = ["Changed", "apply_changes", "changes_in", "changes_payload"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +28,14 @@ class Changed:
 
 def changes_in(row: EventRow) -> tuple[Changed, ...]:
     """The changes of format that an event after the ingest tells of; none in any other event."""
-    if row.type != EventType.FORMAT_IDENTIFICATION.label or not row.note.startswith('{"formats"'):
+    if row.type != EventType.FORMAT_IDENTIFICATION.label or not row.payload:
         return ()
-    return tuple(Changed(**one) for one in json.loads(row.note)["formats"])
+    return tuple(Changed(**one) for one in json.loads(row.payload)["formats"])
+
+
+def changes_payload(changes: Sequence[Changed]) -> str:
+    """What the event of these changes says to a later rebuild."""
+    return json.dumps({"formats": [asdict(one) for one in changes]}, ensure_ascii=False) if changes else ""
 
 
 def apply_changes(archive: Archive, aip: str, row: EventRow) -> None:

@@ -146,6 +146,13 @@ def read_journal(store: ObjectStore) -> Iterator[JournalRecord]:
             continue  # removed since it was listed
 
 
+def _with_payload(row: EventRow) -> EventRow:
+    """As it is written today: journals from before 2026-11-28 have the payload in the note."""
+    if row.payload or not row.note.startswith("{"):
+        return row
+    return replace(row, note="", payload=row.note)
+
+
 def _parsed(line: bytes) -> JournalRecord:
     try:
         facts = json.loads(line)
@@ -154,6 +161,6 @@ def _parsed(line: bytes) -> JournalRecord:
         aip = facts.pop("aip")
         if not all(isinstance(value, str) for value in (aip, *facts.values())):
             raise TypeError("a member is no text")
-        return JournalRecord(aip=aip, event=EventRow(**facts))
+        return JournalRecord(aip=aip, event=_with_payload(EventRow(**facts)))
     except (ValueError, TypeError, AttributeError, KeyError, RecursionError) as error:
         return JournalRecord(problem=f"a line cannot be read: {error!r}"[:300])

@@ -5,10 +5,9 @@ What was found at the ingest stays in the AIP; a new finding is an event, never 
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -20,7 +19,7 @@ from pipeline.archive import Archive
 from pipeline.errors import PipelineError, UnknownPackage
 from pipeline.holdings.aip_reader import AipReader
 from pipeline.holdings.events import event
-from pipeline.holdings.format_changes import Changed, apply_changes, changes_in
+from pipeline.holdings.format_changes import Changed, apply_changes, changes_in, changes_payload
 from pipeline.holdings.journal import write_journal
 from pipeline.holdings.leases import WAIT_FOR_PERSON_S, leased_aip
 from storage.errors import Busy, LeaseLost, StorageError
@@ -32,6 +31,7 @@ __all__ = ["OverrideRefused", "override_format", "reidentify"]
 
 _BATCH = 200
 _MAX_TOLD = 500
+_SHOWN = 20
 _PUID = re.compile(r"(x-)?fmt/\d+|local/[\w.-]+")
 
 
@@ -156,11 +156,10 @@ def _record(archive: Archive, aip: str, changed: Sequence[Changed], detail: str,
     """Events of at most so many files each, and the catalogue's counts with them."""
     for at in range(0, max(1, len(changed)), _MAX_TOLD):
         part = changed[at : at + _MAX_TOLD]
-        note = (
-            json.dumps({"formats": [asdict(one) for one in part]}, ensure_ascii=False) if part else problem
-        )
+        note = problem or "; ".join(f"{one.path}: {one.before} → {one.puid}" for one in part[:_SHOWN])
         row = event(
             EventType.FORMAT_IDENTIFICATION, archive.clock(), store="*", detail=detail, note=note,
+            payload=changes_payload(part),
             outcome=EventOutcome.FAILURE if problem else EventOutcome.SUCCESS,
         )  # fmt: skip
         archive.catalogue.events.add(aip, [row])

@@ -17,11 +17,11 @@ from pipeline.holdings.journal import write_journal
 from pipeline.holdings.leases import WAIT_FOR_PERSON_S, leased_aip
 from pipeline.holdings.presence import require_present
 from pipeline.preservation.removal_history import (
-    approval_note,
-    hold_note,
-    refusal_note,
-    release_note,
-    request_note,
+    approval_payload,
+    hold_payload,
+    refusal_payload,
+    release_payload,
+    request_payload,
 )
 from pipeline.review.decisions import same_person
 from storage.catalogue import AipRow, EventRow, HoldRow, RemovalRow
@@ -82,7 +82,7 @@ def place_hold(
         archive,
         EventType.POLICY_ASSIGNMENT,
         f"hold placed by {hold.person}: {hold.reason}",
-        note=hold_note(hold),
+        payload=hold_payload(hold),
     )
     try:
         state = archive.catalogue.holds.place(hold, happened, while_removing=False)
@@ -158,7 +158,7 @@ def lift_hold(
             raise RemovalRefused(f"there is no legal hold on {aip}")
         for store in leased.archive.stores:
             store.repository.set_hold(aip, held=False)
-        happened = _event(archive, EventType.POLICY_ASSIGNMENT, text, note=release_note(hold))
+        happened = _event(archive, EventType.POLICY_ASSIGNMENT, text, payload=release_payload(hold))
         if not leased.archive.catalogue.holds.lift(hold, happened):
             for store in leased.archive.stores:
                 store.repository.set_hold(aip, held=True)
@@ -178,8 +178,8 @@ def request_removal(
         if row.state == AipState.REMOVING:
             raise RemovalRefused(f"the removal of {aip} is approved already")
         _refuse_protected(leased.archive, row)
-        note = request_note(request, leased.archive.catalogue.removals.get(aip))
-        asked = _event(archive, EventType.DELETION, text, note=note, outcome=EventOutcome.WARNING)
+        payload = request_payload(request, leased.archive.catalogue.removals.get(aip))
+        asked = _event(archive, EventType.DELETION, text, payload=payload, outcome=EventOutcome.WARNING)
         leased.archive.catalogue.removals.request(request, asked)
     write_journal(archive).require()
     return request
@@ -195,8 +195,8 @@ def refuse_removal(
         request = leased.archive.catalogue.removals.get(aip)
         if request is None or request.removed or request.approved_by:
             raise RemovalRefused(f"no request to remove {aip} is open")
-        note = refusal_note(request)
-        refused = _event(archive, EventType.DELETION, text, note=note, outcome=EventOutcome.FAILURE)
+        payload = refusal_payload(request)
+        refused = _event(archive, EventType.DELETION, text, payload=payload, outcome=EventOutcome.FAILURE)
         leased.archive.catalogue.removals.withdraw(aip, refused)
     write_journal(archive).require()
 
@@ -264,7 +264,11 @@ def _approve(archive: Archive, row: AipRow, request: RemovalRow, person: str) ->
     approved = replace(request, approved_by=person)
     text = f"removal approved by {person}; asked for by {request.requested_by}: {request.reason}"
     happened = _event(
-        archive, EventType.DELETION, text, note=approval_note(approved, row), outcome=EventOutcome.WARNING
+        archive,
+        EventType.DELETION,
+        text,
+        payload=approval_payload(approved, row),
+        outcome=EventOutcome.WARNING,
     )
     hold = archive.catalogue.removals.begin(approved, happened)
     if hold is not None:
@@ -283,13 +287,13 @@ def _carry_out(archive: Archive, row: AipRow, request: RemovalRow) -> RemovalRow
         store.repository.remove(row.id)
     done = replace(request, removed=timestamp(archive.clock()))
     gone = replace(row, state=AipState.REMOVED)
-    note = json.dumps({"aip": asdict(gone), "removal": asdict(done)}, ensure_ascii=False, sort_keys=True)
+    payload = json.dumps({"aip": asdict(gone), "removal": asdict(done)}, ensure_ascii=False, sort_keys=True)
     text = (
         f"removed from {', '.join(archive.store_names)}: {done.reason}; "
         f"asked for by {done.requested_by}, approved by {done.approved_by}"
     )
     _certificate(archive, gone, done)  # first: what is removed and has no certificate nobody would look for
-    archive.catalogue.removals.complete(done, _event(archive, EventType.DELETION, text, note=note))
+    archive.catalogue.removals.complete(done, _event(archive, EventType.DELETION, text, payload=payload))
     return done
 
 
@@ -329,14 +333,14 @@ def _certificate(archive: Archive, row: AipRow, removal: RemovalRow) -> None:
 
 def restore_tombstone(archive: Archive, row: EventRow) -> None:
     """A removed AIP's record from the journal, for a catalogue that lost it."""
-    record = json.loads(row.note)
+    record = json.loads(row.payload)
     archive.catalogue.aips.add_tombstone(AipRow(**record["aip"]))
     archive.catalogue.removals.restore(RemovalRow(**record["removal"]))
 
 
 def restore_removal(archive: Archive, row: EventRow) -> None:
     """As ``restore_tombstone``, for a catalogue that has an older state of the AIP; under its lease."""
-    record = json.loads(row.note)
+    record = json.loads(row.payload)
     archive.catalogue.aips.add_tombstone(
         AipRow(**record["aip"])
     )  # with its last version, perhaps a later one
@@ -375,7 +379,7 @@ def _event(
     kind: EventType,
     text: str,
     *,
-    note: str = "",
+    payload: str = "",
     outcome: EventOutcome = EventOutcome.SUCCESS,
 ) -> EventRow:
-    return event(kind, archive.clock(), store="*", detail=text, note=note, outcome=outcome)
+    return event(kind, archive.clock(), store="*", detail=text, payload=payload, outcome=outcome)

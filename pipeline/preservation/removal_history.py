@@ -18,41 +18,41 @@ from storage.states import AipState
 
 __all__ = [
     "RemovalHistory",
-    "approval_note",
+    "approval_payload",
     "begun_removal",
-    "hold_note",
     "hold_of",
+    "hold_payload",
     "is_about_removal",
-    "refusal_note",
-    "release_note",
-    "request_note",
+    "refusal_payload",
+    "release_payload",
+    "request_payload",
 ]
 
 
-def hold_note(hold: HoldRow) -> str:
+def hold_payload(hold: HoldRow) -> str:
     """What the event of a hold says to a later rebuild."""
     return json.dumps({"hold": asdict(hold)}, ensure_ascii=False)
 
 
-def release_note(hold: HoldRow) -> str:
-    """As ``hold_note``, for the release of just this hold."""
+def release_payload(hold: HoldRow) -> str:
+    """As ``hold_payload``, for the release of just this hold."""
     return json.dumps({"hold": None, "aip": hold.aip, "lifted": asdict(hold)}, ensure_ascii=False)
 
 
-def request_note(request: RemovalRow, replaced: RemovalRow | None) -> str:
+def request_payload(request: RemovalRow, replaced: RemovalRow | None) -> str:
     """For a request to remove an AIP, and the one whose place it takes."""
     ended = asdict(replaced) if replaced else None
     return json.dumps({"removal": asdict(request), "ended": ended}, ensure_ascii=False)
 
 
-def approval_note(approved: RemovalRow, row: AipRow) -> str:
+def approval_payload(approved: RemovalRow, row: AipRow) -> str:
     """For a request that a second person has approved, with the AIP as the catalogue has it: once the
     removal has begun nothing in storage says any more what it was."""
     record = {"removal": asdict(approved), "aip": asdict(replace(row, state=AipState.REMOVING))}
     return json.dumps(record, ensure_ascii=False)
 
 
-def refusal_note(request: RemovalRow) -> str:
+def refusal_payload(request: RemovalRow) -> str:
     """For the refusal of just this request."""
     return json.dumps({"removal": None, "aip": request.aip, "ended": asdict(request)}, ensure_ascii=False)
 
@@ -80,9 +80,9 @@ def begun_removal(row: EventRow) -> tuple[AipRow, RemovalRow] | None:
 
 
 def _record(row: EventRow, kind: EventType) -> dict[str, Any]:
-    if row.type != kind.label or not row.note.startswith("{"):
+    if row.type != kind.label or not row.payload:
         return {}
-    return dict(json.loads(row.note))
+    return dict(json.loads(row.payload))
 
 
 @dataclass(slots=True)
@@ -100,7 +100,8 @@ class RemovalHistory:
     _all_ended_at: str = ""
 
     def take(self, row: EventRow) -> None:
-        """One event. Raises ValueError, TypeError, KeyError or AttributeError when its note is not ours."""
+        """One event. Raises ValueError, TypeError, KeyError or AttributeError when its payload is not one
+        of ours."""
         about_hold, placed = hold_of(row)
         if about_hold:
             lifted = _record(row, EventType.POLICY_ASSIGNMENT).get("lifted")

@@ -76,7 +76,9 @@ class FormatCount:
 class EventRow:
     """A PREMIS event in short. ``time`` is RFC 3339 in UTC.
 
-    ``store`` is empty for what happened during an ingest, and the AIP itself tells.
+    ``store`` is empty for what happened during an ingest, and the AIP itself tells. ``note`` is for people;
+    ``payload`` is for a rebuild: what happened as JSON, written and read by ``pipeline.holdings`` and
+    ``pipeline.preservation.removal_history`` alone.
     """
 
     id: str
@@ -86,6 +88,7 @@ class EventRow:
     detail: str
     note: str
     store: str = ""
+    payload: str = ""
 
 
 @dataclass(frozen=True, slots=True)

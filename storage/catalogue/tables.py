@@ -127,6 +127,7 @@ EVENT = Table(
     Column("outcome", String(16), nullable=False),
     Column("detail", PlainText, nullable=False),
     Column("note", PlainText, nullable=False),
+    Column("payload", PlainText, nullable=False, server_default=""),  # the same for programs, as JSON
     Column("store", String(64), nullable=False, server_default=""),  # of events after the ingest
     Column("journaled", Boolean, nullable=False, server_default=true()),  # also written to storage
 )

@@ -18,6 +18,9 @@ from storage.catalogue import Catalogue, Search
 
 _AIP = "INSERT INTO aip (id, version, title, agreement, agency, external_identifier, content_digest, files, bytes, created, inventory_sha512, state) VALUES (:id, 'v1', 'T', 'default', :agency, '', '', 2, 10, :created, '', :state)"
 
+_EVENT = "INSERT INTO event (id, aip, type, time, outcome, detail, note, store) VALUES (:id, :aip, 't', '2026', 'success', '', :note, :store)"
+_HELD = '{"hold": {"aip": "urn:uuid:1", "reason": "case", "person": "C", "since": "2026"}}'
+
 
 def test_from_before_the_sums(catalogue_url: str) -> None:
     """AIPs, formats and copies of then are counted; removed ones are not; nightly runs are kept."""
@@ -50,6 +53,9 @@ def test_from_before_the_sums(catalogue_url: str) -> None:
                 ),
                 {"id": facts["id"]},
             )
+        for number, note, store in ((1, _HELD, "*"), (2, "said by people", "*"), (3, "{in PREMIS}", "")):
+            row = {"id": f"e{number}", "aip": "urn:uuid:1", "note": note, "store": store}
+            connection.execute(text(_EVENT), row)
         connection.execute(
             text(
                 "INSERT INTO night (id, owner, started, finished, report) VALUES ('n', 'o', '2026-01-01', '2026-01-02', '{}')"
@@ -63,6 +69,8 @@ def test_from_before_the_sums(catalogue_url: str) -> None:
     assert [(f.puid, f.files, aips) for f, aips in catalogue.formats.all()] == [("fmt/1", 4, 2)]
     assert catalogue.copies.count("one") == {"verified": 2}
     assert len(catalogue.nightly_runs.latest()) == 1
+    events = {row.id: (row.note, row.payload) for row in catalogue.events.of("urn:uuid:1")}
+    assert events == {"e1": ("", _HELD), "e2": ("said by people", ""), "e3": ("{in PREMIS}", "")}
     catalogue.aips.set_state("urn:uuid:1", "removed")
     assert catalogue.aips.totals() == (1, 2, 10)
     catalogue.close()

@@ -187,7 +187,7 @@ def test_a_rebuild_goes_on_after_a_hold_it_cannot_understand(archive, aip) -> No
     place_hold(archive, aip, reason="case\u202812/26", person="Court")
     placed = archive.catalogue.events.of(aip)[-1]
     strange = replace(
-        placed, id="urn:uuid:00000000-0000-4000-8000-000000000000", note='{"hold": {"until": 1}}'
+        placed, id="urn:uuid:00000000-0000-4000-8000-000000000000", payload='{"hold": {"until": 1}}'
     )
     archive.catalogue.events.add(aip, [strange])
     assert write_journal(archive).complete

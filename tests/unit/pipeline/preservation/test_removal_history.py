@@ -10,11 +10,11 @@ import pytest
 from packages.premis import EventType
 from pipeline.preservation.removal_history import (
     RemovalHistory,
-    approval_note,
-    hold_note,
-    refusal_note,
-    release_note,
-    request_note,
+    approval_payload,
+    hold_payload,
+    refusal_payload,
+    release_payload,
+    request_payload,
 )
 from storage.catalogue import AipRow, EventRow, HoldRow, RemovalRow
 
@@ -26,19 +26,19 @@ _ASKED = RemovalRow(_AIP, "list 4", "A. Clerk", _LATE, "", "")
 _AGAIN = RemovalRow(_AIP, "list 5", "A. Clerk", _EARLY, "", "")
 
 
-def _event(note: str, time: str, kind: EventType = EventType.POLICY_ASSIGNMENT) -> EventRow:
-    return EventRow(f"urn:uuid:{hash(note) & 0xFFFF}", kind.label, time, "success", "", note)
+def _event(payload: str, time: str, kind: EventType = EventType.POLICY_ASSIGNMENT) -> EventRow:
+    return EventRow(f"urn:uuid:{hash(payload) & 0xFFFF}", kind.label, time, "success", "", "", "*", payload)
 
 
-def _about(note: str, time: str = _EARLY) -> EventRow:
-    return _event(note, time, EventType.DELETION)
+def _about(payload: str, time: str = _EARLY) -> EventRow:
+    return _event(payload, time, EventType.DELETION)
 
 
 _ROW = AipRow(_AIP, "v1", "T", "default", "A", "", "", 1, 1, _LATE, "0" * 128)
-_PLACED, _LIFTED = _event(hold_note(_FIRST), _LATE), _event(release_note(_FIRST), _EARLY)
-_PLACED_AGAIN = _event(hold_note(_SECOND), _EARLY)
-_REQUESTED = _about(request_note(_ASKED, None), _LATE)
-_REFUSED, _REPLACED = _about(refusal_note(_ASKED)), _about(request_note(_AGAIN, _ASKED))
+_PLACED, _LIFTED = _event(hold_payload(_FIRST), _LATE), _event(release_payload(_FIRST), _EARLY)
+_PLACED_AGAIN = _event(hold_payload(_SECOND), _EARLY)
+_REQUESTED = _about(request_payload(_ASKED, None), _LATE)
+_REFUSED, _REPLACED = _about(refusal_payload(_ASKED)), _about(request_payload(_AGAIN, _ASKED))
 _APPROVED = replace(_AGAIN, approved_by="B. Archivist")
 _REMOVED = replace(_APPROVED, removed=_EARLY)
 
@@ -53,9 +53,13 @@ _REMOVED = replace(_APPROVED, removed=_EARLY)
         ([_REQUESTED], None, _ASKED),
         ([_REQUESTED, _REFUSED], None, None),
         ([_REQUESTED, _REPLACED], None, _AGAIN),
-        ([_REQUESTED, _REPLACED, _about(approval_note(_APPROVED, _ROW))], None, _APPROVED),
+        ([_REQUESTED, _REPLACED, _about(approval_payload(_APPROVED, _ROW))], None, _APPROVED),
         (
-            [_REPLACED, _about(approval_note(_APPROVED, _ROW)), _about(approval_note(_REMOVED, _ROW))],
+            [
+                _REPLACED,
+                _about(approval_payload(_APPROVED, _ROW)),
+                _about(approval_payload(_REMOVED, _ROW)),
+            ],
             None,
             None,
         ),
