@@ -91,8 +91,11 @@ def _finish(archive: Archive, row: AipRow, plan: PlannedVersionRow) -> bool:
         holder = _holder(archive, row, plan) if plan.inventory_sha512 else None
         if holder is None:
             for one in archive.stores:
-                if one.name == plan.store and _root_digest(one, row.id) == row.inventory_sha512:
-                    one.repository.discard(row.id, plan.version)
+                if one.name != plan.store:
+                    continue
+                if _root_digest(one, row.id) != row.inventory_sha512:
+                    return False  # it rotted, or was read wrong a moment ago: what is there stays planned
+                one.repository.discard(row.id, plan.version)
             archive.catalogue.versions.drop_plan(row.id)
             return True
         facts = StoredVersion(plan.version, plan.created, plan.message, plan.inventory_sha512)

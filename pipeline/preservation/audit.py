@@ -191,18 +191,34 @@ def _audit_leased(archive: Archive, row: AipRow, store: ArchivalStore, budget: A
             seen = CopyAudit(store.name, row.id, _without_inventory(store, row.id), reason=reason)
         else:
             seen = audit_copy(store.repository, row.id, trusted, versions)
-        if any(finding.key == INVENTORY for finding in seen.findings):
+        begun = _begun_version(archive, row, seen)
+        if begun and trusted is not None:
+            seen = audit_copy(store.repository, row.id, trusted, versions, begun)
+            if seen.state is CopyState.UNVERIFIED:
+                seen = replace(seen, reason=f"{begun} is begun; whoever works on it next registers it")
+        elif any(finding.key == INVENTORY for finding in seen.findings):
             seen = replace(seen, reason=_newer_version(archive, store, row))
         _record(archive, seen, row.version)
         if seen.state not in _WRONG or not budget.repair or seen.reason:
             return AuditResult(seen)
         try:
-            repaired = repair_copy(archive, row, seen, store, trusted, budget.quarantine)
+            repaired = repair_copy(archive, row, seen, store, trusted, budget.quarantine, begun)
         except LeaseLost:
             raise
         except (StorageError, OSError) as error:  # one store that takes nothing must not stop the run
             return AuditResult(replace(seen, reason=f"not repaired: {error}"))
         return AuditResult(seen, repaired)
+
+
+def _begun_version(archive: Archive, row: AipRow, seen: CopyAudit) -> str:
+    """The version after ours that is committed in this copy and not registered; empty without one.
+
+    An update committed it and was cut off, or could not bring it to the other stores. What it consists
+    of is no damage, and taking it back would lose what is nowhere else.
+    """
+    plan = archive.catalogue.versions.planned(row.id)
+    roots = [finding.found for finding in seen.findings if finding.key == INVENTORY]
+    return plan.version if plan is not None and roots == [plan.inventory_sha512] else ""
 
 
 def _newer_version(archive: Archive, store: ArchivalStore, row: AipRow) -> str:
@@ -256,7 +272,11 @@ def _record(archive: Archive, seen: CopyAudit, version: str) -> None:
 
 def _events(seen: CopyAudit, version: str, now: datetime) -> Iterator[EventRow]:
     """One for the copy; one more for each object that is wrong, with digest expected and found."""
-    outcomes = {CopyState.VERIFIED: EventOutcome.SUCCESS, CopyState.UNREADABLE: EventOutcome.WARNING}
+    outcomes = {
+        CopyState.VERIFIED: EventOutcome.SUCCESS,
+        CopyState.UNREADABLE: EventOutcome.WARNING,
+        CopyState.UNVERIFIED: EventOutcome.WARNING,
+    }
     yield event(
         EventType.FIXITY_CHECK, now, store=seen.store,
         detail=f"{seen.state}: {version}, {seen.objects} objects, {seen.bytes} bytes read and compared by "

@@ -85,12 +85,14 @@ def repair_copy(
     target: ArchivalStore,
     trusted: TrustedInventory | None,
     quarantine: Path,
+    begun: str = "",
 ) -> Repaired:
     """Replace what the audit found wrong, then read the whole copy again. Runs under the AIP's lease.
 
     Nothing good is ever written over: an object is replaced only by bytes with its recorded digest,
     taken from another store or known from the inventory, and only once what was there before is kept
-    in quarantine. Raises StoreUnavailable when the damaged store itself cannot be written.
+    in quarantine. What belongs to a version that is ``begun`` here stays as it is. Raises StoreUnavailable
+    when the damaged store itself cannot be written.
     """
     require_present(target, archive.catalogue)
     if audit.state is CopyState.MISSING:
@@ -100,7 +102,8 @@ def repair_copy(
         return _recorded(
             archive, row, Repaired(row.id, target.name, CopyState.DAMAGED, (), keys, "", 0, audit.wrong)
         )
-    expected = Expected(trusted, archive.catalogue.versions.digests(row.id))
+    versions = archive.catalogue.versions.digests(row.id)
+    expected = Expected(trusted, versions, begun)
     moment = timestamp(archive.clock()).replace(":", "")
     kept = Quarantine(quarantine / moment / target.name / row.id.replace(":", "-"))
     sources = [one for one in archive.stores if one is not target]
@@ -115,7 +118,7 @@ def repair_copy(
             tally.count(finding.key, repairer.repair(finding))
     for finding in commits:
         tally.count(finding.key, repairer.repair(finding))
-    again = audit_copy(target.repository, row.id, trusted, archive.catalogue.versions.digests(row.id))
+    again = audit_copy(target.repository, row.id, trusted, versions, begun)
     return _recorded(
         archive,
         row,
@@ -227,9 +230,14 @@ class _ObjectRepairer:
 
 def _recorded(archive: Archive, row: AipRow, repaired: Repaired) -> Repaired:
     intact = repaired.state is CopyState.VERIFIED
+    ended = (
+        intact or repaired.state is CopyState.UNVERIFIED
+    )  # as much as can be done beside a begun version
     when = archive.clock()
     now = timestamp(when)
     detail = "" if intact else f"{repaired.unrepaired_count} object(s) could not be repaired"
+    if repaired.state is CopyState.UNVERIFIED:
+        detail = "repaired; the version that is begun here is not registered yet"
     note = f"repaired: {_keys(repaired.repaired, repaired.repaired_count)}"
     if repaired.unrepaired_count:
         note += f"; not repaired: {_keys(repaired.unrepaired, repaired.unrepaired_count)}"
@@ -244,7 +252,7 @@ def _recorded(archive: Archive, row: AipRow, repaired: Repaired) -> Repaired:
                 EventType.RECOVERY, when, store=repaired.store,
                 detail=f"{row.version}: {repaired.repaired_count} object(s) replaced by verified bytes, "
                 "the copy read again",
-                note=note, outcome=EventOutcome.SUCCESS if intact else EventOutcome.FAILURE,
+                note=note, outcome=EventOutcome.SUCCESS if ended else EventOutcome.FAILURE,
             )
         ],
     )  # fmt: skip

@@ -86,10 +86,12 @@ class TrustedInventory:
 class Expected:
     """What an object must consist of. Read from the inventory as it is needed, not held."""
 
-    def __init__(self, trusted: TrustedInventory, versions: Mapping[str, str]) -> None:
+    def __init__(self, trusted: TrustedInventory, versions: Mapping[str, str], begun: str = "") -> None:
         """``versions`` gives the inventory digests of earlier versions; one that is not known there
-        is not expected, and its files are not unexpected either (see ``allows``)."""
+        is not expected, and its files are not unexpected either (see ``allows``). ``begun`` is a version
+        after these that is committed here and not registered: its files and the root are its own affair."""
         self.trusted = trusted
+        self._begun = begun
         index = trusted.index
         sidecar = sidecar_bytes(index.sha512)
         self._names = {version.name for version in index.versions}
@@ -116,11 +118,15 @@ class Expected:
         """Every key with its SHA-512, in code-point order."""
         small = dict(self._inventories)
         small.update((key, sha512_hex(content)) for key, content in self._known.items())
+        if self._begun:
+            del small[INVENTORY], small[SIDECAR]
         return heapq.merge(self.trusted.index.contents(), sorted(small.items()))
 
     def allows(self, key: str) -> bool:
         """Inventories of versions of which no digest is known, and OCFL's own log folder."""
         top, _, rest = key.partition("/")
+        if self._begun and (top == self._begun or key in (INVENTORY, SIDECAR)):
+            return True
         return top == "logs" or (top in self._names and rest in (INVENTORY, SIDECAR))
 
 
@@ -169,15 +175,22 @@ def _inventory_keys(store: ObjectStore, root: str) -> Iterator[str]:
 
 
 def audit_copy(
-    repository: OcflRepository, object_id: str, trusted: TrustedInventory, versions: Mapping[str, str]
+    repository: OcflRepository,
+    object_id: str,
+    trusted: TrustedInventory,
+    versions: Mapping[str, str],
+    begun: str = "",
 ) -> CopyAudit:
-    """Read a whole copy and compare it with what was committed. Never raises for the store's state."""
+    """Read a whole copy and compare it with what was committed. Never raises for the store's state.
+
+    With a version that is ``begun`` (see ``Expected``) a copy is unverified at best: not all was read.
+    """
     store = repository.store
     tally = _Tally()
     findings: list[Finding] = []
     wrong = 0
     try:
-        for finding in wrong_objects(repository, object_id, Expected(trusted, versions), tally):
+        for finding in wrong_objects(repository, object_id, Expected(trusted, versions, begun), tally):
             wrong += 1
             if len(findings) < _MAX_KEPT_FINDINGS:
                 findings.append(finding)
@@ -185,7 +198,8 @@ def audit_copy(
         return CopyAudit(store.name, object_id, CopyState.UNREADABLE, reason=error.reason)
     if not tally.present:
         return CopyAudit(store.name, object_id, CopyState.MISSING)
-    state = CopyState.DAMAGED if wrong else CopyState.VERIFIED
+    whole = CopyState.UNVERIFIED if begun else CopyState.VERIFIED
+    state = CopyState.DAMAGED if wrong else whole
     return CopyAudit(store.name, object_id, state, tuple(findings), tally.objects, tally.bytes, "", wrong)
 
 

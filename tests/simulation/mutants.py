@@ -138,7 +138,7 @@ MUTANTS = (
     ),
     Mutant(
         "an audit that found damage says verified", "storage/replicas/fixity.py",
-        "    state = CopyState.DAMAGED if wrong else CopyState.VERIFIED\n", "    state = CopyState.VERIFIED\n",
+        "    state = CopyState.DAMAGED if wrong else whole\n", "    state = whole\n",
     ),
     Mutant(
         "a comparison does not tell of a missing object", "storage/replicas/fixity.py",
@@ -162,7 +162,7 @@ MUTANTS = (
     ),
     Mutant(
         "a repair rolls a newer version back", "pipeline/preservation/audit.py",
-        "        if any(finding.key == INVENTORY for finding in seen.findings):\n", "        if False:\n",
+        "        elif any(finding.key == INVENTORY for finding in seen.findings):\n", "        elif False:\n",
     ),
     Mutant(
         "a removal does not look for holds", "storage/catalogue/removals.py",
