@@ -74,6 +74,15 @@ _FOUND_BEFORE = {
         (Fault(0, "old backup", victim=0, at_end=True), Fault(1, "lost object", "one", 28),
          Fault(1, "rot", "one", 53), Fault(1, "lost object", "one", 59)), in_turn=True, redone=False,
     ),
+    "a version that an update committed and could not bring further is not repaired away": Scenario(
+        24841, _TWO, (("update", 4, "B"),),
+        (Fault(1, "rot", "one", 9), Fault(1, "rot", "one", 43), Fault(1, "rot", "one", 7)),
+        in_turn=True, redone=False,
+    ),
+    "a plan is not dropped because its store was read wrong once": Scenario(
+        26428, (("one", "required"),), (("update", 5, "B"), ("audit", 4, "A")),
+        (Fault(52, "flipped read", "one", 30), Fault(47, "lost write", "one", 5)), in_turn=False, redone=True,
+    ),
     "an update that was silent for too long says that another took over": Scenario(
         689, _TWO, (("update", 3, "A"), ("update", 5, "B")),
         (Fault(12, "stall", number=400, victim=0, at_write=True),), in_turn=True, redone=False,
