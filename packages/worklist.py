@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NamedTuple
 
 from packages.digest import DigestAlgorithm
 from packages.package_file import UNKNOWN_FORMAT, FileFormat, FileValidation, PackageFile, pages_and_seconds
@@ -53,6 +54,45 @@ class ReceivedFile:
     digests: Mapping[DigestAlgorithm, str]
     payload: bool
     container: bool
+
+
+class WorkFile(NamedTuple):
+    """A payload file as the stages look at it."""
+
+    row: int
+    path: str
+    work: str
+    size: int
+    container: int
+
+
+class FilePlace(NamedTuple):
+    """A file, and where its bytes are now."""
+
+    path: str
+    work: str
+    size: int
+    sha512: str
+
+
+class NamedFile(NamedTuple):
+    """A payload file under its name in the AIP."""
+
+    sha512: str
+    name: str
+    size: int
+    work: str
+
+
+class FormatTotal(NamedTuple):
+    """How much there is of a format; ``puid`` may be ``unknown``."""
+
+    puid: str
+    name: str
+    files: int
+    bytes: int
+    not_valid: int
+    mime: str
 
 
 def _other_form(path: str) -> str | None:
@@ -198,10 +238,10 @@ class Worklist:
         query = "SELECT path, sha512 FROM file WHERE payload = 1 ORDER BY path"
         yield from self._db.execute(query)
 
-    def work_files(self) -> Iterator[tuple[int, str, str, int, int]]:
-        """(row, path, work name, size, whether it looks like a container) of every payload file."""
+    def work_files(self) -> Iterator[WorkFile]:
+        """Every payload file, in the order of receipt."""
         query = "SELECT id, path, work, size, container FROM file WHERE payload = 1 ORDER BY id"
-        yield from self._db.execute(query)
+        return map(WorkFile._make, self._db.execute(query))
 
     def set_formats(self, formats: Iterable[tuple[int, FileFormat]]) -> None:
         """Record what files are, by row."""
@@ -281,31 +321,31 @@ class Worklist:
                 source=source,
             )
 
-    def by_digest(self) -> Iterator[tuple[str, str, int, str]]:
-        """(SHA-512, name in the AIP, size, work name) of the payload in the order of digests."""
+    def by_digest(self) -> Iterator[NamedFile]:
+        """The payload in the order of digests."""
         query = """SELECT sha512, name, size, work FROM file WHERE payload = 1
                    ORDER BY sha512, name"""
-        yield from self._db.execute(query)
+        return map(NamedFile._make, self._db.execute(query))
 
-    def tag_files(self) -> Iterator[tuple[str, str, int, str]]:
-        """(path, work name, size, SHA-512) of everything outside the payload."""
+    def tag_files(self) -> Iterator[FilePlace]:
+        """Everything outside the payload."""
         query = "SELECT path, work, size, sha512 FROM file WHERE payload = 0 ORDER BY path"
-        yield from self._db.execute(query)
+        return map(FilePlace._make, self._db.execute(query))
 
-    def places(self) -> Iterator[tuple[str, str, int, str]]:
-        """(path, work name, size, SHA-512) of everything."""
+    def places(self) -> Iterator[FilePlace]:
+        """Everything."""
         query = "SELECT path, work, size, sha512 FROM file ORDER BY path"
-        yield from self._db.execute(query)
+        return map(FilePlace._make, self._db.execute(query))
 
-    def format_totals(self) -> Iterator[tuple[str, str, int, int, int, str]]:
-        """(PUID or ``unknown``, name, files, bytes, files not valid, media type), most frequent first."""
+    def format_totals(self) -> Iterator[FormatTotal]:
+        """How much there is of each format, most frequent first."""
         query = """SELECT coalesce(t.puid, 'unknown'), min(coalesce(t.name, 'unknown')), count(*),
                           sum(f.size), coalesce(sum(s.validity = 'not-valid'), 0),
                           max(coalesce(t.mime, ''))
                    FROM file f LEFT JOIN format t ON t.id = f.format
                    LEFT JOIN validation s ON s.file = f.id WHERE f.payload = 1
                    GROUP BY 1 ORDER BY 3 DESC, 1"""
-        yield from self._db.execute(query)
+        return map(FormatTotal._make, self._db.execute(query))
 
     def extents(self) -> dict[str, tuple[int, int]]:
         """(pages, seconds) of all files of a format, by PUID, where a tool read any."""

@@ -67,7 +67,7 @@ def _start(header: MetsHeader, profile: str) -> str:
         f'{DECLARATION}<mets:mets xmlns:mets="{METS}" xmlns:xlink="{XLINK}"\n'
         f'    xmlns:csip="{CSIP}"\n'
         f'    OBJID="{attribute(header.objid)}" LABEL="{attribute(header.label)}" TYPE="Mixed"\n'
-        f'    {_CONTENT_TYPE}\n    PROFILE="{profile}">\n'
+        f'    {_CONTENT_TYPE}\n    PROFILE="{attribute(profile)}">\n'
         f'<mets:metsHdr CREATEDATE="{when}" LASTMODDATE="{timestamp(header.modified or header.created)}" '
         f'csip:OAISPACKAGETYPE="{header.package_type}">'
         '<mets:agent ROLE="CREATOR" TYPE="OTHER" OTHERTYPE="SOFTWARE">'
@@ -79,12 +79,13 @@ def _start(header: MetsHeader, profile: str) -> str:
 
 def _md_ref(reference: Reference, when: str) -> str:
     file = reference.file
-    version = f' MDTYPEVERSION="{reference.mdtype_version}"' if reference.mdtype_version else ""
-    other = f' OTHERMDTYPE="{reference.other}"' if reference.other else ""
+    version = f' MDTYPEVERSION="{attribute(reference.mdtype_version)}"' if reference.mdtype_version else ""
+    other = f' OTHERMDTYPE="{attribute(reference.other)}"' if reference.other else ""
     return (
         f'<mets:mdRef LOCTYPE="URL" xlink:type="simple" xlink:href="{attribute(href(file.path))}" '
-        f'MDTYPE="{reference.mdtype}"{other}{version} MIMETYPE="{file.mime}" SIZE="{file.size}" '
-        f'CREATED="{when}" CHECKSUM="{file.sha512}" CHECKSUMTYPE="SHA-512"/>'
+        f'MDTYPE="{attribute(reference.mdtype)}"{other}{version} '
+        f'MIMETYPE="{attribute(file.mime)}" SIZE="{file.size}" '
+        f'CREATED="{when}" CHECKSUM="{attribute(file.sha512)}" CHECKSUMTYPE="SHA-512"/>'
     )
 
 
@@ -93,13 +94,13 @@ def _sections(
 ) -> Iterator[str]:
     for reference in descriptive:
         yield (
-            f'<mets:dmdSec ID="{reference.id}" CREATED="{when}" STATUS="CURRENT">'
+            f'<mets:dmdSec ID="{attribute(reference.id)}" CREATED="{when}" STATUS="CURRENT">'
             f"{_md_ref(reference, when)}</mets:dmdSec>\n"
         )
     yield '<mets:amdSec ID="amd">\n'
     for reference in preservation:
         yield (
-            f'<mets:digiprovMD ID="{reference.id}" CREATED="{when}" STATUS="CURRENT">'
+            f'<mets:digiprovMD ID="{attribute(reference.id)}" CREATED="{when}" STATUS="CURRENT">'
             f"{_md_ref(reference, when)}</mets:digiprovMD>\n"
         )
     yield "</mets:amdSec>\n"
@@ -107,21 +108,22 @@ def _sections(
 
 def _file(file_id: str, file: MetadataFile, created: str) -> str:
     return (
-        f'<mets:file ID="{file_id}" MIMETYPE="{attribute(file.mime)}" SIZE="{file.size}" '
-        f'CREATED="{created}" CHECKSUM="{file.sha512}" CHECKSUMTYPE="SHA-512">'
+        f'<mets:file ID="{attribute(file_id)}" MIMETYPE="{attribute(file.mime)}" SIZE="{file.size}" '
+        f'CREATED="{created}" CHECKSUM="{attribute(file.sha512)}" CHECKSUMTYPE="SHA-512">'
         f'<mets:FLocat LOCTYPE="URL" xlink:type="simple" xlink:href="{attribute(href(file.path))}"/>'
         "</mets:file>\n"
     )
 
 
 def _group(group_id: str, use: str, files: Iterable[str]) -> Iterator[str]:
-    yield f'<mets:fileGrp ID="{group_id}" USE="{attribute(use)}" {_CONTENT_TYPE}>\n'
+    yield f'<mets:fileGrp ID="{attribute(group_id)}" USE="{attribute(use)}" {_CONTENT_TYPE}>\n'
     yield from files
     yield "</mets:fileGrp>\n"
 
 
 def _pointer(label: str, group: str) -> str:
-    return f'<mets:div ID="d-{group}" LABEL="{label}"><mets:fptr FILEID="{group}"/></mets:div>\n'
+    name = attribute(group)
+    return f'<mets:div ID="d-{name}" LABEL="{attribute(label)}"><mets:fptr FILEID="{name}"/></mets:div>\n'
 
 
 def pad_to_chunks(parts: Iterable[str]) -> Iterator[bytes]:
@@ -165,15 +167,15 @@ def root_mets(
     yield "</mets:fileSec>\n"
     yield '<mets:structMap ID="sm-csip" TYPE="PHYSICAL" LABEL="CSIP">\n'
     yield f'<mets:div ID="d-root" LABEL="{attribute(header.objid)}">\n'
-    adm = " ".join(r.id for r in preservation)
-    dmd = " ".join(r.id for r in descriptive)
+    adm = " ".join(attribute(r.id) for r in preservation)
+    dmd = " ".join(attribute(r.id) for r in descriptive)
     dmd_id = f' DMDID="{dmd}"' if dmd else ""
     yield f'<mets:div ID="d-md" LABEL="Metadata" ADMID="{adm}"{dmd_id}/>\n'
     yield _pointer("Documentation", "g-doc")
     yield _pointer("Schemas", "g-sch")
     # Two forms on purpose: eark-validator wants the parent div, commons-ip the siblings.
     yield '<mets:div ID="d-reps" LABEL="Representations">'
-    yield "".join(f'<mets:fptr FILEID="g-{name}"/>' for name in names)
+    yield "".join(f'<mets:fptr FILEID="g-{attribute(name)}"/>' for name in names)
     for name, file in zip(names, representations, strict=True):
         yield _representation_div(f"d-reps-{name}", name, file)
     yield "</mets:div>\n"
@@ -182,9 +184,10 @@ def root_mets(
     yield "</mets:div>\n</mets:structMap>\n</mets:mets>\n"
 
 
-def _representation_div(div_id: str, name: str, file: MetadataFile) -> str:
+def _representation_div(div_id: str, representation: str, file: MetadataFile) -> str:
+    name = attribute(representation)
     return (
-        f'<mets:div ID="{div_id}" LABEL="Representations/{name}">'
+        f'<mets:div ID="{attribute(div_id)}" LABEL="Representations/{name}">'
         f'<mets:mptr LOCTYPE="URL" xlink:type="simple" xlink:href="{attribute(href(file.path))}" '
         f'xlink:title="g-{name}"/><mets:fptr FILEID="f-{name}"/></mets:div>\n'
     )
@@ -203,7 +206,7 @@ def representation_mets(
     yield "</mets:fileSec>\n"
     yield '<mets:structMap ID="sm-csip" TYPE="PHYSICAL" LABEL="CSIP">\n'
     yield f'<mets:div ID="d-root" LABEL="{attribute(header.objid)}">\n'
-    yield f'<mets:div ID="d-md" LABEL="Metadata" ADMID="{premis.id}"/>\n'
+    yield f'<mets:div ID="d-md" LABEL="Metadata" ADMID="{attribute(premis.id)}"/>\n'
     yield _pointer("Documentation", "g-doc")
     yield _pointer("Schemas", "g-sch")
     yield _pointer("Representations", "g-data")

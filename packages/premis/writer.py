@@ -67,7 +67,7 @@ def _format(file: PackageFile) -> str:
     known = file.format
     version = f"<premis:formatVersion>{text(known.version)}</premis:formatVersion>" if known.version else ""
     registry = (
-        f"<premis:formatRegistry><premis:formatRegistryName>{known.registry}</premis:formatRegistryName>"
+        f"<premis:formatRegistry><premis:formatRegistryName>{text(known.registry)}</premis:formatRegistryName>"
         f"<premis:formatRegistryKey>{text(known.puid)}</premis:formatRegistryKey>"
         "<premis:formatRegistryRole>specification</premis:formatRegistryRole>"
         "</premis:formatRegistry>"
@@ -125,7 +125,7 @@ def file_object(file: PackageFile, representation: str, *, root: str = "") -> st
         f'<premis:object xsi:type="premis:file" version="3.0"{root}>'
         f"{_wrapped_identifier('objectIdentifier', file.id)}{_significant(file)}"
         "<premis:objectCharacteristics><premis:compositionLevel>0</premis:compositionLevel>"
-        f"<premis:fixity>{_FIXITY}<premis:messageDigest>{file.sha512}</premis:messageDigest>"
+        f"<premis:fixity>{_FIXITY}<premis:messageDigest>{text(file.sha512)}</premis:messageDigest>"
         f"</premis:fixity><premis:size>{file.size}</premis:size>{_format(file)}"
         "</premis:objectCharacteristics>"
         f"<premis:originalName>{text(file.original)}</premis:originalName>"
