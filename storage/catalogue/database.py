@@ -19,7 +19,7 @@ from storage.catalogue.process import ProcessRuntime
 from storage.catalogue.tables import LEASE
 from storage.errors import LeaseLost, StoreRefused, StoreUnavailable
 
-_HEAD = "0008"
+_HEAD = "0009"
 _NAME = "catalogue"
 _MIGRATION_LOCK = int.from_bytes(b"stele", "big")  # the number of PostgreSQL's advisory lock
 
