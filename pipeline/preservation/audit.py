@@ -191,7 +191,7 @@ def _audit_leased(archive: Archive, row: AipRow, store: ArchivalStore, budget: A
             seen = CopyAudit(store.name, row.id, _without_inventory(store, row.id), reason=reason)
         else:
             seen = audit_copy(store.repository, row.id, trusted, versions)
-        begun = _begun_version(archive, row, seen)
+        begun = _begun_version(archive, store, row, seen)
         if begun and trusted is not None:
             seen = audit_copy(store.repository, row.id, trusted, versions, begun)
             if seen.state is CopyState.UNVERIFIED:
@@ -210,15 +210,24 @@ def _audit_leased(archive: Archive, row: AipRow, store: ArchivalStore, budget: A
         return AuditResult(seen, repaired)
 
 
-def _begun_version(archive: Archive, row: AipRow, seen: CopyAudit) -> str:
-    """The version after ours that is committed in this copy and not registered; empty without one.
+def _begun_version(archive: Archive, store: ArchivalStore, row: AipRow, seen: CopyAudit) -> str:
+    """The version after ours that is committed in this copy, whole, and not registered; empty without one.
 
     An update committed it and was cut off, or could not bring it to the other stores. What it consists
-    of is no damage, and taking it back would lose what is nowhere else.
+    of is no damage, and taking it back would lose what is nowhere else. Where something of its own has
+    rotted it can never be registered; nobody was told that it is stored, and the update can be done again.
     """
     plan = archive.catalogue.versions.planned(row.id)
     roots = [finding.found for finding in seen.findings if finding.key == INVENTORY]
-    return plan.version if plan is not None and roots == [plan.inventory_sha512] else ""
+    if plan is None or roots != [plan.inventory_sha512]:
+        return ""
+    versions = archive.catalogue.versions.digests(row.id)
+    with trusted_inventory([store.repository], row.id, plan.inventory_sha512) as own:
+        if own is None:
+            return ""
+        of_its_own = audit_copy(store.repository, row.id, own, versions)
+    rotten = any(finding.key.startswith(f"{plan.version}/") for finding in of_its_own.findings)
+    return "" if rotten else plan.version
 
 
 def _newer_version(archive: Archive, store: ArchivalStore, row: AipRow) -> str:

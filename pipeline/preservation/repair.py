@@ -110,14 +110,17 @@ def repair_copy(
     protection = protection_of(archive.catalogue, row)
     repairer = _ObjectRepairer(target, sources, expected, row.id, kept, archive.work, protection)
     tally = _Tally()
-    commits = []
+    commits = [finding for finding in audit.findings if finding.key == INVENTORY]
     for finding in _findings(audit, target, row.id, expected):
-        if finding.key == INVENTORY:
-            commits.append(finding)  # last: what it names must be there when a reader sees it
-        else:
+        if finding.key != INVENTORY and not (commits and finding.kind is FindingKind.UNEXPECTED):
             tally.count(finding.key, repairer.repair(finding))
+    # What the root inventory names must be there when a reader sees it: it is written after what is
+    # missing, and before what only the inventory that it replaces has named is taken away.
     for finding in commits:
         tally.count(finding.key, repairer.repair(finding))
+    for finding in _findings(audit, target, row.id, expected) if commits else ():
+        if finding.kind is FindingKind.UNEXPECTED:
+            tally.count(finding.key, repairer.repair(finding))
     again = audit_copy(target.repository, row.id, trusted, versions, begun)
     return _recorded(
         archive,

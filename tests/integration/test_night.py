@@ -237,11 +237,11 @@ def test_killed_three_times(full: tuple[Path, int, int]) -> None:
     print(f"\nlast of {len(ended)} nightly runs: {json.loads(said)['outcomes']}")
 
 
-def test_doctor_tells_of_a_night_that_died(full: tuple[Path, int, int]) -> None:
+def test_doctor_tells_of_a_night_that_died(home: Path) -> None:
     """An alarm, until a nightly run has come to its end."""
-    home, *_ = full
+    _fill(home / "dropbox", agencies=6, each=2)
     one = _nightly(home)
-    _wait_for_receipts(home, 5)
+    _wait_for_receipts(home, 2)
     one.kill()
     one.communicate()
 

@@ -79,6 +79,12 @@ _FOUND_BEFORE = {
         (Fault(1, "rot", "one", 9), Fault(1, "rot", "one", 43), Fault(1, "rot", "one", 7)),
         in_turn=True, redone=False,
     ),
+    "a begun version of which something has rotted everywhere is taken back and done again": Scenario(
+        35794, (("one", "required"), ("two", "secondary")), (("update", 2, "B"), ("nightly", 2, "A")),
+        (Fault(71, "kill", number=160, victim=1), Fault(139, "lost object", "one", 30),
+         Fault(141, "catalogue down", number=140), Fault(179, "stall at the catalogue", number=20)),
+        in_turn=False, redone=True,
+    ),
     "a plan is not dropped because its store was read wrong once": Scenario(
         26428, (("one", "required"),), (("update", 5, "B"), ("audit", 4, "A")),
         (Fault(52, "flipped read", "one", 30), Fault(47, "lost write", "one", 5)), in_turn=False, redone=True,
