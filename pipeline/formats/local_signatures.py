@@ -16,11 +16,22 @@ from pathlib import Path
 from typing import Any, BinaryIO
 from xml.parsers import expat
 
-__all__ = ["LocalFormat", "SignatureError", "load_signatures", "match_local"]
+from packages.containers.sources import TooManyEntries, refuse_large_directory
+
+__all__ = ["LocalFormat", "SignatureError", "load_signatures", "match_local", "too_many_members"]
 
 _START = 1 << 16
 _MEMBER_LIMIT = 1 << 20
+_MIN_FLOOD_BYTES = 8 << 20  # 46 bytes a member, and as many as the limit allows
 _OLE = bytes.fromhex("d0cf11e0a1b11ae1")
+
+
+@dataclass(frozen=True, slots=True)
+class _DirectoryLimits:
+    """How large a ZIP's directory may be to be read here: formats of ZIP packages have few members."""
+
+    max_files: int = 200_000
+    max_memory: int = 256 << 20
 
 
 class SignatureError(ValueError):
@@ -124,6 +135,21 @@ def match_local(path: str, puid: str, formats: Sequence[LocalFormat]) -> tuple[L
     return None
 
 
+def too_many_members(path: str) -> str:
+    """Why a ZIP's directory is not read at all: how much there is of it. Empty for every other file."""
+    with suppress(OSError):
+        if Path(path).stat().st_size < _MIN_FLOOD_BYTES:
+            return ""
+        with open(path, "rb") as stream:
+            if stream.read(4) != b"PK\3\4":
+                return ""
+        try:
+            refuse_large_directory(Path(path), _DirectoryLimits())
+        except TooManyEntries as error:
+            return f"begins as a ZIP; not looked into: {error}"
+    return ""
+
+
 class _File:
     """One file, looked into only as far as a signature asks."""
 
@@ -189,8 +215,12 @@ class _File:
         if self._members is None:
             self._members = {}
             if self._start[:2] == b"PK":
-                self._members = _directory(self._stream)
-                self._damaged = not self._members
+                try:
+                    refuse_large_directory(Path(self._stream.name), _DirectoryLimits())
+                    self._members = _directory(self._stream)
+                    self._damaged = not self._members
+                except TooManyEntries:
+                    self._members = {}
                 self._members = self._members or _local_headers(self._start)
         return self._members
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -133,3 +134,38 @@ def test_the_real_siegfried(tmp_path: Path) -> None:
     assert nothing.puid is None
     assert unknown.puid is None
     assert "PRONOM" in identifier.signatures or "DROID" in identifier.signatures
+
+
+def _zip_of_many(place: Path, members: int) -> None:
+    """Empty members, written by hand: zipfile would take minutes."""
+    local = struct.pack("<4sHHHHHLLLHH", b"PK\3\4", 20, 0, 0, 0, 33, 0, 0, 0, 8, 0)
+    entry = struct.pack("<4sHHHHHHLLLHHHHH", b"PK\1\2", 20, 20, 0, 0, 0, 33, 0, 0, 0, 8, 0, 0, 0, 0)
+    names = [b"%08d" % number for number in range(members)]
+    start = members * (len(local) + 8)
+    with place.open("wb") as out:
+        out.writelines(local + name for name in names)
+        offsets = range(0, start, len(local) + 8)
+        out.writelines(
+            entry + struct.pack("<LL", 0, at) + name for at, name in zip(offsets, names, strict=True)
+        )
+        end = out.tell()
+        size = end - start
+        out.write(struct.pack("<4sQHHLLQQQQ", b"PK\6\6", 44, 45, 45, 0, 0, members, members, size, start))
+        out.write(struct.pack("<4sLQL", b"PK\6\7", 0, end, 1))
+        out.write(struct.pack("<4sHHHHLLH", b"PK\5\6", 0, 0, 0xFFFF, 0xFFFF, 0xFFFFFFFF, 0xFFFFFFFF, 0))
+
+
+def test_a_directory_of_hundreds_of_thousands_is_not_read(tmp_path: Path) -> None:
+    """Siegfried would hold all of it; the files beside it get their answers, in their order."""
+    flood, pdf, small = tmp_path / "a.zip", tmp_path / "b.pdf", tmp_path / "c.zip"
+    _zip_of_many(flood, 300_000)
+    pdf.write_bytes(b"%PDF-1.4\n%\xe2\xe3\xcf\xd3\n1 0 obj\n<<>>\nendobj\ntrailer\n<<>>\n%%EOF\n")
+    _zip_of_many(small, 3)
+    identifier = Identifier(workers=1)
+    try:
+        known = list(identifier.identify([str(flood), str(pdf), str(flood), str(small)]))
+    finally:
+        identifier.close()
+    assert [one.puid for one in known] == ["x-fmt/263", "fmt/18", "x-fmt/263", "x-fmt/263"]
+    assert "300,000 entries" in known[0].basis
+    assert "not looked into" not in known[3].basis

@@ -27,7 +27,7 @@ from schemas.xml import safe_parser
 
 _CHUNK = 1 << 20
 _METADATA_LIMIT = 64 << 20
-_LIMITS = Limits(max_memory=1 << 30)
+_LIMITS = Limits(max_memory=512 << 20)
 """A ZIP whose directory takes more than half of that is not looked into."""
 _BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, IndexError, NotImplementedError)
 
