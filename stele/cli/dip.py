@@ -11,7 +11,7 @@ from packages.sizes import size_text
 from pipeline.access.dip import disseminate
 from pipeline.access.release import Release
 from stele.cli.options import Aip, AsJson, Home, package_id, plain_errors
-from stele.cli.output import OUT, print_json, watching
+from stele.cli.output import OUT, data, print_json, watching
 from stele.workspace import opened
 
 EXAMPLE = "stele dip 7a3c /srv/reading-room"
@@ -39,7 +39,7 @@ def command(
         print_json({"aip": aip, "dip": made.dip, "folder": str(made.folder), **counts,
                     "failed": list(made.failed)})  # fmt: skip
     else:
-        OUT.print(f"{made.files} files, {size_text(made.bytes)} in {made.folder}", soft_wrap=True)
-        OUT.print(f"Open {made.folder / 'index.html'} in a browser.", soft_wrap=True)
+        OUT.print(f"{made.files} files, {size_text(made.bytes)} in {data(made.folder)}", soft_wrap=True)
+        OUT.print(f"Open {data(made.folder / 'index.html')} in a browser.", soft_wrap=True)
         for line in made.failed[:20]:
             OUT.print(f"no access copy of {line}", soft_wrap=True, markup=False)

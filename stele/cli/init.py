@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from stele.cli.options import AsJson, plain_errors
-from stele.cli.output import OUT, print_json
+from stele.cli.output import OUT, data, print_json
 from stele.workspace import make_workspace
 
 EXAMPLE = "stele init /srv/archive"
@@ -24,7 +24,7 @@ def command(
     if as_json:
         print_json({"home": str(folder.resolve()), "created": made})
     elif made:
-        OUT.print(f"Workspace ready in {folder.resolve()}", soft_wrap=True)
-        OUT.print(f"Next: [bold]stele ingest --home {folder} A-BAG[/]", soft_wrap=True)
+        OUT.print(f"Workspace ready in {data(folder.resolve())}", soft_wrap=True)
+        OUT.print(f"Next: [bold]stele ingest --home {data(folder)} A-BAG[/]", soft_wrap=True)
     else:
-        OUT.print(f"{folder.resolve()} is a workspace already; nothing was changed.")
+        OUT.print(f"{data(folder.resolve())} is a workspace already; nothing was changed.")

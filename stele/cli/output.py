@@ -61,6 +61,7 @@ _REASON = {
     Outcome.FAILED: "failed",
 }
 _MAX_SHOWN = 12
+RISK_COLOUR = {"low": "green", "medium": "yellow", "high": "red"}
 
 
 def data(text: object) -> str:

@@ -10,7 +10,7 @@ import typer
 from packages.sizes import size_text
 from pipeline.access.release import Release, export_released
 from stele.cli.options import EXIT_INVALID, Aip, AsJson, Home, package_id, plain_errors
-from stele.cli.output import OUT, print_json, print_problems, watching
+from stele.cli.output import OUT, data, print_json, print_problems, watching
 from stele.workspace import opened
 
 EXAMPLE = "stele aip export 7a3c /tmp/out"
@@ -36,6 +36,6 @@ def command(
         counts = {"files": done.files, "bytes": done.bytes, "problems": problems}
         print_json({"aip": aip, "folder": str(done.folder), "version": done.version, **counts})
     else:
-        OUT.print(f"{done.files} files, {size_text(done.bytes)} in {done.folder}", soft_wrap=True)
+        OUT.print(f"{done.files} files, {size_text(done.bytes)} in {data(done.folder)}", soft_wrap=True)
         print_problems(list(done.problems))
     raise typer.Exit(EXIT_INVALID if done.problems else 0)

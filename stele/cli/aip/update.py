@@ -11,7 +11,7 @@ import typer
 from packages.sizes import size_text
 from pipeline.preservation.update import Change, update_aip
 from stele.cli.options import Aip, AsJson, Home, package_id, plain_errors
-from stele.cli.output import OUT, print_json
+from stele.cli.output import OUT, data, print_json
 from stele.workspace import opened
 
 EXAMPLE = "stele aip update 7a3c --metadata ead.xml --by 'B. Clerk' --reason 'described'"
@@ -36,4 +36,4 @@ def command(
     else:
         OUT.print(f"{done.version} of {done.aip}: {done.files} new objects, {size_text(done.bytes)}")
         for store, why in done.pending:
-            OUT.print(f"[yellow]pending in {store}[/]: {why}", soft_wrap=True)
+            OUT.print(f"[yellow]pending in {data(store)}[/]: {data(why)}", soft_wrap=True)

@@ -5,14 +5,11 @@ from __future__ import annotations
 from rich.table import Table
 
 from stele.cli.options import AsJson, Home, plain_errors
-from stele.cli.output import OUT, data, print_json
+from stele.cli.output import OUT, RISK_COLOUR, data, print_json
 from stele.wiring import build_policy
 from stele.workspace import settings_or_defaults
 
 EXAMPLE = "stele formats policy"
-
-
-_RISK = {"low": "green", "medium": "yellow", "high": "red"}
 
 
 def command(home: Home = None, as_json: AsJson = False) -> None:
@@ -26,7 +23,7 @@ def command(home: Home = None, as_json: AsJson = False) -> None:
         if as_json:
             print_json(rule.model_dump(mode="json"))
             continue
-        risk = f"[{_RISK[rule.risk]}]{rule.risk}[/]"
+        risk = f"[{RISK_COLOUR[rule.risk]}]{rule.risk}[/]"
         table.add_row(
             data(rule.name), rule.decision, risk, rule.preserve or "as it is",
             rule.access or "as it is", data(rule.reason),

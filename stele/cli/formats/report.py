@@ -9,13 +9,10 @@ from rich.table import Table
 from packages.sizes import size_text
 from pipeline.formats.report import format_report
 from stele.cli.options import AsJson, Home, plain_errors
-from stele.cli.output import OUT, data, print_json
+from stele.cli.output import OUT, RISK_COLOUR, data, print_json
 from stele.workspace import opened
 
 EXAMPLE = "stele formats report"
-
-
-_RISK = {"low": "green", "medium": "yellow", "high": "red"}
 
 
 def command(home: Home = None, as_json: AsJson = False) -> None:
@@ -31,7 +28,7 @@ def command(home: Home = None, as_json: AsJson = False) -> None:
             print_json(asdict(line))
             continue
         numbers = (f"{line.aips:,}", f"{line.files:,}", size_text(line.bytes), f"{line.not_valid:,}")
-        risk = f"[{_RISK[line.risk]}]{line.risk}[/]"
+        risk = f"[{RISK_COLOUR[line.risk]}]{line.risk}[/]"
         table.add_row(line.puid, data(line.name), *numbers, risk, line.decision)
     if not as_json:
         OUT.print(table)

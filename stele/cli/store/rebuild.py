@@ -13,7 +13,7 @@ from stele.cli.options import (
     Home,
     plain_errors,
 )
-from stele.cli.output import ERR, OUT, print_json
+from stele.cli.output import ERR, OUT, data, print_json
 from stele.workspace import opened
 
 EXAMPLE = "stele store rebuild"
@@ -28,7 +28,9 @@ def command(home: Home = None, as_json: AsJson = False) -> None:
             if as_json:
                 print_json(asdict(done))
             elif done.problem:
-                ERR.print(f"[red]not registered[/]  {done.subject}: {done.problem}", soft_wrap=True)
+                ERR.print(
+                    f"[red]not registered[/]  {data(done.subject)}: {data(done.problem)}", soft_wrap=True
+                )
     if not as_json:
         OUT.print(f"{good} copies registered, {bad} objects could not be read")
     raise typer.Exit(EXIT_INVALID if bad else 0)

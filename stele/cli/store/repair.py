@@ -47,7 +47,8 @@ def command(
             else:
                 mark = "[green]repaired[/]" if whole else "[red]not repaired[/]"
                 OUT.print(
-                    f"{mark}  {done.aip} in {done.store}: {done.repaired_count} object(s)", soft_wrap=True
+                    f"{mark}  {done.aip} in {data(done.store)}: {done.repaired_count} object(s)",
+                    soft_wrap=True,
                 )
                 for why in done.reasons:
                     OUT.print(f"  {data(why)}", soft_wrap=True)

@@ -18,7 +18,7 @@ from stele.cli.options import (
     fail,
     plain_errors,
 )
-from stele.cli.output import OUT, print_json
+from stele.cli.output import OUT, data, print_json
 from stele.workspace import opened
 from storage.replicas.store import ArchivalStore
 
@@ -38,7 +38,10 @@ def command(store: StoreName = None, home: Home = None, as_json: AsJson = False)
             if as_json:
                 print_json(asdict(done))
             elif not done.made:
-                OUT.print(f"[red]not copied[/]  {done.aip} to {done.store}: {done.reason}", soft_wrap=True)
+                OUT.print(
+                    f"[red]not copied[/]  {done.aip} to {data(done.store)}: {data(done.reason)}",
+                    soft_wrap=True,
+                )
         write_journal(archive, catch_up=True)
     if not as_json:
         busy = f", {skipped} in use by another process" if skipped else ""

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import asdict
 from datetime import timedelta
 from typing import Annotated
 
 import typer
 
-from packages.sizes import size_text
-from pipeline.preservation.reconcile import Difference, sweep
+from pipeline.preservation.reconcile import sweep
 from stele.cli.options import (
     AsJson,
     Home,
     plain_errors,
 )
-from stele.cli.output import OUT, print_json
+from stele.cli.store.differences import print_differences
 from stele.workspace import opened
 
 EXAMPLE = "stele store sweep --remove"
@@ -31,20 +28,4 @@ def command(
     """Show, or remove, what interrupted writes left in the stores."""
     with plain_errors(), opened(home) as archive:
         found = sweep(archive, timedelta(days=days), remove=remove)
-        _print_differences(found, as_json, "There is nothing to sweep.")
-
-
-def _print_differences(found: Iterable[Difference], as_json: bool, nothing: str) -> int:
-    number = 0
-    for number, difference in enumerate(found, 1):  # noqa: B007  (the count is used after the loop)
-        if as_json:
-            print_json(asdict(difference))
-        else:
-            OUT.print(
-                f"[yellow]{difference.kind}[/]  {difference.subject} ({difference.store}, "
-                f"{difference.objects} objects, {size_text(difference.bytes)})",
-                soft_wrap=True,
-            )
-    if not number and not as_json:
-        OUT.print(nothing)
-    return number
+        print_differences(found, as_json=as_json, nothing="There is nothing to sweep.")
