@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from packages.paths import safe_in_xml
 
@@ -23,16 +23,18 @@ DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>\n'
 
 def text(value: str) -> str:
     """``value`` as element content."""
-    if value.isalnum() and value.isascii():  # digests, mostly: nothing in them is special
-        return value
-    return safe_in_xml(value).translate(_TEXT)
+    return _escaped(value, _TEXT)
 
 
 def attribute(value: str) -> str:
     """``value`` between double quotes."""
-    if value.isalnum() and value.isascii():
+    return _escaped(value, _ATTRIBUTE)
+
+
+def _escaped(value: str, table: Mapping[int, str]) -> str:
+    if value.isalnum() and value.isascii():  # digests, mostly: nothing in them is special
         return value
-    return safe_in_xml(value).translate(_ATTRIBUTE)
+    return safe_in_xml(value).translate(table)
 
 
 def encoded(parts: Iterable[str], *, batch: int = 512) -> Iterator[bytes]:

@@ -43,19 +43,21 @@ class Findings:
         for problem in later._kept:
             self._count(problem)
         for code, number in later._counts.items():
-            kept = [problem for problem in later._kept if problem.code == code]
-            uncounted = number - len(kept)
-            self._counts[code] += uncounted
-            self.errors += uncounted * (bool(kept) and kept[0].severity is Severity.ERROR)
+            if number > MAX_KEPT_PER_CODE:
+                self._count_more(code, number - MAX_KEPT_PER_CODE)
 
     def count_as(self, counts: Mapping[str, int]) -> None:
         """What another process found that gave this one only what it kept."""
         for code, number in counts.items():
-            kept = [problem for problem in self._kept if problem.code == code]
-            if kept and number > self._counts[code]:
-                more = number - self._counts[code]
-                self.errors += more * (kept[0].severity is Severity.ERROR)
-                self._counts[code] = number
+            if number > self._counts[code]:
+                self._count_more(code, number - self._counts[code])
+
+    def _count_more(self, code: str, number: int) -> None:
+        """Findings of a kind of which some are kept: only their number is known."""
+        kind = next((problem for problem in self._kept if problem.code == code), None)
+        if kind is not None:
+            self._counts[code] += number
+            self.errors += number * (kind.severity is Severity.ERROR)
 
     def __len__(self) -> int:
         return sum(self._counts.values())

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import apprise
 import httpx
+from pydantic import SecretStr
 
 from packages.escaping import for_mail_header
 from packages.paths import visible
@@ -84,7 +85,7 @@ def _to_people(summary: dict[str, Any], settings: Settings) -> Iterator[str]:
     said = ", ".join(f"{outcomes[name]} {name}" for name in _OUTCOMES if outcomes.get(name))
     title = for_mail_header(f"{settings.archive_name}: {said or 'nothing was ingested'}")
     for number, address in enumerate(settings.nightly.notify, 1):
-        channel = apprise.Apprise.instantiate(address.get_secret_value(), suppress_exceptions=True)
+        channel = _channel(address)
         if channel is None:
             yield f"address {number} of [nightly] notify is none that Apprise knows"
             continue
@@ -96,6 +97,11 @@ def _to_people(summary: dict[str, Any], settings: Settings) -> Iterator[str]:
             yield f"the report could not be sent to {_public(channel)}: {reason or 'no reason was given'}"
 
 
+def _channel(address: SecretStr) -> apprise.NotifyBase | None:
+    """What an address stands for; None when Apprise does not know it."""
+    return apprise.Apprise.instantiate(address.get_secret_value(), suppress_exceptions=True)
+
+
 def _public(channel: apprise.NotifyBase) -> str:
     """An address without its passwords and tokens."""
     return str(channel.url(privacy=True)).partition("?")[0]  # type: ignore[no-untyped-call]
@@ -104,7 +110,5 @@ def _public(channel: apprise.NotifyBase) -> str:
 def unreadable_addresses(settings: Settings) -> list[int]:
     """Which of ``[nightly] notify`` (1, 2…) are no addresses that Apprise knows."""
     return [
-        number
-        for number, address in enumerate(settings.nightly.notify, 1)
-        if apprise.Apprise.instantiate(address.get_secret_value(), suppress_exceptions=True) is None
+        number for number, address in enumerate(settings.nightly.notify, 1) if _channel(address) is None
     ]

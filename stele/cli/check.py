@@ -12,7 +12,7 @@ from pipeline.archive import Archive
 from pipeline.checking.submission import check
 from pipeline.context import Progress, Result
 from stele.cli.each_submission import each_submission
-from stele.cli.options import AsJson, Home
+from stele.cli.options import AgreementName, AsJson, Home
 from stele.settings import Settings
 
 EXAMPLE = "stele check delivery.zip --json"
@@ -20,7 +20,7 @@ EXAMPLE = "stele check delivery.zip --json"
 
 def command(
     paths: Annotated[list[Path], typer.Argument(help="Bags, E-ARK packages or METS files.")],
-    agreement: Annotated[str | None, typer.Option(help="Submission agreement by name.")] = None,
+    agreement: AgreementName = None,
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:

@@ -10,7 +10,7 @@ import typer
 from packages.sizes import size_text
 from pipeline.access.dip import disseminate
 from pipeline.access.release import Release
-from stele.cli.options import Aip, AsJson, Home, package_id, plain_errors
+from stele.cli.options import Aip, AsJson, ClosedBy, ClosedReason, Home, package_id, plain_errors
 from stele.cli.output import OUT, data, print_json, watching
 from stele.workspace import opened
 
@@ -23,8 +23,8 @@ def command(
     access_copies: Annotated[
         bool, typer.Option("--access-copies", help="Add PDF, JPEG, MP3, MP4 as the policy wants them.")
     ] = False,
-    by: Annotated[str, typer.Option("--by", help="Closed records only: who lets them leave.")] = "",
-    reason: Annotated[str, typer.Option(help="Closed records only: why; it is recorded.")] = "",
+    by: ClosedBy = "",
+    reason: ClosedReason = "",
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:

@@ -11,7 +11,7 @@ from pipeline.agreement import Agreement
 from pipeline.archive import Archive
 from pipeline.context import Progress, Result
 from stele.cli.each_submission import each_submission
-from stele.cli.options import AsJson, Home
+from stele.cli.options import AgreementName, AsJson, Home
 from stele.intake import ingest_now
 from stele.settings import Settings
 
@@ -20,7 +20,7 @@ EXAMPLE = "stele ingest dropbox/*.zip --agreement county-office"
 
 def command(
     paths: Annotated[list[Path], typer.Argument(help="Bags: folders, zip, tar or tar.gz.")],
-    agreement: Annotated[str | None, typer.Option(help="Submission agreement by name.")] = None,
+    agreement: AgreementName = None,
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:

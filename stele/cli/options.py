@@ -32,6 +32,9 @@ Home = Annotated[
 Aip = Annotated[str, typer.Argument(help="An AIP: urn:uuid:…, uuid-…, a UUID or its first characters.")]
 By = Annotated[str, typer.Option("--by", help="Who says so; it is recorded.")]
 Reason = Annotated[str, typer.Option(help="Why; it is recorded.")]
+ClosedBy = Annotated[str, typer.Option("--by", help="Closed records only: who lets them leave.")]
+ClosedReason = Annotated[str, typer.Option(help="Closed records only: why; it is recorded.")]
+AgreementName = Annotated[str | None, typer.Option(help="Submission agreement by name.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object per line on stdout.")]
 
 EXIT_INVALID, EXIT_USAGE, EXIT_FAILED = 1, 2, 3

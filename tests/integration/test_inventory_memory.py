@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from large_inventory import large_inventory
 
 from storage.errors import InventoryUnreadable
 from storage.ocfl.inventory import VersionInfo
@@ -21,25 +22,12 @@ _INFO = VersionInfo("2026-03-01T10:00:00Z", "new", "J", "mailto:j@example.org")
 _D = hashlib.sha512(b"a").hexdigest()
 
 
-def _large(files: int) -> Iterator[bytes]:
-    """An inventory of v1 with ``files`` files, as Stele writes it."""
-    yield b'{\n "contentDirectory": "content",\n "digestAlgorithm": "sha512",\n "head": "v1",\n "id": "x",\n "manifest": {\n'
-    for number in range(files):
-        path = f"data/box {number % 97:05}/folder {number // 97:06}/record {number:08}.pdf"
-        yield f'{"," if number else ""}  "{number:0128x}": ["v1/content/{path}"]\n'.encode()
-    yield b' },\n "versions": {\n  "v1": {\n   "created": "2026",\n   "message": "",\n   "state": {\n'
-    for number in range(files):
-        path = f"data/box {number % 97:05}/folder {number // 97:06}/record {number:08}.pdf"
-        yield f'{"," if number else ""}  "{number:0128x}": ["{path}"]\n'.encode()
-    yield b'   },\n   "user": {}\n  }\n }\n}\n'
-
-
 # Prints by how many bytes a call raised the peak of a process's memory. VmHWM, because ru_maxrss
 # begins with the peak of the process that started it.
 _MEASURED = """
 import importlib.util, sys
 from pathlib import Path
-sys.path.insert(0, {root!r})
+sys.path[:0] = [{root!r}, {root!r} + "/tests"]
 spec = importlib.util.spec_from_file_location("cases", {file!r})
 cases = importlib.util.module_from_spec(spec)
 sys.modules["cases"] = cases
@@ -85,7 +73,7 @@ def _outcome(parts: Iterator[bytes], **options: Any) -> str:
 
 def _use_large(files: int, work: Path) -> str:
     """Read a large inventory, ask it everything and write its next version (for the measured process)."""
-    stream: Any = _Parts(_large(files))
+    stream: Any = _Parts(large_inventory(files))
     with read_inventory(stream, "k", scratch=work, every_version=True) as index:
         assert sum(1 for _ in index.state()) == sum(1 for _ in index.contents()) == files
         names = (entry.logical for entry in index.state())

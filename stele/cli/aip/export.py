@@ -9,7 +9,16 @@ import typer
 
 from packages.sizes import size_text
 from pipeline.access.release import Release, export_released
-from stele.cli.options import EXIT_INVALID, Aip, AsJson, Home, package_id, plain_errors
+from stele.cli.options import (
+    EXIT_INVALID,
+    Aip,
+    AsJson,
+    ClosedBy,
+    ClosedReason,
+    Home,
+    package_id,
+    plain_errors,
+)
 from stele.cli.output import OUT, data, print_json, print_problems, watching
 from stele.workspace import opened
 
@@ -20,8 +29,8 @@ def command(
     aip: Aip,
     folder: Annotated[Path, typer.Argument(help="The bag is written below this folder.")],
     version: Annotated[str | None, typer.Option(help="v1, v2…; default the newest.")] = None,
-    by: Annotated[str, typer.Option("--by", help="Closed records only: who lets them leave.")] = "",
-    reason: Annotated[str, typer.Option(help="Closed records only: why; it is recorded.")] = "",
+    by: ClosedBy = "",
+    reason: ClosedReason = "",
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from pipeline.preservation.reidentify import OverrideRefused, override_format
-from stele.cli.options import EXIT_INVALID, Aip, AsJson, Home, fail, package_id, plain_errors
+from stele.cli.options import EXIT_INVALID, Aip, AsJson, By, Home, Reason, fail, package_id, plain_errors
 from stele.cli.output import OUT, print_json
 from stele.workspace import opened
 
@@ -18,8 +18,8 @@ def command(
     aip: Aip,
     path: Annotated[str, typer.Argument(help="The file's name in the records.")],
     puid: Annotated[str, typer.Argument(help="What it is: fmt/40, x-fmt/111, local/name.")],
-    by: Annotated[str, typer.Option("--by", help="Who says so; it is recorded.")],
-    reason: Annotated[str, typer.Option(help="Why; it is recorded.")],
+    by: By,
+    reason: Reason,
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:

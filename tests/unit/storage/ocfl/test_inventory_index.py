@@ -6,11 +6,11 @@ import hashlib
 import io
 import json
 import random
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from large_inventory import large_inventory
 
 from storage.errors import InventoryUnreadable
 from storage.ocfl import inventory_index
@@ -513,22 +513,9 @@ def test_a_stream_that_drips() -> None:
             _assert_equal(index, parse_inventory(content, "k"))
 
 
-def _large(files: int) -> Iterator[bytes]:
-    """An inventory of v1 with ``files`` files, as Stele writes it."""
-    yield b'{\n "contentDirectory": "content",\n "digestAlgorithm": "sha512",\n "head": "v1",\n "id": "x",\n "manifest": {\n'
-    for number in range(files):
-        path = f"data/box {number % 97:05}/folder {number // 97:06}/record {number:08}.pdf"
-        yield f'{"," if number else ""}  "{number:0128x}": ["v1/content/{path}"]\n'.encode()
-    yield b' },\n "versions": {\n  "v1": {\n   "created": "2026",\n   "message": "",\n   "state": {\n'
-    for number in range(files):
-        path = f"data/box {number % 97:05}/folder {number // 97:06}/record {number:08}.pdf"
-        yield f'{"," if number else ""}  "{number:0128x}": ["{path}"]\n'.encode()
-    yield b'   },\n   "user": {}\n  }\n }\n}\n'
-
-
 def test_the_database_goes(tmp_path: Path) -> None:
     """A large inventory is indexed in a private folder of the scratch area, which close removes."""
-    content = b"".join(_large(12_000))
+    content = b"".join(large_inventory(12_000))
     scratch = tmp_path / "scratch"
     index = _read(content, scratch=scratch)
     assert [path.name for path in scratch.glob("work-*/*.sqlite")] == ["inventory.sqlite"]
@@ -548,7 +535,7 @@ def test_small_inventories_leave_no_file(tmp_path: Path) -> None:
 
 def test_the_database_goes_when_reading_fails(tmp_path: Path) -> None:
     """What was indexed before the flaw was found is removed too, and a broken stream's error comes through."""
-    content = b"".join(_large(12_000))
+    content = b"".join(large_inventory(12_000))
     with pytest.raises(InventoryUnreadable, match="E033"):
         _read(content[:-5], scratch=tmp_path)
 
@@ -565,7 +552,7 @@ def test_the_database_goes_when_reading_fails(tmp_path: Path) -> None:
 
 def test_an_announced_size_may_be_wrong(tmp_path: Path) -> None:
     """A stream that is longer than announced is indexed in a file all the same."""
-    with _read(b"".join(_large(12_000)), size=10, scratch=tmp_path) as index:
+    with _read(b"".join(large_inventory(12_000)), size=10, scratch=tmp_path) as index:
         assert index.count() == 12_000
         assert len(list(tmp_path.glob("work-*"))) == 1
 
