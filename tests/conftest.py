@@ -26,16 +26,31 @@ from storage.catalogue.database import Database
 REPOSITORY = Path(__file__).parent.parent
 _MEMORY = Path("/dev/shm")
 _ENOUGH_BYTES = 10 << 30
+_RUN = "stele-tests-"
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     """Temporary folders lie in memory where there is room: most of the suite waited for a disk to sync.
 
-    ``PYTEST_DEBUG_TEMPROOT`` names another place.
+    Every run has a folder of its own, so that none meets what another does or has left: it goes when all has
+    passed, or else with the next run. ``--basetemp`` names another place.
     """
+    if hasattr(config, "workerinput") or config.option.basetemp:
+        return
     available = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     if _MEMORY.is_dir() and min(shutil.disk_usage(_MEMORY).free, 2 * available) > _ENOUGH_BYTES:
-        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(_MEMORY))
+        for left in _MEMORY.glob(f"{_RUN}*"):
+            if not Path("/proc", left.name.removeprefix(_RUN)).exists():
+                shutil.rmtree(left, ignore_errors=True)
+        config.option.basetemp = str(_MEMORY / f"{_RUN}{os.getpid()}")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Give the memory back."""
+    own = _MEMORY / f"{_RUN}{os.getpid()}"
+    if exitstatus == 0 and session.config.option.basetemp == str(own):
+        shutil.rmtree(own, ignore_errors=True)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -30,12 +30,16 @@ class Disks:
         self._folder = folder
         self._names = names
         self.root = folder / "disks"
-        for name in names:
-            image = self._image(name)
-            with image.open("wb") as file:
-                file.truncate(_IMAGE_BYTES)
-            _run("mkfs.ext4", "-q", "-F", str(image))
-            _mount(image, self.root / name)
+        try:
+            for name in names:
+                image = self._image(name)
+                with image.open("wb") as file:
+                    file.truncate(_IMAGE_BYTES)
+                _run("mkfs.ext4", "-q", "-F", str(image))
+                _mount(image, self.root / name)
+        except OSError:
+            self.close()
+            raise
 
     def flush(self) -> None:
         """Make everything durable that was written so far."""
@@ -93,6 +97,8 @@ def _unmount(*places: Path) -> None:
                 _run("umount", str(place))
             except OSError:
                 time.sleep(0.1)  # a process that has just ended may still be let go
+        else:
+            _run("umount", "--lazy", str(place))
 
 
 def _run(*words: str) -> None:
