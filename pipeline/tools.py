@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from pipeline.formats.archive_look import ArchiveLook
 from pipeline.formats.identification import Identifier
 from pipeline.formats.policy import FormatPolicy
 from pipeline.formats.validation import Validation
@@ -20,9 +21,12 @@ class Toolbox:
     policy: FormatPolicy
     validation: Validation | None
     scanner: Clamd | None = None
+    archives: ArchiveLook = field(default_factory=ArchiveLook)
+    """Looks into archives among the records."""
 
     def close(self) -> None:
         """Stop all processes."""
         self.identifier.close()
+        self.archives.close()
         if self.validation:
             self.validation.close()

@@ -57,8 +57,14 @@ class Entry:
     raw: str = ""
     backslashes: bool = False
 
+    @property
+    def expansion(self) -> float:
+        """How many times larger it becomes when unpacked; 1 for small ones."""
+        return self.size / max(self.packed, 1) if self.size >= _EXPANDS_FROM else 1.0
+
 
 _READ_AHEAD_FROM = 1 << 20
+_EXPANDS_FROM = 1 << 20  # small files may compress as well as they like
 _TAR_EXTENSIONS = (
     tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.XHDTYPE, tarfile.XGLTYPE,
     tarfile.SOLARIS_XHDTYPE,

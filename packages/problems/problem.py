@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -43,6 +43,11 @@ class Problem:
             "for_depositor": self.for_depositor,
             "for_operator": self.for_operator,
         }
+
+
+def problem_from(record: Mapping[str, str]) -> Problem:
+    """A finding, from its ``as_json``."""
+    return Problem(**{**record, "severity": Severity(record["severity"])})  # type: ignore[arg-type]
 
 
 _WEIGHT = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.INFO: 2}

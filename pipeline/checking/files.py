@@ -11,8 +11,8 @@ from typing import Any
 
 from packages.package_file import FileFormat
 from packages.paths import printable
+from packages.problems.problem import Problem
 from pipeline.errors import SubmissionUnreadable
-from pipeline.examine.containers import inspect_container
 from pipeline.formats.tool import ValidationResult
 from pipeline.formats.validation import NOT_CHECKED
 from pipeline.tools import Toolbox
@@ -32,8 +32,11 @@ def inspect_files(paths: Iterable[Path], tools: Toolbox) -> Iterator[dict[str, A
             verdicts = (
                 tools.validation.check(checked_paths) if tools.validation else [NOT_CHECKED] * len(batch)
             )
-            for file, known, verdict in zip(batch, formats, verdicts, strict=True):
-                yield _record(file, known, verdict, tools)
+            looked = tools.archives.look(
+                [(file, file.name, known) for file, known in zip(batch, formats, strict=True)]
+            )
+            for file, known, verdict, found in zip(batch, formats, verdicts, looked, strict=True):
+                yield _record(file, known, verdict, found, tools)
 
 
 def _files(path: Path) -> Iterator[Path]:
@@ -58,14 +61,15 @@ def _safe_name(file: Path, folder: Path, number: int) -> str:
     return name
 
 
-def _record(file: Path, known: FileFormat, verdict: ValidationResult, tools: Toolbox) -> dict[str, Any]:
+def _record(
+    file: Path, known: FileFormat, verdict: ValidationResult, problems: list[Problem], tools: Toolbox
+) -> dict[str, Any]:
     try:
         with file.open("rb") as stream:
             digest = hashlib.file_digest(stream, "sha512").hexdigest()
             size = stream.tell()
     except PermissionError:
         raise SubmissionUnreadable(f"no permission to read {file}") from None
-    problems = inspect_container(file, file.name, known)
     messages = [problem.for_depositor for problem in problems]
     messages += [known.warning] if known.warning else []
     messages += verdict.messages

@@ -4,6 +4,7 @@ What a file refers to is never followed, because it cannot be: a tool that an ag
 opening another file, or an address, gets an error. ``docs/howto/secure.md`` says what holds where.
 """
 
+from pipeline.confinement.answering import MAX_ANSWERING_BYTES, answer_confined
 from pipeline.confinement.command import ConfinementState, confined, confinement, environment
 from pipeline.confinement.launcher import (
     end_with_parent,
@@ -15,7 +16,9 @@ from pipeline.confinement.launcher import (
 )
 
 __all__ = [
+    "MAX_ANSWERING_BYTES",
     "ConfinementState",
+    "answer_confined",
     "confined",
     "confinement",
     "end_with_parent",

@@ -12,10 +12,10 @@ from packages.premis import Agent, AgentType, EventType
 from packages.problems.catalogue import problem
 from packages.worklist import Worklist
 from pipeline.context import IngestContext
-from pipeline.examine.containers import inspect_container, is_locked_format
 from pipeline.examine.policy import apply_policy
 from pipeline.examine.validation import ValidationCheck
 from pipeline.examine.virus import VirusScan
+from pipeline.formats.archives import is_locked_format
 from pipeline.formats.identification import DISAGREES
 from pipeline.stage_report import StageReport
 
@@ -48,14 +48,16 @@ def examine_files(worklist: Worklist, context: IngestContext) -> StageReport:
     while batch := list(islice(rows, _BATCH)):
         formats = list(islice(answers, len(batch)))
         worklist.set_formats((row, known) for (row, *_), known in zip(batch, formats, strict=True))
-        files = []
+        files, archives = [], []
         for (row, path, work, size, container), known in zip(batch, formats, strict=True):
             file = ExaminedFile(row, path, content / work, size, known)
             files.append(file)
             _judge(file, report)
             apply_policy(file, context, report)
             if container or is_locked_format(known):
-                report.add(*inspect_container(file.place, path, known))
+                archives.append((file.place, path, known))
+        for found in context.tools.archives.look(archives):
+            report.add(*found)
         virus.scan(files)
         worklist.set_validation(validation.check(files))
         context.progress("examine", sum(size for *_, size, _ in batch), len(batch))

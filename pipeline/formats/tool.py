@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from lxml import etree
 
@@ -30,6 +30,7 @@ __all__ = [
     "Validator",
     "Validity",
     "and_its_folder",
+    "answers_in_batches",
     "in_batches",
     "program_state",
     "run_tool",
@@ -45,6 +46,8 @@ _MAX_MEMORY_BYTES = 4 << 30
 _MAX_OPEN_FILES = 1024
 _MAX_LOST_S = 150.0
 _NOT_CONFINED = 126  # the launcher's exit code
+_File = TypeVar("_File")
+_Answer = TypeVar("_Answer")
 
 
 class Validity(StrEnum):
@@ -185,11 +188,26 @@ def in_batches(
 
     ``ask`` raises ToolError, or answers for each path in order.
     """
-    verdicts: list[ValidationResult] = []
+
+    def give_up(reason: str) -> ValidationResult:
+        return ValidationResult(Validity.UNKNOWN, tool, (reason,))
+
+    return answers_in_batches(paths, ask, size=size, give_up=give_up)
+
+
+def answers_in_batches(
+    files: Sequence[_File],
+    ask: Callable[[Sequence[_File]], list[_Answer]],
+    *,
+    size: int,
+    give_up: Callable[[str], _Answer],
+) -> list[_Answer]:
+    """As ``in_batches``, for any answer; ``give_up`` makes that of a file that got none, and why."""
+    answers: list[_Answer] = []
     lost = _Lost()
-    for at in range(0, len(paths), size):
-        verdicts += _bisect(paths[at : at + size], ask, tool, lost)
-    return verdicts
+    for at in range(0, len(files), size):
+        answers += _bisect(files[at : at + size], ask, give_up, lost)
+    return answers
 
 
 @dataclass(slots=True)
@@ -200,11 +218,14 @@ class _Lost:
 
 
 def _bisect(
-    paths: Sequence[Path], ask: Callable[[Sequence[Path]], list[ValidationResult]], tool: str, lost: _Lost
-) -> list[ValidationResult]:
+    paths: Sequence[_File],
+    ask: Callable[[Sequence[_File]], list[_Answer]],
+    give_up: Callable[[str], _Answer],
+    lost: _Lost,
+) -> list[_Answer]:
     if lost.seconds > _MAX_LOST_S:
         said = f"not asked: files beside it cost {lost.seconds:.0f} seconds without an answer"
-        return [ValidationResult(Validity.UNKNOWN, tool, (said,))] * len(paths)
+        return [give_up(said)] * len(paths)
     began = time.monotonic()
     try:
         answers = ask(paths)
@@ -215,9 +236,9 @@ def _bisect(
         reason = str(error)
     lost.seconds += time.monotonic() - began
     if len(paths) == 1:
-        return [ValidationResult(Validity.UNKNOWN, tool, (f"the tool gave up: {reason}",))]
+        return [give_up(f"the tool gave up: {reason}")]
     half = len(paths) // 2
-    return _bisect(paths[:half], ask, tool, lost) + _bisect(paths[half:], ask, tool, lost)
+    return _bisect(paths[:half], ask, give_up, lost) + _bisect(paths[half:], ask, give_up, lost)
 
 
 def program_state(

@@ -13,9 +13,8 @@ from packages.problems.catalogue import problem
 from packages.problems.problem import Problem
 from pipeline.agreement import Limits
 
-__all__ = ["Screening", "expansion"]
+__all__ = ["Screening"]
 
-_RATIO_FROM = 1 << 20  # small files may compress as well as they like
 _MAX_HARMLESS_BYTES = 256 << 20  # of whatever ratio: empty disk images and logs compress like bombs
 _BATCH = 2000
 # Systems take 4,096 bytes of path; the AIP's own folders, and those of an export, come before it.
@@ -94,7 +93,7 @@ class Screening:
             yield problem("PATH-UNPORTABLE", shown, found=unportable)
 
     def _ratio(self, entry: Entry) -> Iterator[Problem]:
-        ratio, limit = expansion(entry), self._limits.max_ratio
+        ratio, limit = entry.expansion, self._limits.max_ratio
         if ratio > limit and entry.size >= _MAX_HARMLESS_BYTES:
             shown = paths.printable(entry.path)
             found = f"{shown} expands {ratio:.0f} to 1"
@@ -213,8 +212,3 @@ def _kind(entry: Entry, shown: str) -> Iterator[Problem]:
         yield problem("PATH-DEVICE", shown, found="a device, pipe or socket")
     elif entry.encrypted:
         yield problem("ARC-ENCRYPTED", shown, found=f"entry {shown}")
-
-
-def expansion(entry: Entry) -> float:
-    """How many times larger an entry becomes when unpacked; 1 for small ones."""
-    return entry.size / max(entry.packed, 1) if entry.size >= _RATIO_FROM else 1.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import bindparam, delete, insert, select
 from sqlalchemy import update as sql_update
 
 from storage.catalogue.database import put_row
@@ -33,6 +33,11 @@ from storage.catalogue.tallies import recounted, tallies_of
 from storage.states import AipState
 
 _PAGE_ROWS = 500
+_AIP = select(AIP).where(AIP.c.id == bindparam("of_id"))
+_REPLACED = (
+    delete(EVENT).where(EVENT.c.aip == bindparam("of_aip"), EVENT.c.store == ""),
+    *(delete(table).where(table.c.aip == bindparam("of_aip")) for table in (FORMAT, COPY, PLANNED_VERSION)),
+)
 
 
 class AipRecords(Repository):
@@ -59,15 +64,11 @@ class AipRecords(Repository):
         """
         formats = list(formats)
         with self._database.write(durable=durable) as connection, recounted(connection, aip.id):
-            ours = (EVENT.c.aip == aip.id) & (EVENT.c.store == "")
-            connection.execute(delete(EVENT).where(ours))
-            for table in (FORMAT, COPY, PLANNED_VERSION):
-                connection.execute(delete(table).where(table.c.aip == aip.id))
-            before = connection.execute(select(AIP.c.state).where(AIP.c.id == aip.id)).scalar()
-            if before in (
-                AipState.REMOVING,
-                AipState.REMOVED,
-            ):  # taken in again: that removal is history, events tell it
+            for statement in _REPLACED:
+                connection.execute(statement, {"of_aip": aip.id})
+            before = connection.execute(_AIP, {"of_id": aip.id}).first()
+            if before is not None and before.state in (AipState.REMOVING, AipState.REMOVED):
+                # taken in again: that removal is history, events tell it
                 connection.execute(delete(REMOVAL).where(REMOVAL.c.aip == aip.id))
             put_row(connection, AIP, asdict(aip))
             created = version_created or aip.created
@@ -85,7 +86,7 @@ class AipRecords(Repository):
     def get(self, aip_id: str) -> AipRow | None:
         """One AIP by its URN."""
         with self._database.transaction() as connection:
-            row = connection.execute(select(AIP).where(AIP.c.id == aip_id)).first()
+            row = connection.execute(_AIP, {"of_id": aip_id}).first()
         return AipRow(**row._mapping) if row else None
 
     def all(self, state: str = AipState.KEPT) -> Iterator[AipRow]:

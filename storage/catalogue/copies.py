@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
-from sqlalchemy import insert, or_, select
-from sqlalchemy import update as sql_update
+from sqlalchemy import bindparam, insert, or_, select, update
 
 from storage.catalogue.events import insert_events
 from storage.catalogue.repository import Repository
@@ -14,6 +13,10 @@ from storage.catalogue.rows import AipRow, CopyRow, CopyTallyRow, DueCopy, Event
 from storage.catalogue.tables import AIP, COPY, COPY_TALLY
 from storage.catalogue.tallies import recounted_copies
 from storage.states import AipState, CopyState
+
+_COPIES = select(COPY).where(COPY.c.aip == bindparam("of_aip")).order_by(COPY.c.store)
+_THIS = (COPY.c.aip == bindparam("of_aip")) & (COPY.c.store == bindparam("of_store"))
+_COPY, _CHANGE = select(COPY).where(_THIS), update(COPY).where(_THIS)
 
 
 class CopyRecords(Repository):
@@ -28,15 +31,13 @@ class CopyRecords(Repository):
 
     def of(self, aip_id: str) -> tuple[CopyRow, ...]:
         """Everything known of the copies of an AIP."""
-        query = select(COPY).where(COPY.c.aip == aip_id).order_by(COPY.c.store)
         with self._database.transaction() as connection:
-            return tuple(CopyRow(**row._mapping) for row in connection.execute(query))
+            return tuple(CopyRow(**row._mapping) for row in connection.execute(_COPIES, {"of_aip": aip_id}))
 
     def get(self, aip_id: str, store: str) -> CopyRow | None:
         """What is known of the copy of an AIP in one store."""
-        query = select(COPY).where(COPY.c.aip == aip_id, COPY.c.store == store)
         with self._database.transaction() as connection:
-            row = connection.execute(query).first()
+            row = connection.execute(_COPY, {"of_aip": aip_id, "of_store": store}).first()
         return CopyRow(**row._mapping) if row else None
 
     def put(self, copy: CopyRow, events: Iterable[EventRow] = ()) -> None:
@@ -50,11 +51,11 @@ class CopyRecords(Repository):
             values["verified"] = copy.verified
         if copy.last_checked or copy.verified:
             values["last_checked"] = copy.last_checked or copy.verified
-        key = (COPY.c.aip == copy.aip) & (COPY.c.store == copy.store)
+        key = {"of_aip": copy.aip, "of_store": copy.store}
         with self._database.write() as connection, recounted_copies(connection, copy.aip):
-            if connection.execute(sql_update(COPY).where(key).values(values)).rowcount == 0:
+            if connection.execute(_CHANGE, {**values, **key}).rowcount == 0:
                 fresh = {"aip": copy.aip, "store": copy.store, "verified": copy.verified}
-                connection.execute(insert(COPY).values({**values, **fresh}))
+                connection.execute(insert(COPY), {**values, **fresh})
             if rows:
                 insert_events(connection, copy.aip, rows)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +11,18 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Protocol, Self
 
-from sqlalchemy import Connection, Table, and_, create_engine, event, insert, make_url, select, update
+from sqlalchemy import (
+    Connection,
+    Table,
+    Update,
+    bindparam,
+    create_engine,
+    event,
+    insert,
+    make_url,
+    select,
+    update,
+)
 from sqlalchemy import inspect as inspect_database
 from sqlalchemy import text as sql_text
 from sqlalchemy.exc import ArgumentError, DBAPIError
@@ -21,6 +33,7 @@ from storage.errors import LeaseLost, StoreRefused, StoreUnavailable
 
 _HEAD = "0009"
 _NAME = "catalogue"
+_HELD = select(LEASE.c.number).where(LEASE.c.number == bindparam("held")).with_for_update(read=True)
 _MIGRATION_LOCK = int.from_bytes(b"stele", "big")  # the number of PostgreSQL's advisory lock
 
 
@@ -122,18 +135,22 @@ class Database:
                 # The commit of a WAL with synchronous=FULL writes out all that lies before it too.
                 connection.exec_driver_sql(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
-            if fenced and self.lease is not None:
-                held = select(LEASE.c.number).where(LEASE.c.number == self.lease.number)
-                if connection.execute(held.with_for_update(read=True)).first() is None:
-                    raise LeaseLost(self.lease.resource)
+            lease = self.lease if fenced else None
+            if lease and connection.execute(_HELD, {"held": lease.number}).first() is None:
+                raise LeaseLost(lease.resource)
             yield connection
 
 
 def put_row(connection: Connection, table: Table, values: dict[str, Any]) -> None:
     """Add a row, or change the one that has its primary key."""
-    mine = and_(*(column == values[column.name] for column in table.primary_key))
-    if connection.execute(update(table).where(mine).values(values)).rowcount == 0:
-        connection.execute(insert(table).values(values))
+    mine = {f"my_{column.name}": values[column.name] for column in table.primary_key}
+    if connection.execute(_change_of(table), {**values, **mine}).rowcount == 0:
+        connection.execute(insert(table), values)
+
+
+@functools.cache
+def _change_of(table: Table) -> Update:
+    return update(table).where(*(column == bindparam(f"my_{column.name}") for column in table.primary_key))
 
 
 def _sqlite_pragmas(connection: Any, _record: Any) -> None:

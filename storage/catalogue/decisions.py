@@ -13,6 +13,8 @@ from storage.catalogue.rows import DecisionRow
 from storage.catalogue.tables import DECISION, DELIVERY, INGEST
 from storage.states import AttemptState, Outcome
 
+_NOT_JOURNALED = select(DECISION).where(~DECISION.c.journaled).order_by(DECISION.c.id).limit(1000)
+
 
 class DecisionRecords(Repository):
     """One row a decision."""
@@ -35,9 +37,8 @@ class DecisionRecords(Repository):
 
     def not_journaled(self) -> list[DecisionRow]:
         """Decisions that storage does not know yet."""
-        query = select(DECISION).where(~DECISION.c.journaled).order_by(DECISION.c.id).limit(1000)
         with self._database.transaction() as connection:
-            return [DecisionRow(**row._mapping) for row in connection.execute(query)]
+            return [DecisionRow(**row._mapping) for row in connection.execute(_NOT_JOURNALED)]
 
     def mark_journaled(self, numbers: Collection[int]) -> None:
         """These decisions are in storage now."""

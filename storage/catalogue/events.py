@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, bindparam, insert, select
 from sqlalchemy import update as sql_update
 
 from storage.catalogue.repository import Repository
@@ -14,6 +14,13 @@ from storage.catalogue.rows import (
 )
 from storage.catalogue.tables import (
     EVENT,
+)
+
+_NOT_JOURNALED = (
+    select(*(column for column in EVENT.c if column.name != "journaled"))
+    .where(~EVENT.c.journaled)
+    .order_by(EVENT.c.time, EVENT.c.id)
+    .limit(bindparam("most"))
 )
 
 
@@ -42,10 +49,8 @@ class EventRecords(Repository):
 
     def not_journaled(self, limit: int) -> list[tuple[str, EventRow]]:
         """(AIP, event) of up to ``limit`` events that storage does not know yet, oldest first."""
-        columns = [column for column in EVENT.c if column.name != "journaled"]
-        query = select(*columns).where(~EVENT.c.journaled).order_by(EVENT.c.time, EVENT.c.id).limit(limit)
         with self._database.transaction() as connection:
-            rows = [dict(row._mapping) for row in connection.execute(query)]
+            rows = [dict(row._mapping) for row in connection.execute(_NOT_JOURNALED, {"most": limit})]
         return [(row.pop("aip"), EventRow(**row)) for row in rows]
 
     def mark_journaled(self, event_ids: Sequence[str]) -> None:

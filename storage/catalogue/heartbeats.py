@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import threading
 from collections import Counter
 from collections.abc import Callable
 
-from sqlalchemy import Connection, delete, select, text
+from sqlalchemy import Connection, Executable, bindparam, delete, select, text
 from sqlalchemy.dialects import postgresql, sqlite
 
 from storage.catalogue.database import Database
@@ -23,6 +24,8 @@ LEASE_TTL_S = 120.0
 """A process without a heartbeat for so long has lost its claims and leases."""
 _SAFETY_MARGIN_S = 30.0  # the holder stops this much earlier than others may take over
 _FORGET_AFTER_S = 7 * 86400.0
+_LAST_HEARTBEAT = select(PROCESS.c.heartbeat).where(PROCESS.c.owner == bindparam("who"))
+_FORGET = delete(PROCESS).where(PROCESS.c.heartbeat < bindparam("before"))
 
 
 class Heartbeat:
@@ -155,16 +158,9 @@ class LiveDatabase(Database):
         with self.write(fenced=False) as connection:
             now = self._now_ms(connection)
             values = {"owner": self.runtime.owner(), "host": host_of_machine(), "heartbeat": now}
-            mine = PROCESS.c.owner == values["owner"]
-            last = connection.execute(select(PROCESS.c.heartbeat).where(mine)).scalar()
-            put = (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(PROCESS)
-            connection.execute(
-                put.values(values).on_conflict_do_update(
-                    index_elements=["owner"], set_={"heartbeat": now, "host": values["host"]}
-                )
-            )
-            forgotten = PROCESS.c.heartbeat < now - int(_FORGET_AFTER_S * 1000)
-            connection.execute(delete(PROCESS).where(forgotten))
+            last = connection.execute(_LAST_HEARTBEAT, {"who": values["owner"]}).scalar()
+            connection.execute(_beat_of(connection.dialect.name), values)
+            connection.execute(_FORGET, {"before": now - int(_FORGET_AFTER_S * 1000)})
             self.with_each_heartbeat(connection)
         return last is not None and now - last < LEASE_TTL_S * 1000
 
@@ -179,10 +175,18 @@ class LiveDatabase(Database):
         """Whether the process that signed a claim may still be at work."""
         if owner.partition(":")[0] == self.runtime.owner().partition(":")[0]:
             return not self.runtime.seen_dead(owner)  # the same machine: the system knows, no clock does
-        found = connection.execute(select(PROCESS.c.heartbeat).where(PROCESS.c.owner == owner)).scalar()
+        found = connection.execute(_LAST_HEARTBEAT, {"who": owner}).scalar()
         return found is not None and self._now_ms(connection) - found < LEASE_TTL_S * 1000
 
     def is_alive(self, owner: str) -> bool:
         """As ``is_live``, asked by itself."""
         with self.transaction() as connection:
             return self.is_live(connection, owner)
+
+
+@functools.cache
+def _beat_of(dialect: str) -> Executable:
+    put: sqlite.Insert | postgresql.Insert
+    put = (postgresql if dialect == "postgresql" else sqlite).insert(PROCESS)
+    newest = {"heartbeat": put.excluded.heartbeat, "host": put.excluded.host}
+    return put.on_conflict_do_update(index_elements=["owner"], set_=newest)

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import ClassVar
 
-from sqlalchemy import Connection, Row, delete, insert, select
+from sqlalchemy import Connection, Row, bindparam, delete, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from storage.catalogue.database import WriteFence
@@ -25,6 +25,11 @@ from storage.errors import Busy, LeaseLost, StoreUnavailable
 __all__ = ["Lease", "LeaseRecords"]
 
 _POLL_S = 0.2
+# Made once: each AIP that is worked on is leased, and making a statement takes longer than SQLite's answer.
+_OF_RESOURCE = select(LEASE).where(LEASE.c.resource == bindparam("wanted")).with_for_update()
+_NUMBER = select(LEASE.c.number).where(LEASE.c.number == bindparam("wanted"))
+_TAKE = insert(LEASE).returning(LEASE.c.number)
+_GIVE_UP = delete(LEASE).where(LEASE.c.number == bindparam("gone"))
 
 
 class Lease:
@@ -97,7 +102,7 @@ class LeaseRecords(Repository):
     def require(self, lease: WriteFence) -> None:
         """Raises LeaseLost when it was taken over, StoreUnavailable when nobody can say."""
         with self._database.transaction() as connection:
-            found = connection.execute(select(LEASE.c.number).where(LEASE.c.number == lease.number)).first()
+            found = connection.execute(_NUMBER, {"wanted": lease.number}).first()
         if found is None:
             raise LeaseLost(lease.resource)
 
@@ -122,16 +127,14 @@ class LeaseRecords(Repository):
         owner = self._database.owner()
         interruptions = self._database.heartbeat.interruptions
         with self._database.write(fenced=False) as connection:
-            query = select(LEASE).where(LEASE.c.resource == resource).with_for_update()
-            row = connection.execute(query).first()
+            row = connection.execute(_OF_RESOURCE, {"wanted": resource}).first()
             if row is not None:
                 self._refuse_live(connection, row)
-                connection.execute(delete(LEASE).where(LEASE.c.number == row.number))
+                connection.execute(_GIVE_UP, {"gone": row.number})
             values = {"resource": resource, "owner": owner, "purpose": purpose, "since": since}
             try:
                 with connection.begin_nested():
-                    done = connection.execute(insert(LEASE).values(values).returning(LEASE.c.number))
-                    number = int(done.scalar_one())
+                    number = int(connection.execute(_TAKE, values).scalar_one())
             except IntegrityError:
                 raise Busy(resource, "another process that began at the same moment") from None
         with self._held_lock:
@@ -154,7 +157,7 @@ class LeaseRecords(Repository):
             self._held_here.discard((str(self._database.engine.url), lease.number))
         try:
             with self._database.write(fenced=False) as connection:
-                connection.execute(delete(LEASE).where(LEASE.c.number == lease.number))
+                connection.execute(_GIVE_UP, {"gone": lease.number})
         except StoreUnavailable:
             with self._held_lock:  # given up with the next heartbeat
                 self._unreleased.add((str(self._database.engine.url), lease.number))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import Connection, Table, select
+from sqlalchemy import Connection, Executable, Table, bindparam, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from storage.catalogue.rows import TallyRow
@@ -16,6 +17,13 @@ from storage.states import AipState
 __all__ = ["recounted", "recounted_copies", "tallies_of"]
 
 _SUMS = ("aips", "files", "bytes", "not_valid", "pages", "seconds")
+_KEPT = select(AIP).where(AIP.c.id == bindparam("of_aip"), AIP.c.state == AipState.KEPT)
+_FORMATS = select(FORMAT).where(FORMAT.c.aip == bindparam("of_aip"))
+_COPIES = (
+    select(COPY.c.store, COPY.c.state, COPY.c.verified, AIP.c.bytes)
+    .join(AIP, AIP.c.id == COPY.c.aip)
+    .where(COPY.c.aip == bindparam("of_aip"), AIP.c.state == AipState.KEPT)
+)
 _Part = dict[tuple[str, ...], tuple[int, ...]]
 """What one AIP adds to the sums: key to numbers."""
 
@@ -54,12 +62,12 @@ def tallies_of(connection: Connection, kind: str) -> tuple[TallyRow, ...]:
 def _sums(
     connection: Connection, aip: str, labels: dict[tuple[str, ...], dict[str, str]] | None = None
 ) -> _Part:
-    row = connection.execute(select(AIP).where(AIP.c.id == aip, AIP.c.state == AipState.KEPT)).first()
+    row = connection.execute(_KEPT, {"of_aip": aip}).first()
     if row is None:
         return {}
     whole = (1, row.files, row.bytes, 0, 0, 0)
     part: _Part = {("month", row.created[:7]): whole, ("agency", row.agency[:512]): whole}
-    for f in connection.execute(select(FORMAT).where(FORMAT.c.aip == aip)):
+    for f in connection.execute(_FORMATS, {"of_aip": aip}):
         part["format", f.puid] = (1, f.files, f.bytes, f.not_valid, f.pages, f.seconds)
         if labels is not None:
             labels["format", f.puid] = {"label": f.name, "mime": f.mime}
@@ -67,11 +75,9 @@ def _sums(
 
 
 def _copies(connection: Connection, aip: str) -> _Part:
-    query = select(COPY.c.store, COPY.c.state, COPY.c.verified, AIP.c.bytes)
-    query = query.join(AIP, AIP.c.id == COPY.c.aip).where(COPY.c.aip == aip, AIP.c.state == AipState.KEPT)
     return {
         (store, state, verified[:10]): (1, size)
-        for store, state, verified, size in connection.execute(query)
+        for store, state, verified, size in connection.execute(_COPIES, {"of_aip": aip})
     }
 
 
@@ -104,11 +110,13 @@ def _add(
     sums: tuple[str, ...],
     changes: list[dict[str, Any]],
 ) -> None:
-    if not changes:
-        return
-    if connection.dialect.name == "postgresql":
-        put: Any = postgresql.insert(table)
-    else:
-        put = sqlite.insert(table)
+    if changes:
+        connection.execute(_addition_to(table, key, sums, connection.dialect.name), changes)
+
+
+@functools.cache
+def _addition_to(table: Table, key: tuple[str, ...], sums: tuple[str, ...], dialect: str) -> Executable:
+    put: sqlite.Insert | postgresql.Insert
+    put = (postgresql if dialect == "postgresql" else sqlite).insert(table)
     more = {name: table.c[name] + put.excluded[name] for name in sums}
-    connection.execute(put.on_conflict_do_update(index_elements=list(key), set_=more), changes)
+    return put.on_conflict_do_update(index_elements=list(key), set_=more)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import bindparam, delete, func, select
 
 from storage.catalogue.database import put_row
 from storage.catalogue.repository import Repository
@@ -17,17 +17,25 @@ from storage.catalogue.tables import (
     VERSION,
 )
 
+_PLANNED = select(*(column for column in PLANNED_VERSION.c if column.name != "aip")).where(
+    PLANNED_VERSION.c.aip == bindparam("of_aip")
+)
+_VERSIONS = (
+    select(*(column for column in VERSION.c if column.name != "aip"))
+    .where(VERSION.c.aip == bindparam("of_aip"))
+    .order_by(func.length(VERSION.c.version), VERSION.c.version)
+)
+
 
 class VersionRecords(Repository):
     """One row a version, at most one planned for each AIP."""
 
     def of(self, aip_id: str) -> tuple[VersionRow, ...]:
         """The versions of an AIP, oldest first."""
-        columns = [column for column in VERSION.c if column.name != "aip"]
-        query = select(*columns).where(VERSION.c.aip == aip_id).order_by(func.length(VERSION.c.version))
-        query = query.order_by(VERSION.c.version)
         with self._database.transaction() as connection:
-            return tuple(VersionRow(**row._mapping) for row in connection.execute(query))
+            return tuple(
+                VersionRow(**row._mapping) for row in connection.execute(_VERSIONS, {"of_aip": aip_id})
+            )
 
     def digests(self, aip_id: str) -> dict[str, str]:
         """The SHA-512 of each version's inventory, by version: the measure of an audit.
@@ -51,10 +59,8 @@ class VersionRecords(Repository):
 
     def planned(self, aip_id: str) -> PlannedVersionRow | None:
         """The version that was about to be committed when its writer stopped."""
-        columns = [column for column in PLANNED_VERSION.c if column.name != "aip"]
-        query = select(*columns).where(PLANNED_VERSION.c.aip == aip_id)
         with self._database.transaction() as connection:
-            row = connection.execute(query).first()
+            row = connection.execute(_PLANNED, {"of_aip": aip_id}).first()
         return PlannedVersionRow(**row._mapping) if row else None
 
     def all_planned(self) -> tuple[str, ...]:

@@ -25,7 +25,7 @@ from pipeline.context import IngestContext, Software
 from pipeline.formats.identification import Identification, Identifier
 from pipeline.formats.policy import FormatPolicy
 from pipeline.tools import Toolbox
-from pipeline.examine.containers import inspect_container
+from pipeline.formats.archives import inspect_container
 from pipeline.ingest.receive import receive
 case, work = Path(sys.argv[1]), Path(sys.argv[2])
 agreed = Agreement(name="test", agency=Party(name="x"))

@@ -9,7 +9,7 @@ from pathlib import Path
 from scoring import Row, Score, rows
 
 from packages.problems.problem import Severity
-from pipeline.checking.submission import check_mets_file
+from pipeline.ingest.verify.eark_package import check_mets_file
 from schemas.xml import XmlRefused, parse
 
 _ATTACK = {"invalid": "XML-ENTITY", "warn": "XML-EXTERNAL-DTD"}

@@ -24,8 +24,9 @@ from packages.mets.csip_writer import representation_mets as written_representat
 from packages.package_file import UNKNOWN_FORMAT, MetadataFile, PackageFile
 from packages.problems.problem import Severity
 from pipeline.agreement import Limits
-from pipeline.checking.submission import check, check_mets_file
+from pipeline.checking.submission import check
 from pipeline.context import Result
+from pipeline.ingest.verify.eark_package import check_mets_file
 from storage.states import Outcome
 
 _WHEN = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -341,6 +342,26 @@ def test_entities_hide_in_no_encoding(tmp_path: Path) -> None:
     entities = "".join(f'<!ENTITY e{n} "{f"&e{n - 1};" * 20}">' for n in range(1, 9))
     mets.write_bytes(f'{doctype}{entities}]><m><n a="&e8;"/></m>'.encode("utf-16"))
     assert [p.code for p in check_mets_file(mets)] == ["XML-NOT-WELL-FORMED"]
+
+
+@pytest.mark.parametrize("alone", [False, True], ids=["in its package", "alone"])
+def test_mets_of_any_size_costs_what_is_allowed(
+    alone: bool, package: Path, archive: Any, agreement: Any
+) -> None:
+    """It is read in a process of its own, which ends when it takes more."""
+    mets = package / "representations" / "rep1" / "METS.xml"
+    text = mets.read_text()
+    start, end = text.index("<mets:file ID="), text.index("</mets:file>") + len("</mets:file>")
+    one = text[start:end]
+    with mets.open("w") as out:
+        out.write(text[:start])
+        for number in range(120_000):
+            out.write(one.replace("file-1", f"f{number}").replace("a%20b", f"a{number}"))
+        out.write(text[end:].replace("file-1", "f0"))
+    short = agreement.model_copy(update={"limits": Limits(max_memory=64 << 20)})
+    result = check(mets if alone else package, short, archive)
+    assert (result.outcome, _codes(result)) == (Outcome.REJECTED, {"ARC-BUDGET"} | _codes(result))
+    assert "64 MiB of memory" in next(p.expected for p in result.problems if p.code == "ARC-BUDGET")
 
 
 def test_an_unreadable_archive_is_a_finding(run: Check, tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from pipeline.access.dip import disseminate
 from pipeline.agreement import Agreement, AgreementError, load_agreement
 from pipeline.archive import Archive
 from pipeline.context import Result
-from pipeline.examine.containers import inspect_container
+from pipeline.formats.archives import inspect_container
 from pipeline.formats.checks import xml_document
 from pipeline.ingest.receipt import write_receipt
 from pipeline.ingest.run import ingest

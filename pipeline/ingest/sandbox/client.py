@@ -16,9 +16,11 @@ from dataclasses import asdict
 from typing import Any
 
 from packages.digest import DigestAlgorithm
+from packages.eark.layout import Form
 from packages.escaping import for_log, for_page
 from packages.premis import EventOutcome, EventType
 from packages.problems.catalogue import problem
+from packages.problems.problem import problem_from
 from packages.worklist import Worklist
 from pipeline import errors
 from pipeline.context import IngestContext
@@ -26,8 +28,9 @@ from pipeline.errors import PipelineError, SubmissionUnreadable
 from pipeline.ingest.receive import ReceivedSip
 from pipeline.ingest.sandbox.budget import Budget, budget_of
 from pipeline.ingest.sandbox.direct import Judged
-from pipeline.ingest.sandbox.messages import line, problem_from, read_line, submission_from
+from pipeline.ingest.sandbox.messages import line, read_line, submission_from
 from pipeline.ingest.verify import VerifiedSip
+from pipeline.ingest.verify.eark_package import NoBag
 from pipeline.stage_report import StageReport
 
 __all__ = ["JudgingBroke", "judge_apart"]
@@ -56,26 +59,53 @@ def judge_apart(context: IngestContext) -> Judged:
     A package that costs more than its budget is rejected with what it cost.
     """
     report = context.report("judge")
-    budget = budget_of(context.subject, context.agreement.limits)
-    worker = _POOL.take()
     began = time.perf_counter()
-    try:
-        end = worker.judge(context, report, budget)
-    except _OverBudget as over:
-        worker.stop()
-        report.add(problem("ARC-BUDGET", context.subject_name, expected=over.limit, found=over.spent))
+    end = _ask("submission", context, report)
+    if end is None:
         return Judged(None, report, {"receive": time.perf_counter() - began})
-    except BaseException:
-        worker.stop()
-        raise
-    _POOL.give_back(worker)
-    report.findings.count_as(end["counts"])
     if "submission" not in end:
         return Judged(None, report, end["seconds"])
     form, folder, algorithms = end["received"]
     worklist = Worklist.reopen(context.work, [DigestAlgorithm(one) for one in algorithms])
     received = ReceivedSip(form, folder, worklist)
     return Judged(VerifiedSip(received, submission_from(end["submission"])), report, end["seconds"])
+
+
+def judge_no_bag_apart(context: IngestContext) -> tuple[NoBag, StageReport]:
+    """See ``judge_no_bag``. Also raises JudgingBroke. Over its budget it is rejected with what it cost."""
+    return _judge_no_bag("no bag", context)
+
+
+def judge_document_apart(context: IngestContext) -> tuple[NoBag, StageReport]:
+    """See ``judge_document``. As ``judge_no_bag_apart``."""
+    return _judge_no_bag("document", context)
+
+
+def _judge_no_bag(task: str, context: IngestContext) -> tuple[NoBag, StageReport]:
+    report = context.report("check")
+    end = _ask(task, context, report)
+    if end is None:
+        return NoBag(Form.PACKAGE), report
+    form, files, size = end["no bag"]
+    return NoBag(Form(form), files, size), report
+
+
+def _ask(task: str, context: IngestContext, report: StageReport) -> dict[str, Any] | None:
+    """The process's last message; None, and a finding, when the package has used up its budget."""
+    budget = budget_of(context.subject, context.agreement.limits)
+    worker = _POOL.take()
+    try:
+        end = worker.judge(task, context, report, budget)
+    except _OverBudget as over:
+        worker.stop()
+        report.add(problem("ARC-BUDGET", context.subject_name, expected=over.limit, found=over.spent))
+        return None
+    except BaseException:
+        worker.stop()
+        raise
+    _POOL.give_back(worker)
+    report.findings.count_as(end["counts"])
+    return end
 
 
 class _Worker:
@@ -94,11 +124,14 @@ class _Worker:
         """Whether it can take another package."""
         return self._process.poll() is None and self.judged < _MAX_PACKAGES
 
-    def judge(self, context: IngestContext, report: StageReport, budget: Budget) -> dict[str, Any]:
+    def judge(
+        self, task: str, context: IngestContext, report: StageReport, budget: Budget
+    ) -> dict[str, Any]:
         """Its last message about a package. Raises _OverBudget, JudgingBroke, and what it raised."""
         self.judged += 1
         job = {
-            "subject": str(context.subject.absolute()), "work": str(context.work), "shown": context.shown,
+            "task": task, "subject": str(context.subject.absolute()), "work": str(context.work),
+            "shown": context.shown,
             "agreement": context.agreement.model_dump_json(by_alias=True),
             "profile": context.agreement.profile, "budget": asdict(budget),
         }  # fmt: skip

@@ -11,10 +11,9 @@ from dataclasses import asdict
 from typing import Any
 
 from packages.identifiers import IngestId
-from packages.problems.problem import Problem, Severity
 from pipeline.context import Submission
 
-__all__ = ["line", "problem_from", "read_line", "submission_from", "submission_to"]
+__all__ = ["line", "read_line", "submission_from", "submission_to"]
 
 
 def line(message: Mapping[str, Any]) -> bytes:
@@ -25,11 +24,6 @@ def line(message: Mapping[str, Any]) -> bytes:
 def read_line(data: bytes) -> dict[str, Any]:
     """One message back."""
     return dict(json.loads(data))
-
-
-def problem_from(record: Mapping[str, str]) -> Problem:
-    """A finding, from its ``as_json``."""
-    return Problem(**{**record, "severity": Severity(record["severity"])})  # type: ignore[arg-type]
 
 
 def submission_to(submission: Submission) -> dict[str, Any]:

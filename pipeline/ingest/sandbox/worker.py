@@ -15,7 +15,9 @@ import threading
 import time
 import traceback
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -29,6 +31,7 @@ from pipeline.formats.identification import Identification
 from pipeline.ingest.sandbox.budget import Budget
 from pipeline.ingest.sandbox.direct import judge_here
 from pipeline.ingest.sandbox.messages import line, read_line, submission_to
+from pipeline.ingest.verify.eark_package import NoBag, judge_document, judge_no_bag
 from pipeline.stage_report import StageReport
 from pipeline.tools import Toolbox
 
@@ -155,8 +158,7 @@ def _context(job: dict[str, Any], reporter: _Reporter) -> IngestContext:
     )  # fmt: skip
 
 
-def _judge(job: dict[str, Any], reporter: _Reporter) -> None:
-    context = _context(job, reporter)
+def _judge_submission(context: IngestContext) -> dict[str, Any]:
     judged = judge_here(context)
     end: dict[str, Any] = {"seconds": dict(judged.seconds), "counts": judged.report.findings.counts()}
     if judged.verified is not None:
@@ -166,13 +168,28 @@ def _judge(job: dict[str, Any], reporter: _Reporter) -> None:
             received.form, received.folder, [one.value for one in received.worklist.algorithms]
         ]  # fmt: skip
         end["submission"] = submission_to(judged.verified.submission)
-    reporter.send(end=end)
+    return end
+
+
+def _judge_no_bag(
+    judge: Callable[[IngestContext, StageReport], NoBag], context: IngestContext
+) -> dict[str, Any]:
+    report = context.report("check")
+    judged = judge(context, report)
+    return {"no bag": [judged.form, judged.files, judged.bytes], "counts": report.findings.counts()}
+
+
+_TASKS: dict[str, Callable[[IngestContext], dict[str, Any]]] = {
+    "submission": _judge_submission,
+    "no bag": partial(_judge_no_bag, judge_no_bag),
+    "document": partial(_judge_no_bag, judge_document),
+}
 
 
 def _answer(job: dict[str, Any], reporter: _Reporter) -> bool:
     """Judge one package; whether this process may judge another."""
     try:
-        _judge(job, reporter)
+        reporter.send(end=_TASKS[job["task"]](_context(job, reporter)))
     except PipelineError as error:
         reporter.send(error=[type(error).__name__, str(error)])
     except MemoryError:

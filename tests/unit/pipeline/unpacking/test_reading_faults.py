@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from packages.containers.sources import Entry, EntryKind, corruption
+from packages.containers.sources import Entry, EntryKind, SourceUnreadable, corruption
 from packages.package_file import UNKNOWN_FORMAT
 from packages.worklist import Worklist
-from pipeline.errors import PipelineError, SubmissionUnreadable
-from pipeline.examine import containers
+from pipeline.errors import SubmissionUnreadable
+from pipeline.formats import archives
 from pipeline.unpacking.custody import take_custody
 
 
@@ -48,7 +48,7 @@ def test_while_bytes_are_taken_into_custody(tmp_path: Path) -> None:
 def test_while_an_archive_among_the_files_is_looked_into(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A known error of the pipeline, not a bug to report."""
+    """A known error, not a bug to report."""
 
     class Failing:
         def __init__(self, *_: object) -> None:
@@ -63,6 +63,6 @@ def test_while_an_archive_among_the_files_is_looked_into(
             """Nothing to give back."""
 
     (tmp_path / "a.zip").write_bytes(b"PK\3\4" + bytes(40))
-    monkeypatch.setattr(containers, "ZipSource", Failing)
-    with pytest.raises(PipelineError, match="Input/output"):
-        containers.inspect_container(tmp_path / "a.zip", "a.zip", UNKNOWN_FORMAT)
+    monkeypatch.setattr(archives, "ZipSource", Failing)
+    with pytest.raises(SourceUnreadable, match="Input/output"):
+        archives.inspect_container(tmp_path / "a.zip", "a.zip", UNKNOWN_FORMAT)

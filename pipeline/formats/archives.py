@@ -1,4 +1,7 @@
-"""Archives among the records: are they locked, do they expand enormously? Nothing is unpacked."""
+"""Archives among the records: are they locked, do they expand enormously? Nothing is unpacked.
+
+Run in a process of its own (``archive_worker``): the bytes are an agency's.
+"""
 
 from __future__ import annotations
 
@@ -19,8 +22,6 @@ from packages.package_file import FileFormat
 from packages.problems.catalogue import problem
 from packages.problems.problem import Problem
 from pipeline.agreement import Limits
-from pipeline.unpacking.custody import our_reading
-from pipeline.unpacking.safety import expansion
 
 _SUSPICIOUS = 200.0
 _SEVEN_ZIP = b"7z\xbc\xaf\x27\x1c"
@@ -30,9 +31,8 @@ _LOOKED_INTO = Limits(max_memory=256 << 20)
 """An archive among the files whose directory takes more than half of that is not looked into."""
 
 
-@our_reading()
 def inspect_container(path: Path, name: str, known: FileFormat) -> list[Problem]:
-    """Findings about one file; an empty list for anything that is no archive."""
+    """Findings about one file; an empty list for anything that is no archive. Raises SourceUnreadable."""
     with path.open("rb") as stream:
         magic = stream.read(8)
     try:
@@ -74,9 +74,9 @@ def _zip(path: Path, name: str) -> list[Problem]:
     if locked:
         some = f"{len(locked)} of {len(entries)} entries, for instance {locked[0]}"
         found.append(problem("FMT-ENCRYPTED", name, found=some))
-    worst = max(entries, key=expansion, default=None)
-    if worst is not None and expansion(worst) > _SUSPICIOUS:
-        how = f"{worst.path} expands {expansion(worst):.0f} to 1"
+    worst = max(entries, key=lambda entry: entry.expansion, default=None)
+    if worst is not None and worst.expansion > _SUSPICIOUS:
+        how = f"{worst.path} expands {worst.expansion:.0f} to 1"
         found.append(problem("FMT-EXPANDS", name, found=how))
     guessed = next((entry for entry in entries if entry.guessed), None)
     if guessed is not None:
