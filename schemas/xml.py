@@ -8,6 +8,7 @@ from typing import Any
 
 from lxml import etree
 
+_NO_MEMORY = 2  # XML_ERR_NO_MEMORY
 _ENTITY = re.compile(rb"<!ENTITY\s+(%\s+)?([^\s>]+)")
 
 
@@ -28,6 +29,15 @@ class ParsedXml:
     external_dtd: str | None
 
 
+def require_memory(error: etree.XMLSyntaxError) -> None:
+    """libxml2 calls it an error of the document when it gets no memory: that is no fault of the document.
+
+    Called first wherever such an error becomes a finding. Raises MemoryError.
+    """
+    if getattr(error, "code", 0) == _NO_MEMORY:
+        raise MemoryError("the XML parser got no memory") from error
+
+
 def safe_parser() -> etree.XMLParser:
     """A parser that resolves nothing and fetches nothing."""
     return etree.XMLParser(
@@ -44,6 +54,7 @@ def parse(content: bytes) -> ParsedXml:
     try:
         tree = etree.fromstring(content, safe_parser()).getroottree()
     except etree.XMLSyntaxError as error:
+        require_memory(error)
         declared = _ENTITY.search(content)
         if declared:
             raise XmlRefused("XML-ENTITY", _entity_name(declared)) from error

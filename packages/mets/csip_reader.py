@@ -14,7 +14,7 @@ from packages.mets.rules.rule import NAMESPACES, PackageContext
 from packages.paths import from_href
 from packages.problems.catalogue import problem
 from packages.problems.problem import Problem
-from schemas.xml import XmlRefused, parse
+from schemas.xml import XmlRefused, parse, require_memory
 from schemas.xsd import mets_schema
 
 __all__ = ["ALONE", "ListedFile", "MetsDocument", "file_dates", "read_mets"]
@@ -112,6 +112,7 @@ def read_mets(
     try:
         document.root = _collect(stream, document, findings)
     except etree.XMLSyntaxError as error:
+        require_memory(error)
         document.problems.append(problem("XML-NOT-WELL-FORMED", path, found=str(error)))
         return document
     if csip_rules and not document.dialect:
@@ -166,7 +167,8 @@ def _has_doctype(stream: BinaryIO) -> bool:
         for _, root in events:
             information: Any = root.getroottree().docinfo
             return information.internalDTD is not None
-    except etree.XMLSyntaxError:
+    except etree.XMLSyntaxError as error:
+        require_memory(error)
         return False  # reading it will say what is wrong
     return False
 
@@ -184,6 +186,7 @@ def _schema_findings(stream: BinaryIO, path: str) -> list[Problem]:
                 while element.getprevious() is not None:
                     del element.getparent()[0]
     except etree.XMLSyntaxError as error:
+        require_memory(error)
         return [problem("METS-SCHEMA", path, found=str(error))]
     return []
 

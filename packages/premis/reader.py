@@ -14,6 +14,7 @@ from packages.premis.records import RelationshipSubType
 from packages.premis.writer import MIME_NOTE, NAMESPACE, VALIDITY_NOTE
 from packages.problems.catalogue import problem
 from packages.problems.problem import Problem
+from schemas.xml import require_memory
 
 _P = f"{{{NAMESPACE}}}"
 _TYPE = "{http://www.w3.org/2001/XMLSchema-instance}type"
@@ -55,6 +56,7 @@ def read_premis(stream: BinaryIO, path: str) -> PremisDocument:
                 while element.getprevious() is not None:
                     del element.getparent()[0]
     except etree.XMLSyntaxError as error:
+        require_memory(error)
         document.problems.append(problem("XML-NOT-WELL-FORMED", path, found=str(error)))
         return document
     if not document.objects:

@@ -20,6 +20,7 @@ from typing import Protocol, TypeVar
 from lxml import etree
 
 from pipeline.confinement import confined, environment
+from schemas.xml import require_memory
 
 __all__ = [
     "PASSWORD",
@@ -278,6 +279,7 @@ def xml_answer(output: bytes) -> etree._Element:
     try:
         return etree.fromstring(output, parser)
     except etree.XMLSyntaxError as error:
+        require_memory(error)
         raise ToolError(f"its answer is no whole XML ({error.msg})") from None
 
 

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import threading
+import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -27,6 +28,8 @@ class Worker:
         # -P: what lies in the current folder is no part of the program.
         self._command = [sys.executable, "-P", "-m", module, *arguments]
         self._process: subprocess.Popen[str] | None = None
+        self._end: Callable[[], object] = lambda: None
+        """Kills the process, also when nobody asks this worker any more."""
 
     def ask(self, question: object, *, seconds: float) -> Any:
         """The answer to one question. Raises ToolError when the process dies or takes too long."""
@@ -59,14 +62,18 @@ class Worker:
             stderr=subprocess.DEVNULL, text=True, encoding="utf-8", errors="surrogateescape",
             env=environment(None, **_where_modules_are()),
         )  # fmt: skip
+        self._end = weakref.finalize(self, _end, self._process)
         return self._process
 
     def stop(self) -> None:
         """Kill the process; the next question starts another."""
-        process, self._process = self._process, None
-        if process is not None:
-            process.kill()
-            process.communicate()
+        self._process = None
+        self._end()
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    process.kill()
+    process.communicate()
 
 
 def _where_modules_are() -> dict[str, str]:

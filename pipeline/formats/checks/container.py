@@ -23,7 +23,7 @@ from packages.containers.sources import (
 )
 from pipeline.agreement import Limits
 from pipeline.formats.tool import ValidationResult, Validity
-from schemas.xml import safe_parser
+from schemas.xml import require_memory, safe_parser
 
 _CHUNK = 1 << 20
 _METADATA_LIMIT = 64 << 20
@@ -147,6 +147,7 @@ def _part(archive: zipfile.ZipFile, name: str) -> etree._Element:
     except KeyError:
         raise _Unsound(f"{name} is missing") from None
     except etree.XMLSyntaxError as error:
+        require_memory(error)
         raise _Unsound(f"{name} is no well-formed XML: {error.msg}") from None
 
 

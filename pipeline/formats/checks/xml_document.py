@@ -7,6 +7,7 @@ import os
 from lxml import etree
 
 from pipeline.formats.tool import ValidationResult, Validity
+from schemas.xml import require_memory
 from schemas.xsd import mets_schema
 
 _TOOL = f"lxml {'.'.join(str(part) for part in etree.LXML_VERSION[:3])}"
@@ -33,6 +34,7 @@ def check(path: str) -> ValidationResult:
                 while parent is not None and element.getprevious() is not None:
                     del parent[0]
     except etree.XMLSyntaxError as error:
+        require_memory(error)
         return ValidationResult(Validity.NOT_VALID, _TOOL, (str(error.msg)[:300],))
     except OSError as error:
         return ValidationResult(Validity.NOT_VALID, _TOOL, (f"not readable as XML: {error}"[:300],))

@@ -8,12 +8,15 @@ from pathlib import Path
 
 from pipeline.agreement import Limits
 
-__all__ = ["Budget", "budget_of"]
+__all__ = ["MEMORY_MARGIN_BYTES", "Budget", "budget_of"]
 
 _CPU_S_PER_FILE = 0.05
 _CPU_S_PER_BYTE = 1 / (4 << 20)
 _MIN_BYTES_PER_ENTRY = 30  # of an archive: less than any header, packed as well as it may be
 _MAX_SILENCE_S = 7200.0
+MEMORY_MARGIN_BYTES = 64 << 20
+"""Above a budget's memory, before the system refuses more. Libraries that get none say all kinds of things,
+and blame the package."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +30,7 @@ class Budget:
     most_bytes: int
     """So many bytes count, 4 MiB for a second."""
     memory_bytes: int
-    """Of data, without the program itself."""
+    """Of data, without the program itself. Whoever started the process ends it then."""
     file_bytes: int
     """Of the largest file written."""
     silence_s: float = _MAX_SILENCE_S

@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from packages.digest import DigestAlgorithm
@@ -28,7 +29,7 @@ from pipeline.errors import PipelineError, SubmissionUnreadable
 from pipeline.ingest.receive import ReceivedSip
 from pipeline.ingest.sandbox.budget import Budget, budget_of
 from pipeline.ingest.sandbox.direct import Judged
-from pipeline.ingest.sandbox.messages import line, read_line, submission_from
+from pipeline.ingest.sandbox.messages import OUT_OF_MEMORY, line, read_line, submission_from
 from pipeline.ingest.verify import VerifiedSip
 from pipeline.ingest.verify.eark_package import NoBag
 from pipeline.stage_report import StageReport
@@ -36,6 +37,8 @@ from pipeline.stage_report import StageReport
 __all__ = ["JudgingBroke", "judge_apart"]
 
 _LOG = logging.getLogger(__name__)
+_LOOK_EVERY_S = 0.05
+_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 _MAX_PACKAGES = 500  # by one process; whatever it has gathered by then goes with it
 _KEPT = ("LANG", "LC_ALL", "PATH", "PYTHONPATH", "TMPDIR", "TZ")
 """What the process gets of the environment: no keys of stores, no passwords."""
@@ -159,8 +162,9 @@ class _Worker:
                 case {"end": end}:
                     return dict(end)
                 case {"over": what, "cpu": seconds}:
-                    limit = f"{budget.memory_bytes >> 20} MiB of memory"
-                    raise _OverBudget(limit, f"more {what} than that, after {seconds:.0f} CPU seconds")
+                    raise _OverBudget(
+                        _memory(budget), f"more {what} than that, after {seconds:.0f} CPU seconds"
+                    )
                 case {"error": [name, text]}:
                     raise _error(name, text)
                 case {"unexpected": [said, story]}:
@@ -171,16 +175,29 @@ class _Worker:
         raise self._ended(budget)
 
     def _messages(self, budget: Budget) -> Iterator[dict[str, Any]]:
-        """Its messages until it ends. Raises SubmissionUnreadable when none comes for too long."""
+        """Its messages until it ends.
+
+        Raises SubmissionUnreadable when none comes for too long, _OverBudget when it holds too much.
+        """
         out = self._process.stdout
         assert out is not None, "started with pipes"
         descriptor, rest = out.fileno(), b""
         with selectors.DefaultSelector() as selector:
             selector.register(descriptor, selectors.EVENT_READ)
+            heard_s = looked_s = time.monotonic()
             while True:
-                if not selector.select(budget.silence_s):
-                    waited = f"{budget.silence_s / 60:.0f} minutes"
-                    raise SubmissionUnreadable(f"nothing more of the submission was read for {waited}")
+                ready = selector.select(min(_LOOK_EVERY_S, budget.silence_s))
+                now_s = time.monotonic()
+                if now_s - looked_s >= _LOOK_EVERY_S:
+                    looked_s = now_s
+                    if _data_bytes(self._process.pid) > budget.memory_bytes:
+                        raise _OverBudget(_memory(budget), "more memory than that")
+                if not ready:
+                    if now_s - heard_s >= budget.silence_s:
+                        waited = f"{budget.silence_s / 60:.0f} minutes"
+                        raise SubmissionUnreadable(f"nothing more of the submission was read for {waited}")
+                    continue
+                heard_s = now_s
                 data = os.read(descriptor, 1 << 16)
                 if not data:
                     return
@@ -194,6 +211,8 @@ class _Worker:
             return _OverBudget(
                 f"{budget.cpu_s:.0f} CPU seconds, and more for each file and megabyte", "more CPU time"
             )
+        if code == OUT_OF_MEMORY:
+            return _OverBudget(_memory(budget), "more memory than that")
         if code == -signal.SIGKILL:
             return JudgingBroke(
                 "the judging process was killed; is there too little memory on this machine?"
@@ -204,6 +223,18 @@ class _Worker:
         """End it now."""
         self._process.kill()
         self._process.communicate()
+
+
+def _memory(budget: Budget) -> str:
+    return f"{budget.memory_bytes >> 20} MiB of memory"
+
+
+def _data_bytes(pid: int) -> int:
+    """What counts for RLIMIT_DATA; 0 where the system does not say (``proc_pid_statm(5)``, Linux)."""
+    try:
+        return int(Path(f"/proc/{pid}/statm").read_bytes().split()[5]) * _PAGE_BYTES
+    except (OSError, IndexError):
+        return 0
 
 
 def _error(name: str, text: str) -> PipelineError:

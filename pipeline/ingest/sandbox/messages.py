@@ -13,7 +13,10 @@ from typing import Any
 from packages.identifiers import IngestId
 from pipeline.context import Submission
 
-__all__ = ["line", "read_line", "submission_from", "submission_to"]
+__all__ = ["OUT_OF_MEMORY", "line", "read_line", "submission_from", "submission_to"]
+
+OUT_OF_MEMORY = 3
+"""The exit code of a process that could not even send a message any more."""
 
 
 def line(message: Mapping[str, Any]) -> bytes:

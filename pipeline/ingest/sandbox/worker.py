@@ -28,9 +28,9 @@ from pipeline.context import IngestContext, Software, utc_now
 from pipeline.errors import PipelineError
 from pipeline.findings import Findings
 from pipeline.formats.identification import Identification
-from pipeline.ingest.sandbox.budget import Budget
+from pipeline.ingest.sandbox.budget import MEMORY_MARGIN_BYTES, Budget
 from pipeline.ingest.sandbox.direct import judge_here
-from pipeline.ingest.sandbox.messages import line, read_line, submission_to
+from pipeline.ingest.sandbox.messages import OUT_OF_MEMORY, line, read_line, submission_to
 from pipeline.ingest.verify.eark_package import NoBag, judge_document, judge_no_bag
 from pipeline.stage_report import StageReport
 from pipeline.tools import Toolbox
@@ -193,6 +193,7 @@ def _answer(job: dict[str, Any], reporter: _Reporter) -> bool:
     except PipelineError as error:
         reporter.send(error=[type(error).__name__, str(error)])
     except MemoryError:
+        resource.setrlimit(resource.RLIMIT_DATA, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
         reporter.send(over="memory", cpu=reporter.cpu_s)
         return False
     except Exception as error:
@@ -225,7 +226,8 @@ def _main() -> None:
     while data := source.readline():
         job = read_line(data)
         budget = Budget(**job["budget"])
-        resource.setrlimit(resource.RLIMIT_DATA, (budget.memory_bytes, resource.RLIM_INFINITY))
+        most = budget.memory_bytes + MEMORY_MARGIN_BYTES
+        resource.setrlimit(resource.RLIMIT_DATA, (most, resource.RLIM_INFINITY))
         resource.setrlimit(resource.RLIMIT_FSIZE, (budget.file_bytes, resource.RLIM_INFINITY))
         if not _answer(job, _Reporter(out, budget)):
             return
@@ -236,3 +238,5 @@ if __name__ == "__main__":
         _main()
     except (BrokenPipeError, json.JSONDecodeError):  # whoever asked is gone
         os._exit(1)
+    except (MemoryError, SystemError):  # where memory ends, so do the interpreter's own certainties
+        os._exit(OUT_OF_MEMORY)
