@@ -98,6 +98,11 @@ class Served:
         )
         return next((run for run in runs if not run["auto_scheduled"]), None)
 
+    def logged(self, number: str) -> list[tuple[str, str]]:
+        """(logger, line) of a run's own log in the Prefect UI."""
+        asked = {"logs": {"flow_run_id": {"any_": [number]}}, "sort": "TIMESTAMP_ASC"}
+        return [(line["name"], line["message"]) for line in self.ask("logs/filter", asked)]
+
     def artifact(self, number: str, key: str) -> str:
         """The text of a run's artifact."""
         asked = {"artifacts": {"flow_run_id": {"any_": [number]}, "key": {"any_": [key]}}}

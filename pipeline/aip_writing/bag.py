@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from packages.aip.layout import AipLayout
-from packages.paths import bag_encode
+from packages.bag.writer import DECLARATION, bag_info_lines, manifest_line
 from packages.worklist import Worklist
 from packages.xml_text import encoded
 from pipeline.aip_writing.metadata_writer import MetadataWriter
 from pipeline.context import IngestContext, Submission
 
-BAGIT_TXT = "BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n"
 PROFILE = "https://stele.invalid/profiles/aip-bag-v1.json"
 
 
@@ -30,26 +29,26 @@ def write_bag_files(
 
     def manifest() -> Iterator[str]:
         for file in worklist.package_files():
-            yield f"{file.sha512}  {bag_encode(f'{folder}/{file.path}')}\n"
+            yield manifest_line(file.sha512, f"{folder}/{file.path}")
         for stored in payload:
-            yield f"{stored.sha512}  {bag_encode(stored.logical)}\n"
+            yield manifest_line(stored.sha512, stored.logical)
 
     tags = [
-        writer.write("bagit.txt", iter([BAGIT_TXT.encode()]), mime="text/plain", bag=True),
+        writer.write("bagit.txt", iter([DECLARATION.encode()]), mime="text/plain", bag=True),
         writer.write(
             "bag-info.txt",
-            encoded(_bag_info(submission, context, total)),
+            encoded(bag_info_lines(_bag_info(submission, context, total))),
             mime="text/plain",
             bag=True,
         ),
         writer.write("manifest-sha512.txt", encoded(manifest()), mime="text/plain", bag=True),
     ]
-    lines = (f"{tag.sha512}  {tag.path}\n" for tag in sorted(tags, key=lambda tag: tag.path))
+    lines = (manifest_line(tag.sha512, tag.path) for tag in sorted(tags, key=lambda tag: tag.path))
     writer.write("tagmanifest-sha512.txt", encoded(lines), mime="text/plain", bag=True)
 
 
-def _bag_info(submission: Submission, context: IngestContext, total: tuple[int, int]) -> Iterator[str]:
-    fields = {
+def _bag_info(submission: Submission, context: IngestContext, total: tuple[int, int]) -> dict[str, str]:
+    return {
         "BagIt-Profile-Identifier": PROFILE,
         "Source-Organization": context.agreement.agency.name,
         "External-Identifier": submission.package_id.urn,
@@ -64,6 +63,3 @@ def _bag_info(submission: Submission, context: IngestContext, total: tuple[int, 
         "Stele-Agreement": context.agreement.name,
         "Stele-Content-SHA-512": submission.content_digest,
     }
-    for label, value in fields.items():
-        if value:
-            yield f"{label}: {' '.join(value.split())}\n"

@@ -22,13 +22,14 @@ from packages.aip.layout import (
     content_folder,
     representation_folder,
 )
+from packages.bag.writer import manifest_line
 from packages.identifiers import PackageId
 from packages.mets import archivematica
 from packages.mets.csip_reader import read_mets
 from packages.mets.csip_writer import MetsHeader, PackageType, Reference, pad_to_chunks, root_mets
 from packages.mets.root_reader import RootMets, read_root_mets
 from packages.package_file import MetadataFile, PackageFile, timestamp
-from packages.paths import bag_encode, escape_reason, rename_reason
+from packages.paths import escape_reason, rename_reason
 from packages.premis import EventType
 from packages.premis.reader import iter_files
 from packages.xml_text import encoded
@@ -42,7 +43,7 @@ from pipeline.holdings.leases import WAIT_FOR_PERSON_S, LeasedAip, leased_aip
 from pipeline.holdings.presence import require_present
 from pipeline.holdings.versions import commit_version
 from pipeline.preservation.added_representation import AddedRepresentation, Derived, add_representation
-from pipeline.preservation.premis_update import updated_premis
+from pipeline.preservation.update_events import updated_premis
 from schemas.xml import XmlRefused, parse
 from storage.catalogue import AipRow
 from storage.errors import ObjectMissing, StoreUnavailable
@@ -410,7 +411,7 @@ class _Update:
                 "manifest-sha512.txt", encoded(lines), mime="text/plain", bag=True
             ).sha512,
         }
-        tag_lines = "".join(f"{digest}  {name}\n" for name, digest in tags.items())
+        tag_lines = "".join(manifest_line(digest, name) for name, digest in tags.items())
         write("tagmanifest-sha512.txt", iter([tag_lines.encode()]), mime="text/plain", bag=True)
 
     def _manifest(self, changed: dict[str, str], removed: set[str]) -> Iterator[str]:
@@ -421,4 +422,4 @@ class _Update:
             if entry.logical not in changed and entry.logical not in removed
         )
         for path, digest in heapq.merge(kept, sorted(changed.items())):
-            yield f"{digest}  {bag_encode(path)}\n"
+            yield manifest_line(digest, path)

@@ -82,6 +82,9 @@ def test_ingest_and_dip(served: Served) -> None:
     report = served.artifact(number, "ingest")
     assert "**stored**" in report
     assert "**rejected**" in report
+    # The lines of the workspace's log, one for each submission; Prefect sends them some seconds later.
+    ended = ("pipeline.ingest.run", "ingest ended")
+    until(lambda: served.logged(number).count(ended) == 3)
     catalogue = Catalogue(load_settings(served.home).catalogue_url)
     aip = next(row.id for row in catalogue.aips.all() if row.title.endswith("office-good"))
     assert catalogue.submissions.latest(aip=aip)[0].run == number

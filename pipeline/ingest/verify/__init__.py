@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from packages.bag import read_bag
 from packages.bag.bag_info import BagInfo
+from packages.bag.writer import manifest_line
 from packages.identifiers import IngestId
-from packages.paths import bag_encode
 from packages.premis import EventOutcome, EventType
 from pipeline.context import IngestContext, Submission
 from pipeline.ingest.receive import ReceivedSip
@@ -52,7 +52,7 @@ def verify(received: ReceivedSip, context: IngestContext) -> tuple[VerifiedSip, 
 def _identify(received: ReceivedSip, info: BagInfo, context: IngestContext) -> Submission:
     hasher = hashlib.sha512()
     for path, sha512 in received.worklist.payload_digests():
-        hasher.update(f"{sha512}  {bag_encode(path)}\n".encode())
+        hasher.update(manifest_line(sha512, path).encode())
     external = info.first("External-Identifier")
     files, size = received.worklist.totals()
     ingest_id = IngestId.derive(
