@@ -1,4 +1,4 @@
-"""``python -m fuzzing SUBMITTED_REPRESENTATION COUNT`` (from ``tests/``): so many archives and so many sets of documents."""
+"""``python -m fuzzing FIRST COUNT`` (from ``tests/``): so many archives and so many sets of documents."""
 
 from __future__ import annotations
 
