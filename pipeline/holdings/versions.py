@@ -20,6 +20,7 @@ from pipeline.holdings.stored_record import ForeignObject, read_stored_record
 from storage.catalogue import AipRow, CopyRow, PlannedVersionRow
 from storage.errors import InventoryUnreadable, LeaseLost, ObjectMissing, StorageError, StoreUnavailable
 from storage.ocfl.inventory import StoredVersion, VersionInfo
+from storage.ocfl.object_copy import copy_object
 from storage.ocfl.repository import FileToStore
 from storage.replicas.store import ArchivalStore, Role
 from storage.states import AipState, CopyState
@@ -158,9 +159,10 @@ def _bring_forward(
             continue
         try:
             require_present(one, archive.catalogue)
-            one.repository.copy_from(
-                first.repository, row.id, was_committed=one.name in committed, protection=protection
-            )
+            copy_object(
+                first.repository, one.repository, row.id,
+                was_committed=one.name in committed, protection=protection,
+            )  # fmt: skip
         except LeaseLost:  # concerns all that is done here, not one copy
             raise
         except StorageError as error:

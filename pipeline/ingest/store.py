@@ -17,6 +17,7 @@ from storage.catalogue import CopyRow
 from storage.errors import InventoryUnreadable, ObjectExists, ObjectMissing, StoreUnavailable
 from storage.ocfl.inventory import INVENTORY, SIDECAR, VersionInfo
 from storage.ocfl.layout import NAMASTE_OBJECT
+from storage.ocfl.object_copy import copy_object
 from storage.ocfl.repository import OcflRepository
 from storage.replicas.fixity import audit_copy, trusted_inventory
 from storage.replicas.store import ArchivalStore, Role
@@ -94,12 +95,8 @@ def _store(
                 digest = _create(planned, repository, info, context, clean=clean)
                 holder = repository
             elif one.name not in left:
-                repository.copy_from(
-                    holder,
-                    urn,
-                    first_attempt=clean,
-                    protection=protection_by(context.agreement),
-                )
+                protection = protection_by(context.agreement)
+                copy_object(holder, repository, urn, first_attempt=clean, protection=protection)
             now = timestamp(context.clock())
             copies.append(CopyRow(urn, one.name, "v1", now, str(CopyState.VERIFIED), "", now))
         except StoreUnavailable as error:

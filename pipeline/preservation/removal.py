@@ -102,7 +102,7 @@ def place_hold(
 def _tell_stores(archive: Archive, aip: str, *, wait_s: float) -> HoldPlaced:
     enforced: list[str] = []
     untold: list[tuple[str, str]] = []
-    enforcing = [one for one in archive.stores if one.repository.enforces_holds]
+    enforcing = [one for one in archive.stores if one.repository.writer.enforces_holds]
     if not enforcing:
         return HoldPlaced((), ())
     try:
@@ -128,13 +128,13 @@ def tell_stores_of_holds(archive: Archive) -> Iterator[tuple[str, str, str]]:
     The stores that can be told are told: what a hold placed during an audit, or while a store was
     away, left undone.
     """
-    if not any(one.repository.enforces_holds for one in archive.stores):
+    if not any(one.repository.writer.enforces_holds for one in archive.stores):
         return
     for hold in archive.catalogue.holds.all():
         for store in archive.stores:
             try:
                 lock = store.repository.retention(hold.aip)
-                told = not store.repository.enforces_holds or (lock is not None and lock.legal_hold)
+                told = not store.repository.writer.enforces_holds or (lock is not None and lock.legal_hold)
             except StoreUnavailable as error:
                 yield hold.aip, store.name, error.reason
                 continue

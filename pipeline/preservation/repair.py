@@ -184,7 +184,7 @@ class _ObjectRepairer:
         key = f"{self._root}/{finding.key}"
         if finding.kind is FindingKind.UNEXPECTED:
             self._keep(finding)
-            self._repository.delete_key(key)
+            self._repository.writer.delete(key)
             return None
         content = self._expected.known(finding.key)
         if content is not None:
@@ -210,7 +210,7 @@ class _ObjectRepairer:
 
     def _replace(self, finding: Finding, upload: Upload) -> None:
         self._keep(finding)
-        self._repository.replace_object(upload, self._protection)
+        self._repository.writer.replace(upload, self._protection, commit=True)
 
     def _fetch(self, key: str, sha512: str, to: Path) -> int | None:
         """Good bytes from the first store that has them."""

@@ -21,6 +21,7 @@ from storage.errors import (
     StorageError,
     StoreUnavailable,
 )
+from storage.ocfl.object_copy import copy_object
 from storage.replicas.fixity import audit_copy, trusted_inventory
 from storage.replicas.store import ArchivalStore
 from storage.states import AipState, CopyState
@@ -107,8 +108,8 @@ def replicate_leased(archive: Archive, row: AipRow, target: ArchivalStore) -> Re
             continue
         try:
             require_present(target, catalogue)
-            target.repository.copy_from(
-                source.repository, row.id, was_committed=bool(known and known.version),
+            copy_object(
+                source.repository, target.repository, row.id, was_committed=bool(known and known.version),
                 protection=protection_of(catalogue, row),
             )  # fmt: skip
             return _confirmed(archive, row, target, source)

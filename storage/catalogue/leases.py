@@ -7,13 +7,14 @@ catalogue under a lease compares the number in the same transaction; every write
 
 from __future__ import annotations
 
+import functools
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import ClassVar
 
-from sqlalchemy import Connection, Row, bindparam, delete, insert, select
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import Connection, Executable, Row, bindparam, delete, select
+from sqlalchemy.dialects import postgresql, sqlite
 
 from storage.catalogue.database import WriteFence
 from storage.catalogue.heartbeats import Heartbeat, LiveDatabase
@@ -28,7 +29,6 @@ _POLL_S = 0.2
 # Made once: each AIP that is worked on is leased, and making a statement takes longer than SQLite's answer.
 _OF_RESOURCE = select(LEASE).where(LEASE.c.resource == bindparam("wanted")).with_for_update()
 _NUMBER = select(LEASE.c.number).where(LEASE.c.number == bindparam("wanted"))
-_TAKE = insert(LEASE).returning(LEASE.c.number)
 _GIVE_UP = delete(LEASE).where(LEASE.c.number == bindparam("gone"))
 
 
@@ -132,14 +132,12 @@ class LeaseRecords(Repository):
                 self._refuse_live(connection, row)
                 connection.execute(_GIVE_UP, {"gone": row.number})
             values = {"resource": resource, "owner": owner, "purpose": purpose, "since": since}
-            try:
-                with connection.begin_nested():
-                    number = int(connection.execute(_TAKE, values).scalar_one())
-            except IntegrityError:
-                raise Busy(resource, "another process that began at the same moment") from None
+            number = connection.execute(_take(connection.dialect.name), values).scalar()
+            if number is None:
+                raise Busy(resource, "another process that began at the same moment")
         with self._held_lock:
             self._held_here.add((str(self._database.engine.url), number))
-        return Lease(self, resource, number, interruptions)
+        return Lease(self, resource, int(number), interruptions)
 
     def _refuse_live(self, connection: Connection, row: Row[tuple[object, ...]]) -> None:
         if row.owner == self._database.runtime.owner():
@@ -169,3 +167,11 @@ class LeaseRecords(Repository):
             self._unreleased.difference_update((here, number) for number in numbers)
         if numbers:
             connection.execute(delete(LEASE).where(LEASE.c.number.in_(numbers)))
+
+
+@functools.cache
+def _take(dialect: str) -> Executable:
+    """Gives no number when somebody else was faster (PostgreSQL; SQLite has one writer at a time)."""
+    put: sqlite.Insert | postgresql.Insert
+    put = (postgresql if dialect == "postgresql" else sqlite).insert(LEASE)
+    return put.on_conflict_do_nothing(index_elements=["resource"]).returning(LEASE.c.number)

@@ -22,6 +22,7 @@ from pipeline.checking.stores import verify_archive
 from pipeline.ingest.run import ingest
 from storage.errors import StoreUnavailable, WriteMismatch
 from storage.files.store import FileStore
+from storage.ocfl.object_copy import copy_object
 from storage.ocfl.repository import OcflRepository
 from storage.protocol import Upload
 
@@ -199,7 +200,7 @@ def test_a_half_written_copy_is_not_trusted(
     root = other.layout.object_root(str(result.aip))
     stale = b"left by a killed run"
     other.store.put([Upload(f"{root}/v1/content/bagit.txt", len(stale), sha512_hex(stale), content=stale)])
-    other.copy_from(archive.repositories[0], str(result.aip))
+    copy_object(archive.repositories[0], other, str(result.aip))
     one = _objects(archive.repositories[0].store)
     assert one == _objects(other.store)
 

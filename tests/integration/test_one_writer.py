@@ -22,6 +22,7 @@ from pipeline.access.release import AccessClosed, Release, export_released
 from pipeline.archive import Archive
 from pipeline.checking.stores import verify_archive
 from pipeline.errors import DamagedArchive
+from pipeline.holdings import versions
 from pipeline.holdings.events import event
 from pipeline.holdings.journal import read_journal, write_journal
 from pipeline.holdings.leases import leased_aip
@@ -47,6 +48,7 @@ from stele.workspace import make_workspace
 from storage.errors import Busy, LeaseLost, StoreUnavailable
 from storage.files.store import FileStore
 from storage.ocfl.repository import OcflRepository
+from storage.ocfl.writer import FencedWriter
 from storage.states import CopyState
 
 
@@ -166,17 +168,17 @@ def test_an_update_fails_without_a_required_store(
     archive: Archive, aip: str, tmp_path: Path, monkeypatch
 ) -> None:
     """The version is kept where it is, what the other store holds stays known, replication ends it."""
-    original = OcflRepository.copy_from
+    original = versions.copy_object
 
-    def away(self: OcflRepository, *_: Any, **__: Any) -> bool:
-        raise StoreUnavailable(self.store.name, "it is down")
+    def away(_: OcflRepository, target: OcflRepository, *__: Any, **___: Any) -> bool:
+        raise StoreUnavailable(target.store.name, "it is down")
 
-    monkeypatch.setattr(OcflRepository, "copy_from", away)
+    monkeypatch.setattr(versions, "copy_object", away)
     with pytest.raises(
         StoreUnavailable, match=r"“two” cannot be used: it is down\. v2 of .* is kept in “one”"
     ):
         update_aip(aip, Change("title", "B", metadata=(_metadata(tmp_path),)), archive)
-    monkeypatch.setattr(OcflRepository, "copy_from", original)
+    monkeypatch.setattr(versions, "copy_object", original)
     state, version, verified = _states(archive, aip)["two"]
     assert (state, version) == ("pending", "v1")
     assert verified, "when v1 was verified there is not forgotten"
@@ -338,7 +340,7 @@ class _Cut(BaseException):
 
 
 @pytest.mark.parametrize("finish", ["the same command", "replicate", "audit"])
-@pytest.mark.parametrize("where", ["staged", "commit", "copy_from", "register"])
+@pytest.mark.parametrize("where", ["staged", "commit", "copy_object", "register"])
 def test_an_update_that_was_cut_off_is_finished(
     where: str, finish: str, archive: Archive, aip: str, build: Builder, tmp_path: Path, monkeypatch
 ) -> None:
@@ -351,10 +353,12 @@ def test_an_update_that_was_cut_off_is_finished(
     change = Change("title", "B", metadata=(_metadata(tmp_path),))
     with monkeypatch.context() as patched:
         if where == "staged":  # after its content was written
-            original = OcflRepository._put
+            original = FencedWriter.put
             patched.setattr(
-                OcflRepository, "_put", lambda self, *args, **more: (original(self, *args, **more), cut())
+                FencedWriter, "put", lambda self, *args, **more: (original(self, *args, **more), cut())
             )
+        elif where == "copy_object":
+            patched.setattr(versions, where, cut)
         else:
             patched.setattr(on, where, cut)
         with pytest.raises(_Cut):

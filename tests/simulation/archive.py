@@ -6,7 +6,7 @@ import itertools
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -20,7 +20,9 @@ import pipeline.ingest.store as store_module
 import pipeline.preservation.removal as removal_module
 import pipeline.preservation.repair as repair_module
 import pipeline.preservation.update as update_module
-import storage.ocfl.repository as objects_module
+import storage.ocfl.object_copy as object_copy_module
+import storage.ocfl.reader as reader_module
+import storage.ocfl.repository as repository_module
 from packages.digest import sha512_hex
 from packages.identifiers import IngestId, PackageId
 from packages.paths import printable
@@ -384,6 +386,11 @@ class _Shared:
         pass
 
 
+_WITH_SCRATCH = (
+    object_copy_module, reader_module, repository_module, repair_module, stored_record_module,
+)  # fmt: skip
+
+
 @contextmanager
 def simulated(setting: Setting) -> Iterator[None]:
     """The product with its content made small: receiving, describing and scratch folders are replaced;
@@ -425,10 +432,8 @@ def simulated(setting: Setting) -> Iterator[None]:
     kept = _Kept()
     real_exists = Path.exists
     with (
-        patch.object(objects_module, "scratch_folder", scratch),
-        patch.object(repair_module, "scratch_folder", scratch),
-        patch.object(stored_record_module, "scratch_folder", scratch),
-        patch.object(objects_module, "read_inventory", kept.read),
+        ExitStack() as stack,
+        patch.object(reader_module, "read_inventory", kept.read),
         patch.object(ingest_module, "run_context", run_context),
         patch.object(ingest_module, "recorded", unrecorded),
         patch.object(ingest_module.IngestRun, "judge", judged),
@@ -446,6 +451,8 @@ def simulated(setting: Setting) -> Iterator[None]:
         patch.object(store_module, "Quarantine", _SimQuarantine),
         patch.object(removal_module, "write_durably", lambda *files: None),
     ):
+        for module in _WITH_SCRATCH:
+            stack.enter_context(patch.object(module, "scratch_folder", scratch))
         try:
             yield
         finally:

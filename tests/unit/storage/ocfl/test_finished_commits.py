@@ -11,6 +11,7 @@ from storage.errors import ObjectExists
 from storage.files.store import FileStore
 from storage.memory import MemoryStore
 from storage.ocfl.inventory import VersionInfo
+from storage.ocfl.object_copy import copy_object
 from storage.ocfl.repository import FileToStore, OcflRepository
 
 _ID = "urn:uuid:eb814f6f-6371-5142-975d-549b0ff40b62"
@@ -58,7 +59,7 @@ def test_copied_again(written: int, tmp_path: Path) -> None:
     source, target = OcflRepository(MemoryStore()), OcflRepository(MemoryStore())
     source.create(_ID, _files(tmp_path), _INFO)
     whole = _cut_off(target, tmp_path, written)
-    target.copy_from(source, _ID)
+    copy_object(source, target, _ID)
     assert _objects(target) == whole
 
 
