@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import functools
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import Any, Protocol, Self
 from sqlalchemy import (
     Connection,
     Table,
+    TextClause,
     Update,
     bindparam,
     create_engine,
@@ -146,6 +147,20 @@ def put_row(connection: Connection, table: Table, values: dict[str, Any]) -> Non
     mine = {f"my_{column.name}": values[column.name] for column in table.primary_key}
     if connection.execute(_change_of(table), {**values, **mine}).rowcount == 0:
         connection.execute(insert(table), values)
+
+
+def insert_or(table: Table, names: Sequence[str], key: Sequence[str], otherwise: str) -> TextClause:
+    """Add a row, or do otherwise where there is one of this key: ``DO NOTHING``, ``DO UPDATE SET …``.
+
+    As text, because SQLAlchemy makes its own statements of this kind anew each time; values are still
+    converted by the columns' types. SQLite and PostgreSQL write it alike.
+    """
+    values = ", ".join(f":{name}" for name in names)
+    made = sql_text(
+        f"INSERT INTO {table.name} ({', '.join(names)}) VALUES ({values}) "
+        f"ON CONFLICT ({', '.join(key)}) {otherwise}"
+    )
+    return made.bindparams(*(bindparam(name, type_=table.c[name].type) for name in names))
 
 
 @functools.cache

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import functools
 import logging
 import threading
 from collections import Counter
 from collections.abc import Callable
 
-from sqlalchemy import Connection, Executable, bindparam, delete, select, text
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, bindparam, delete, select, text
 
-from storage.catalogue.database import Database
+from storage.catalogue.database import Database, insert_or
 from storage.catalogue.process import host_of_machine
 from storage.catalogue.tables import PROCESS
 from storage.errors import StoreUnavailable
@@ -25,6 +23,10 @@ LEASE_TTL_S = 120.0
 _SAFETY_MARGIN_S = 30.0  # the holder stops this much earlier than others may take over
 _FORGET_AFTER_S = 7 * 86400.0
 _LAST_HEARTBEAT = select(PROCESS.c.heartbeat).where(PROCESS.c.owner == bindparam("who"))
+_BEAT = insert_or(
+    PROCESS, ("owner", "host", "heartbeat"), ("owner",),
+    "DO UPDATE SET host = excluded.host, heartbeat = excluded.heartbeat",
+)  # fmt: skip
 _FORGET = delete(PROCESS).where(PROCESS.c.heartbeat < bindparam("before"))
 
 
@@ -159,7 +161,7 @@ class LiveDatabase(Database):
             now = self._now_ms(connection)
             values = {"owner": self.runtime.owner(), "host": host_of_machine(), "heartbeat": now}
             last = connection.execute(_LAST_HEARTBEAT, {"who": values["owner"]}).scalar()
-            connection.execute(_beat_of(connection.dialect.name), values)
+            connection.execute(_BEAT, values)
             connection.execute(_FORGET, {"before": now - int(_FORGET_AFTER_S * 1000)})
             self.with_each_heartbeat(connection)
         return last is not None and now - last < LEASE_TTL_S * 1000
@@ -182,11 +184,3 @@ class LiveDatabase(Database):
         """As ``is_live``, asked by itself."""
         with self.transaction() as connection:
             return self.is_live(connection, owner)
-
-
-@functools.cache
-def _beat_of(dialect: str) -> Executable:
-    put: sqlite.Insert | postgresql.Insert
-    put = (postgresql if dialect == "postgresql" else sqlite).insert(PROCESS)
-    newest = {"heartbeat": put.excluded.heartbeat, "host": put.excluded.host}
-    return put.on_conflict_do_update(index_elements=["owner"], set_=newest)

@@ -7,16 +7,14 @@ catalogue under a lease compares the number in the same transaction; every write
 
 from __future__ import annotations
 
-import functools
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import ClassVar
 
-from sqlalchemy import Connection, Executable, Row, bindparam, delete, select
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, Row, bindparam, delete, select
 
-from storage.catalogue.database import WriteFence
+from storage.catalogue.database import WriteFence, insert_or
 from storage.catalogue.heartbeats import Heartbeat, LiveDatabase
 from storage.catalogue.repository import Repository
 from storage.catalogue.rows import LeaseRow
@@ -29,6 +27,9 @@ _POLL_S = 0.2
 # Made once: each AIP that is worked on is leased, and making a statement takes longer than SQLite's answer.
 _OF_RESOURCE = select(LEASE).where(LEASE.c.resource == bindparam("wanted")).with_for_update()
 _NUMBER = select(LEASE.c.number).where(LEASE.c.number == bindparam("wanted"))
+_TAKE = insert_or(  # no number where somebody else was faster (PostgreSQL; SQLite has one writer at a time)
+    LEASE, ("resource", "owner", "purpose", "since"), ("resource",), "DO NOTHING RETURNING number"
+)
 _GIVE_UP = delete(LEASE).where(LEASE.c.number == bindparam("gone"))
 
 
@@ -132,7 +133,7 @@ class LeaseRecords(Repository):
                 self._refuse_live(connection, row)
                 connection.execute(_GIVE_UP, {"gone": row.number})
             values = {"resource": resource, "owner": owner, "purpose": purpose, "since": since}
-            number = connection.execute(_take(connection.dialect.name), values).scalar()
+            number = connection.execute(_TAKE, values).scalar()
             if number is None:
                 raise Busy(resource, "another process that began at the same moment")
         with self._held_lock:
@@ -167,11 +168,3 @@ class LeaseRecords(Repository):
             self._unreleased.difference_update((here, number) for number in numbers)
         if numbers:
             connection.execute(delete(LEASE).where(LEASE.c.number.in_(numbers)))
-
-
-@functools.cache
-def _take(dialect: str) -> Executable:
-    """Gives no number when somebody else was faster (PostgreSQL; SQLite has one writer at a time)."""
-    put: sqlite.Insert | postgresql.Insert
-    put = (postgresql if dialect == "postgresql" else sqlite).insert(LEASE)
-    return put.on_conflict_do_nothing(index_elements=["resource"]).returning(LEASE.c.number)

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import Connection, Executable, Table, bindparam, select
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, Table, TextClause, bindparam, select
 
+from storage.catalogue.database import insert_or
 from storage.catalogue.rows import TallyRow
 from storage.catalogue.tables import AIP, COPY, COPY_TALLY, FORMAT, TALLY
 from storage.states import AipState
@@ -111,12 +111,10 @@ def _add(
     changes: list[dict[str, Any]],
 ) -> None:
     if changes:
-        connection.execute(_addition_to(table, key, sums, connection.dialect.name), changes)
+        connection.execute(_addition_to(table, key, sums), changes)
 
 
 @functools.cache
-def _addition_to(table: Table, key: tuple[str, ...], sums: tuple[str, ...], dialect: str) -> Executable:
-    put: sqlite.Insert | postgresql.Insert
-    put = (postgresql if dialect == "postgresql" else sqlite).insert(table)
-    more = {name: table.c[name] + put.excluded[name] for name in sums}
-    return put.on_conflict_do_update(index_elements=list(key), set_=more)
+def _addition_to(table: Table, key: tuple[str, ...], sums: tuple[str, ...]) -> TextClause:
+    more = ", ".join(f"{name} = {table.name}.{name} + excluded.{name}" for name in sums)
+    return insert_or(table, [column.name for column in table.columns], key, f"DO UPDATE SET {more}")

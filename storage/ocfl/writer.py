@@ -56,7 +56,7 @@ class FencedWriter:
         self._store.put(checked(), progress)
 
     def replace(self, upload: Upload, protection: Protection, *, commit: bool = False) -> None:
-        """Write one key, whatever is there; ``commit``: it commits a version, or repairs a committed one."""
+        """Write one key, whatever is there; ``commit``: it commits a version or repairs a committed one."""
         if commit:
             self._fence.confirm()
         else:

@@ -138,7 +138,8 @@ class SimDatabase(LiveDatabase):
                 yield connection
         finally:
             self._writes = False
-        self._world.changed = True
+        if fenced:  # leases and heartbeats say nothing of what is kept
+            self._world.changed = True
         if durable:
             self._disk.save()
 
