@@ -374,7 +374,7 @@ def _read(archive: Any, _: Any) -> Any:
 
 def _examine(archive: Any, settings: Any) -> Any:
     """Everything the tests judge by: verify, reconcile, audit, sweep, then what lies where."""
-    from pipeline.checking.stores import verify_archive
+    from pipeline.checking.stores import verify_object
     from pipeline.preservation.reconcile import reconcile, sweep
     from storage.scratch import sweep_scratch
 
@@ -383,7 +383,11 @@ def _examine(archive: Any, settings: Any) -> Any:
     found: dict[str, Any] = {"work": [str(place.parent) for place in archive.work.glob("*/lock")]}
     found["verify"] = [
         [one.object, one.store, one.version, one.outcome, sorted({p.code for p in one.problems})]
-        for one in verify_archive(catalogue, archive.repositories, None)
+        for row in catalogue.aips.all()
+        for store in (copy.store for copy in catalogue.copies.of(row.id) if copy.state != "pending")
+        for repository in archive.repositories
+        if repository.store.name == store
+        for one in [verify_object(repository.store, repository.layout.object_root(row.id), row.id)]
     ]
     found["reconcile"] = [f"{one.store}: {one.kind} {one.subject}" for one in reconcile(archive)]
     found["audit"] = _audit(archive, settings, repair=False)

@@ -11,10 +11,10 @@ from packages.aip.consistency import AipFile, check_aip
 from packages.identifiers import PackageId
 from packages.problems.catalogue import problem
 from packages.problems.problem import Problem, Severity, by_severity, has_errors
-from storage.catalogue import Catalogue
-from storage.errors import StoreUnavailable
+from pipeline.archive import Archive
+from pipeline.holdings.leases import WAIT_FOR_PERSON_S, leased_aip
+from storage.errors import Busy, LeaseLost, StoreUnavailable
 from storage.ocfl.inventory import INVENTORY
-from storage.ocfl.repository import OcflRepository
 from storage.ocfl.validation import (
     ObjectVerdict,
     Place,
@@ -55,16 +55,26 @@ class VerifyReport:
         }
 
 
-def verify_archive(
-    catalogue: Catalogue, repositories: tuple[OcflRepository, ...], only: PackageId | None
-) -> Iterator[VerifyReport]:
-    """Every copy that was ever made, whatever is known of it, or every place of one AIP."""
-    ids = [only.urn] if only else [row.id for row in catalogue.aips.all()]
+def verify_archive(archive: Archive, only: PackageId | None) -> Iterator[VerifyReport]:
+    """Every copy that was ever made, whatever is known of it, or every place of one AIP.
+
+    Under each AIP's lease, after what a killed update left was finished: what a writer is about to
+    commit is no damage. A copy somebody else works on is *unreadable*, with who it is.
+    """
+    ids = [only.urn] if only else [row.id for row in archive.catalogue.aips.all()]
     for aip in ids:
-        promised = {copy.store for copy in catalogue.copies.of(aip) if copy.state != CopyState.PENDING}
-        for repository in repositories:
-            if only or repository.store.name in promised:
-                yield verify_object(repository.store, repository.layout.object_root(aip), aip)
+        copies = archive.catalogue.copies.of(aip)
+        promised = {copy.store for copy in copies if copy.state != CopyState.PENDING}
+        places = [one for one in archive.repositories if only or one.store.name in promised]
+        try:
+            with leased_aip(archive, aip, "verification", wait_s=WAIT_FOR_PERSON_S):
+                for one in places:
+                    yield verify_object(one.store, one.layout.object_root(aip), aip)
+        except (Busy, StoreUnavailable, LeaseLost) as error:
+            reason = plain(error.reason if isinstance(error, StoreUnavailable) else str(error))
+            unreadable = (problem("STORE-UNREADABLE", aip, found=reason),)
+            for one in places:
+                yield VerifyReport(aip, one.store.name, "", "unreadable", unreadable)
 
 
 def verify_place(store: ObjectStore) -> Iterator[VerifyReport]:

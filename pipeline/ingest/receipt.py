@@ -16,7 +16,7 @@ from pipeline.context import Result
 from storage.durable import write_durably
 from storage.states import Outcome
 
-__all__ = ["receipt_path", "write_receipt"]
+__all__ = ["write_receipt"]
 
 _SENTENCE = {
     Outcome.STORED: "The archive has taken these records into custody.",
@@ -28,18 +28,12 @@ _SENTENCE = {
 }
 
 
-def receipt_path(folder: Path, name: str) -> Path:
-    """Where the readable receipt of this name is."""
-    stem = re.sub(r"[^\w.-]", "_", name)
-    return folder / f"{stem}.md"
-
-
 def write_receipt(result: Result, agreement: Agreement, folder: Path, name: str) -> Result:
     """Write ``name.json`` for machines and ``name.md`` for people, durably; the result names the latter.
 
     Raises OSError.
     """
-    readable = receipt_path(folder, name)
+    readable = folder / (re.sub(r"[^\w.-]", "_", name) + ".md")
     result = replace(result, receipt=str(readable))
     facts = json.dumps(result.as_json(), ensure_ascii=False, indent=2) + "\n"
     write_durably(

@@ -35,7 +35,7 @@ from pipeline.holdings.presence import require_present
 from pipeline.ingest.describe import describe
 from pipeline.ingest.examine import examine
 from pipeline.ingest.progress import recorded
-from pipeline.ingest.receipt import receipt_path, write_receipt
+from pipeline.ingest.receipt import write_receipt
 from pipeline.ingest.register import register
 from pipeline.ingest.sandbox import Judge, judge_apart
 from pipeline.ingest.store import TooFewStores, store
@@ -287,18 +287,20 @@ class IngestRun:
         _LOG.info("ingest ended", extra={**self.facts, **end})
         moment = f"{result.finished:%Y%m%dT%H%M%SZ}"
         receipt = f"{printable(name)[:60]}-{moment}-{secrets.token_hex(3)}-{result.outcome}"
+        # The receipt first: a run that is killed in between is taken up again, and writes another one.
         try:
-            self._record(result, receipt)
-        except StorageError as error:
-            if result.aip is None:
-                result = self.failure(error)
-        try:
-            return write_receipt(result, self.agreement, self.archive.receipts, receipt)
+            result = write_receipt(result, self.agreement, self.archive.receipts, receipt)
         except (OSError, ValueError) as error:  # what is kept is kept, with or without a receipt
             reason = f"{result.reason} The receipt could not be written: {error}".strip()
-            return replace(result, reason=reason)
+            result = replace(result, reason=reason)
+        try:
+            self._record(result)
+        except StorageError as error:
+            if result.aip is None:
+                return self.failure(error)
+        return result
 
-    def _record(self, result: Result, receipt: str) -> None:
+    def _record(self, result: Result) -> None:
         self.archive.catalogue.submissions.finish(
             str(self.ingest_id),
             subject=result.subject,
@@ -310,7 +312,7 @@ class IngestRun:
             agency=self.agreement.agency.name,
             run=self.archive.run,
             reason=result.reason,
-            receipt=str(receipt_path(self.archive.receipts, receipt)),
+            receipt=result.receipt or "",
             attempt=self.attempt,
             supersedes_id=str(self.provisional_id),
         )

@@ -96,7 +96,9 @@ def _store(
                 holder = repository
             elif one.name not in left:
                 protection = protection_by(context.agreement)
-                copy_object(holder, repository, urn, first_attempt=clean, protection=protection)
+                written = copy_object(holder, repository, urn, first_attempt=clean, protection=protection)
+                if not written and _intact_digest(one, urn, committed=True) != digest:
+                    raise StoreUnavailable(one.name, _READS_OTHERWISE)
             now = timestamp(context.clock())
             copies.append(CopyRow(urn, one.name, "v1", now, str(CopyState.VERIFIED), "", now))
         except StoreUnavailable as error:
@@ -131,8 +133,8 @@ def _left_by_earlier_runs(
             if not committed and (clean or repository.written_version(urn) is None):
                 continue
             digest = _intact_digest(one, urn, committed=committed)
-            if digest is not None and not committed:
-                repository.finish_commit(urn, protection)
+            if digest and not committed and not repository.finish_commit(urn, protection):
+                raise StoreUnavailable(one.name, _READS_OTHERWISE)
             if digest is None:
                 _take_away(one, urn, context)
                 continue
@@ -149,6 +151,7 @@ def _left_by_earlier_runs(
     return intact
 
 
+_READS_OTHERWISE = "what an interrupted run left there is not read as it was written"
 _COMMIT_WRITES = {INVENTORY, SIDECAR, NAMASTE_OBJECT[0]}
 
 

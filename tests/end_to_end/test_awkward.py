@@ -30,7 +30,7 @@ _DECLARATION = b"BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n"
 
 
 def _intact(archive: Archive) -> None:
-    reports = list(verify_archive(archive.catalogue, tuple(archive.repositories), None))
+    reports = list(verify_archive(archive, None))
     assert reports
     assert all(report.outcome == "intact" for report in reports), reports
 

@@ -87,7 +87,7 @@ def test_killed_there(where: str, tmp_path: Path, make_bag) -> None:
     sweep_scratch(archive.work)
     again = ingest(sip, choose_agreement(load_settings(home), None), archive)
     assert again.outcome == ("duplicate" if where == "write_receipt" else "stored"), again
-    (report,) = verify_archive(archive.catalogue, tuple(archive.repositories), None)
+    (report,) = verify_archive(archive, None)
     assert (report.outcome, report.problems) == ("intact", ())
     objects = list((home / "store").rglob("0=ocfl_object_1.1"))
     assert len(objects) == 1
@@ -125,7 +125,7 @@ def test_killed_at_random_moments(tmp_path: Path, make_bag) -> None:
         assert _tree(sip) == before
     subprocess.run([stele, "ingest", sip, "--home", home], check=True, capture_output=True)
     archive = build_archive(load_settings(home))
-    (report,) = verify_archive(archive.catalogue, tuple(archive.repositories), None)
+    (report,) = verify_archive(archive, None)
     assert (report.outcome, report.problems) == ("intact", ())
     assert len(list((home / "store").rglob("0=ocfl_object_1.1"))) == 1
     archive.catalogue.close()

@@ -38,7 +38,7 @@ def test_an_eark_package_as_payload(archive: Archive, agreement, make_bag) -> No
     """A payload with a PREMIS file at the usual place is payload, whatever is in it."""
     name = "pkg/representations/r/metadata/preservation/premis.xml"
     ingest(make_bag({name: b"not XML", "pkg/metadata/preservation/premis.xml": b"<"}), agreement, archive)
-    (report,) = verify_archive(archive.catalogue, archive.repositories, None)
+    (report,) = verify_archive(archive, None)
     assert (report.outcome, report.problems) == ("intact", ())
 
 

@@ -105,7 +105,7 @@ def test_again_is_a_duplicate(kept: Kept) -> None:
 
 def test_our_own_verdict(kept: Kept) -> None:
     """``store verify`` finds all ten intact, without even a warning."""
-    reports = list(verify_archive(kept.archive.catalogue, tuple(kept.archive.repositories), None))
+    reports = list(verify_archive(kept.archive, None))
     assert len(reports) == 10
     assert all(report.outcome == "intact" and not report.problems for report in reports)
 

@@ -46,7 +46,7 @@ def test_a_process_without_an_answer_costs_that_file_alone(tmp_path: Path) -> No
     stuck = tmp_path / "stuck.zip"
     os.mkfifo(stuck)  # nobody ever writes into it
     good = _expanding(tmp_path / "good.zip")
-    with closing(ArchiveLook(timeout_s=1.5)) as impatient:
+    with closing(ArchiveLook(timeout_s=6)) as impatient:
         first, second = impatient.look(
             [(stuck, "stuck.zip", UNKNOWN_FORMAT), (good, "g.zip", UNKNOWN_FORMAT)]
         )

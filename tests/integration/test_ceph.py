@@ -59,7 +59,7 @@ def test_rot_on_the_disk_is_found_and_repaired(what: str, ceph: Ceph, make_bag, 
         CopyState.VERIFIED,
     )
     assert [finding.key for finding in found.seen.findings] == [key.removeprefix(f"{root}/")]
-    assert {r.outcome for r in verify_archive(archive.catalogue, archive.repositories, None)} == {"intact"}
+    assert {r.outcome for r in verify_archive(archive, None)} == {"intact"}
     told = [event for event in archive.catalogue.events.of(aip) if event.type == "recovery"]
     assert [event.outcome for event in told] == ["success"]
     print(f"\n{told[0]}")
@@ -89,7 +89,7 @@ def test_a_user_who_may_only_read(ceph: Ceph, make_bag, tmp_path: Path) -> None:
     archive.catalogue.close()
     (home / "stele.toml").write_text(store_settings(ceph.server(user=keys), bucket))
     archive = build_archive(load_settings(home))
-    (report,) = verify_archive(archive.catalogue, archive.repositories, None)
+    (report,) = verify_archive(archive, None)
     assert report.outcome == "intact"
     sip = make_bag({"b.txt": b"b"}, name="second")
     result = ingest(sip, agreement, archive)
@@ -184,6 +184,6 @@ def test_retention_is_kept_by_the_server_and_by_us(ceph: Ceph, make_bag, tmp_pat
         request_removal(archive, aip, reason="list 4", person="A. Clerk")
     with pytest.raises(StoreRefused):
         repository.remove(aip)
-    (report,) = verify_archive(archive.catalogue, archive.repositories, None)
+    (report,) = verify_archive(archive, None)
     assert report.outcome == "intact"
     archive.catalogue.close()

@@ -58,7 +58,7 @@ def test_new_signatures(archive: Archive, kept: str, home: Path, tmp_path: Path)
     assert _lines(archive)["local/register"] == (1, 0, "medium")
     assert _lines(archive)["unknown"] == (2, 1, "high")
     assert archive.catalogue.aips.get(kept) == before
-    (report,) = verify_archive(archive.catalogue, archive.repositories, None)
+    (report,) = verify_archive(archive, None)
     assert report.outcome == "intact"
     lines, formats = _lines(archive), archive.catalogue.formats.of(kept)
     archive.catalogue.close()

@@ -113,7 +113,7 @@ def _ends_with_one_intact_aip(
         if result.outcome != "failed":
             break
     assert result.outcome in ("stored", "duplicate"), result.reason
-    (report,) = verify_archive(archive.catalogue, archive.repositories, None)
+    (report,) = verify_archive(archive, None)
     assert (report.outcome, report.problems) == ("intact", ())
     assert list(reconcile(archive)) == []
     store = archive.repositories[0].store

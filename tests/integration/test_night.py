@@ -173,9 +173,7 @@ def _ended_well(home: Path, good: int, bad: int) -> None:
     assert (kept, outcomes.count("rejected"), len(outcomes)) == (good, bad, good + bad)
     aips = [row.id for row in archive.catalogue.aips.all()]
     assert len(aips) == len(set(aips)) == good
-    assert {report.outcome for report in verify_archive(archive.catalogue, archive.repositories, None)} == {
-        "intact"
-    }
+    assert {report.outcome for report in verify_archive(archive, None)} == {"intact"}
     declared = sum(key.endswith("/0=ocfl_object_1.1") for key in archive.repositories[0].store.list(""))
     assert declared == good
     archive.catalogue.close()

@@ -88,7 +88,7 @@ def test_a_new_version(archive: Archive, kept: str, judges: Path, tmp_path: Path
         with repository.store.open(key) as stream:
             place.write_bytes(stream.read())
     assert_all_accept(judges, folder, package.objid, stored)
-    (report,) = verify_archive(archive.catalogue, archive.repositories, None)
+    (report,) = verify_archive(archive, None)
     assert report.outcome == "intact", report.problems
     (again,) = normalise(archive, [kept], person="B. Archivist", reason="again")
     assert (again.version, again.made) == ("", ()), "what is made is made"

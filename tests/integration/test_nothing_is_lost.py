@@ -122,7 +122,7 @@ def test_replication_deletes_no_damaged_copy(archive, aip) -> None:
     assert {result.state for result in repair_all(archive, archive.work.parent / "quarantine")} == {
         CopyState.VERIFIED
     }
-    assert {r.outcome for r in verify_archive(archive.catalogue, archive.repositories, None)} == {"intact"}
+    assert {r.outcome for r in verify_archive(archive, None)} == {"intact"}
 
 
 def test_an_update_needs_every_required_store(archive, aip, tmp_path: Path) -> None:
@@ -133,7 +133,7 @@ def test_an_update_needs_every_required_store(archive, aip, tmp_path: Path) -> N
         _added(archive, aip, tmp_path, "repA")
     away.with_name("away").rename(away)
     _added(archive, aip, tmp_path, "repB")
-    assert {r.outcome for r in verify_archive(archive.catalogue, archive.repositories, None)} == {"intact"}
+    assert {r.outcome for r in verify_archive(archive, None)} == {"intact"}
     assert [v.version for v in archive.catalogue.versions.of(aip)] == ["v1", "v2"]
 
 

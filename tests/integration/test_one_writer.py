@@ -20,13 +20,15 @@ from packages.identifiers import PackageId
 from packages.premis import EventType
 from pipeline.access.release import AccessClosed, Release, export_released
 from pipeline.archive import Archive
+from pipeline.checking import stores as stores_module
 from pipeline.checking.stores import verify_archive
 from pipeline.errors import DamagedArchive
 from pipeline.holdings import versions
 from pipeline.holdings.events import event
 from pipeline.holdings.journal import read_journal, write_journal
 from pipeline.holdings.leases import leased_aip
-from pipeline.ingest.run import ingest
+from pipeline.ingest import run as run_module
+from pipeline.ingest.run import IngestRun, ingest
 from pipeline.intake import FolderBox, Intake, NightlyLimits, run_nightly
 from pipeline.preservation import normalise as normalisation
 from pipeline.preservation.audit import AuditBudget, audit
@@ -130,7 +132,7 @@ def _states(archive: Archive, aip: str) -> dict[str, tuple[str, str, str]]:
 def _all_well(archive: Archive, aip: str, version: str) -> None:
     assert archive.catalogue.aips.get(aip).version == version  # type: ignore[union-attr]
     assert {result.state for result in audit(archive, _budget(archive))} == {CopyState.VERIFIED}
-    reports = list(verify_archive(archive.catalogue, archive.repositories, None))
+    reports = list(verify_archive(archive, None))
     assert {(report.version, report.outcome) for report in reports} == {(version, "intact")}
     assert list(reconcile(archive)) == []
     assert list(sweep(archive, timedelta(), remove=False)) == []
@@ -339,7 +341,7 @@ class _Cut(BaseException):
     """As if the process were gone."""
 
 
-@pytest.mark.parametrize("finish", ["the same command", "replicate", "audit"])
+@pytest.mark.parametrize("finish", ["the same command", "replicate", "audit", "verify"])
 @pytest.mark.parametrize("where", ["staged", "commit", "copy_object", "register"])
 def test_an_update_that_was_cut_off_is_finished(
     where: str, finish: str, archive: Archive, aip: str, build: Builder, tmp_path: Path, monkeypatch
@@ -366,6 +368,8 @@ def test_an_update_that_was_cut_off_is_finished(
     other = build()
     if finish == "replicate":
         list(replicate(other))
+    elif finish == "verify":
+        assert {report.outcome for report in verify_archive(other, None)} == {"intact"}
     elif finish == "audit":
         results = list(audit(other, _budget(other, repair=True)))
         assert {result.state for result in results} == {CopyState.VERIFIED}
@@ -373,6 +377,51 @@ def test_an_update_that_was_cut_off_is_finished(
     assert update_aip(aip, change, other).version == "v2", "again: it is done already"
     assert not (_home(archive) / "quarantine").exists()
     _all_well(other, aip, "v2")
+
+
+def test_what_somebody_writes_is_not_called_damaged(
+    archive: Archive, aip: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A verification needs the lease as an audit does; without it nothing is said of the bytes."""
+    monkeypatch.setattr(stores_module, "WAIT_FOR_PERSON_S", 0.0)
+    with archive.catalogue.leases.leased(aip, "update", since="2026-01-01T00:00:00Z"):
+        reports = list(verify_archive(archive, None))
+    assert {report.outcome for report in reports} == {"unreadable"}
+    assert "in use by update" in reports[0].problems[0].found
+    assert {report.outcome for report in verify_archive(archive, None)} == {"intact"}
+
+
+def test_a_run_killed_before_it_has_told_everybody(
+    archive: Archive, agreement: Any, make_bag: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between receipt and catalogue: the next run tells again what this one did, and never *duplicate*."""
+
+    class _Killed(BaseException):
+        """No code of ours runs after it."""
+
+    told: list[str] = []
+
+    def killed_at_the_second(name: str, tell: Any) -> Any:
+        def wrapped(*args: Any) -> Any:
+            if told:
+                raise _Killed
+            told.append(name)
+            return tell(*args)
+
+        return wrapped
+
+    bag = make_bag({"a.txt": b"custody"}, name="killed")
+    with monkeypatch.context() as patched:
+        patched.setattr(IngestRun, "_record", killed_at_the_second("catalogue", IngestRun._record))
+        patched.setattr(
+            run_module, "write_receipt", killed_at_the_second("receipt", run_module.write_receipt)
+        )
+        with pytest.raises(_Killed):
+            ingest(bag, agreement, archive)
+    again = ingest(bag, agreement, archive)
+    assert again.outcome == "stored", told
+    assert "into custody" in Path(str(again.receipt)).read_text("utf-8")
+    assert [row.outcome for row in archive.catalogue.submissions.latest()] == ["stored"]
 
 
 def _cannot_be_read(*_: object) -> str | None:

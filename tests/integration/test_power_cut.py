@@ -310,7 +310,7 @@ def _opened(home: Path) -> Iterator[Archive]:
 
 
 def _not_intact(archive: Archive) -> list[str]:
-    reports = verify_archive(archive.catalogue, archive.repositories, None)
+    reports = verify_archive(archive, None)
     return [
         f"{one.object} in {one.store}: {one.outcome} {sorted({p.code for p in one.problems})}"
         for one in reports

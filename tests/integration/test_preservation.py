@@ -561,4 +561,4 @@ def test_export_and_verify_after_all_that(kept, tmp_path: Path) -> None:
     assert export_aip(PackageId.parse(aip), archive.repositories, tmp_path / "out").problems == ()
     _later(archive)
     list(audit(archive, _budget(archive)))
-    assert {r.outcome for r in verify_archive(archive.catalogue, archive.repositories, None)} == {"intact"}
+    assert {r.outcome for r in verify_archive(archive, None)} == {"intact"}

@@ -40,7 +40,7 @@ def test_ingest_verify_export(server: Server, tmp_path: Path, make_bag) -> None:
     sip = make_bag(content)
     result = ingest(sip, agreement, archive)
     assert result.outcome == "stored", result.reason
-    (report,) = verify_archive(archive.catalogue, tuple(archive.repositories), None)
+    (report,) = verify_archive(archive, None)
     assert (report.outcome, report.problems) == ("intact", ())
     package = PackageId.parse(str(result.aip))
     bag = export_aip(package, archive.repositories, tmp_path / "out").folder

@@ -18,7 +18,7 @@ from requirements import LONG
 from servers import Ministack, Server, client_of, keep_probe, new_bucket, store_settings, workspace_on
 
 from pipeline.archive import Archive
-from pipeline.checking.stores import verify_archive
+from pipeline.checking.stores import verify_archive, verify_object
 from pipeline.errors import PipelineError
 from pipeline.ingest.run import ingest
 from pipeline.preservation.audit import AuditBudget, audit
@@ -170,7 +170,7 @@ def test_the_server_dies_and_comes_back(
     archive = _through(home, server.endpoint, bucket, ministack_probe)
     disk, cloud = archive.repositories
     if work != "remove":
-        (good,) = verify_archive(archive.catalogue, [disk], None)
+        good = verify_object(disk.store, disk.layout.object_root(aip), aip)
         assert good.outcome == "intact", good.problems
     _work(work, archive, aip, tmp_path)
     if work == "remove":
@@ -180,7 +180,7 @@ def test_the_server_dies_and_comes_back(
             [],
         ]
     else:
-        reports = list(verify_archive(archive.catalogue, archive.repositories, None))
+        reports = list(verify_archive(archive, None))
         assert [report.outcome for report in reports] == ["intact", "intact"], reports
         assert list(reconcile(archive)) == []
     _close(archive)

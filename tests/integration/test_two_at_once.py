@@ -713,7 +713,7 @@ class _Bench:
         assert {result.seen.store for result in results if result.repaired} <= damaged
         row = catalogue.aips.get(case.aip)
         assert row is not None
-        reports = list(verify_archive(catalogue, judge.repositories, PackageId.parse(case.aip)))
+        reports = list(verify_archive(judge, PackageId.parse(case.aip)))
         if case.removed:
             assert not case.held, "a removal went on although a hold was said to stand"
             assert (row.state, {report.outcome for report in reports}) == ("removed", {"missing"})

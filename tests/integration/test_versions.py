@@ -112,7 +112,7 @@ def test_three_versions(archive: Archive, make_bag, agreement, judges: Path, tmp
         if p.is_file()
     }
     assert again == v1, "an earlier version comes back as it was"
-    (report,) = verify_archive(archive.catalogue, archive.repositories, None)
+    (report,) = verify_archive(archive, None)
     assert (report.outcome, report.problems) == ("intact", ())
 
 
@@ -215,7 +215,7 @@ def test_killed_while_updating(tmp_path: Path, make_bag, judges: Path) -> None:
         raise AssertionError("the update never came to its end")
     assert left > 8
     update_aip(aip, Change("again", "B", metadata=(ead,)), archive)
-    (report,) = verify_archive(archive.catalogue, archive.repositories, None)
+    (report,) = verify_archive(archive, None)
     assert (report.outcome, report.problems) == ("intact", ())
     objid = PackageId.parse(aip).objid
     stored = _materialised(archive, aip, tmp_path / "object")

@@ -89,6 +89,12 @@ _FOUND_BEFORE = {
         26428, (("one", "required"),), (("update", 5, "B"), ("audit", 4, "A")),
         (Fault(52, "flipped read", "one", 30), Fault(47, "lost write", "one", 5)), in_turn=False, redone=True,
     ),
+    "a copy that one wrong reading hid from an ingest is read before it is called verified": Scenario(
+        312305, _TWO, (("ingest", 3, "A"), ("ingest", 3, "A")),
+        (Fault(22, "kill", number=400, victim=0, at_write=True),
+         Fault(3, "stall", number=160, victim=1, at_write=True), Fault(92, "flipped read", "two", 5)),
+        in_turn=True, redone=False,
+    ),
     "an update that was silent for too long says that another took over": Scenario(
         689, _TWO, (("update", 3, "A"), ("update", 5, "B")),
         (Fault(12, "stall", number=400, victim=0, at_write=True),), in_turn=True, redone=False,

@@ -50,7 +50,7 @@ def _verify(subject: str | None, archive: Archive | None) -> Iterator[VerifyRepo
         yield from verify_place(FileStore(path, str(path)))
         return
     package = None if subject is None else package_id(subject, archive)
-    yield from verify_archive(archive.catalogue, tuple(archive.repositories), package)
+    yield from verify_archive(archive, package)
 
 
 def _print(report: VerifyReport) -> None:
