@@ -10,7 +10,7 @@ from packages.digest import DigestAlgorithm
 __all__ = ["BagFinder"]
 
 _MAX_NAMED = 3
-_LEFT_BY_SYSTEMS = (".DS_Store", "Thumbs.db", "desktop.ini")
+_LEFT_BESIDE_THE_BAG = (".DS_Store", "Thumbs.db", "desktop.ini")
 
 
 class BagFinder:
@@ -81,7 +81,7 @@ class BagFinder:
 def _is_leftover(path: str) -> bool:
     """What macOS and Windows put beside a folder they pack: no part of what was meant to be packed."""
     return path.startswith("__MACOSX/") or (
-        "/" not in path and (path.startswith("._") or path in _LEFT_BY_SYSTEMS)
+        "/" not in path and (path.startswith("._") or path in _LEFT_BESIDE_THE_BAG)
     )
 
 
