@@ -13,7 +13,8 @@ _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 # Marks that turn the direction of writing: behind U+202E a name reads as another.
 _DIRECTION = re.compile("[\u2028\u2029\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _WINDOWS_PATH_MAX = 259
-_AIP_FOLDERS = len("data/uuid-00000000-0000-0000-0000-000000000000/representations/rep1/data/")
+_UUID = "uuid-00000000-0000-0000-0000-000000000000"
+_AIP_FOLDERS = len(f"{_UUID}/data/{_UUID}/representations/rep1/data/")  # as an export has them
 # XML 1.0 §2.2 Char, and the non-characters no name should carry.
 _NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 # What may not stand in an AIP's names: BagIt 1.0 escapes (aip.md §3), control characters.

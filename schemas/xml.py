@@ -9,6 +9,11 @@ from typing import Any
 from lxml import etree
 
 _NO_MEMORY = 2  # XML_ERR_NO_MEMORY
+_RESOURCE_LIMIT = 114  # XML_ERR_RESOURCE_LIMIT
+_TOO_LARGE = re.compile(
+    r"too big found|[Nn]ame too long"
+)  # of comments, CDATA and others it is said like this
+_DOCTYPE = re.compile(rb"<\x00?!\x00?D")  # in UTF-8 or UTF-16
 _ENTITY = re.compile(rb"<!ENTITY\s+(%\s+)?([^\s>]+)")
 
 
@@ -38,11 +43,21 @@ def require_memory(error: etree.XMLSyntaxError) -> None:
         raise MemoryError("the XML parser got no memory") from error
 
 
-def safe_parser() -> etree.XMLParser:
-    """A parser that resolves nothing and fetches nothing."""
+def is_of_the_reader(error: etree.XMLSyntaxError) -> bool:
+    """Whether libxml2 stopped at a limit of its own (a text of 10 MB, a depth of 256), which well-formed
+    documents may exceed."""
+    return getattr(error, "code", 0) == _RESOURCE_LIMIT or bool(_TOO_LARGE.search(str(error)))
+
+
+def safe_parser(*, huge: bool = False) -> etree.XMLParser:
+    """A parser that resolves nothing and fetches nothing.
+
+    ``huge`` lifts libxml2's own limits, and with them its guard against entities that grow: only for
+    documents without a DOCTYPE.
+    """
     return etree.XMLParser(
         resolve_entities=False, no_network=True, load_dtd=False, dtd_validation=False,
-        huge_tree=False, remove_pis=False,
+        huge_tree=huge, remove_pis=False,
     )  # fmt: skip
 
 
@@ -52,7 +67,7 @@ def parse(content: bytes) -> ParsedXml:
     Entity declarations are refused whole: metadata needs none, and every XML attack does.
     """
     try:
-        tree = etree.fromstring(content, safe_parser()).getroottree()
+        tree = _tree(content)
     except etree.XMLSyntaxError as error:
         require_memory(error)
         declared = _ENTITY.search(content)
@@ -65,6 +80,15 @@ def parse(content: bytes) -> ParsedXml:
         if names:
             raise XmlRefused("XML-ENTITY", ", ".join(str(name) for name in names[:5]))
     return ParsedXml(tree.getroot(), document.system_url)
+
+
+def _tree(content: bytes) -> etree._ElementTree:
+    try:
+        return etree.fromstring(content, safe_parser()).getroottree()
+    except etree.XMLSyntaxError as error:
+        if not is_of_the_reader(error) or _DOCTYPE.search(content):
+            raise
+    return etree.fromstring(content, safe_parser(huge=True)).getroottree()
 
 
 def _entity_name(match: re.Match[bytes]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import lzma
 import os
+import re
 import stat
 import struct
 import tarfile
@@ -71,6 +72,8 @@ _TAR_EXTENSIONS = (
 )  # fmt: skip
 _MAX_TAR_EXTENSION_BYTES = 1 << 16
 _MAX_SPARSE_PIECES = 10_000
+_MAX_DIGITS = 1000
+_DIGITS = re.compile(rb"\d+")
 _MAX_ZIP_DIRECTORY_SHARE = 0.5
 """Of the memory that a package may take: Python's reader keeps the whole directory."""
 _ZIP_ENTRY_BYTES = 700  # in memory, besides its bytes in the directory
@@ -384,6 +387,22 @@ def _raw_name(info: zipfile.ZipInfo) -> bytes:
     return info.orig_filename.encode("cp437", "replace")
 
 
+class _Unread:
+    """A stream of which something was read that the next reader is to get once more."""
+
+    def __init__(self, stream: BinaryIO, body: bytes) -> None:
+        self._stream = stream
+        self._body: bytes | None = body
+
+    def read(self, size: int = -1) -> bytes:
+        """What was read before, in one piece; then what follows."""
+        body, self._body = self._body, None
+        return self._stream.read(size) if body is None else body
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
 class _MeasuredTarInfo(tarfile.TarInfo):
     """A header looked at before tarfile acts on it. Python's own reader goes round in circles at a
     negative size (CVE-2025-8194) and reads a header of any size into memory."""
@@ -398,6 +417,18 @@ class _MeasuredTarInfo(tarfile.TarInfo):
             limit = f"more than {_MAX_TAR_EXTENSION_BYTES >> 10} KiB"
             raise CorruptArchive(f"a header describes the next file in {member.size} bytes, {limit}")
         return member
+
+    def _proc_pax(self, archive: tarfile.TarFile) -> tarfile.TarInfo:
+        """tarfile's own name. Its expressions take a time as the square of the digits in a row."""
+        stream = cast(Any, archive.fileobj)
+        body = stream.read(self._block(self.size))  # type: ignore[attr-defined]
+        if any(len(digits) > _MAX_DIGITS for digits in _DIGITS.findall(body)):
+            raise CorruptArchive(f"a header with a number of more than {_MAX_DIGITS:,} digits")
+        archive.fileobj = cast(Any, _Unread(stream, body))
+        try:
+            return cast(tarfile.TarInfo, cast(Any, super())._proc_pax(archive))
+        finally:
+            archive.fileobj = stream
 
     def _proc_gnusparse_10(
         self, member: tarfile.TarInfo, pax_headers: Mapping[str, str], archive: tarfile.TarFile

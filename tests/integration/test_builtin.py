@@ -167,6 +167,43 @@ def test_xml_with_something_before_its_root(builtin: Builtin, tmp_path: Path) ->
     assert _judge(builtin, tmp_path, content, Kind.XML).validity is Validity.WELL_FORMED
 
 
+_TEN_MB = b"x" * (11 << 20)
+_LARGE_XML = {
+    "a scan in Base64": (b"<a>" + _TEN_MB + b"</a>", Validity.WELL_FORMED),
+    "an attribute": (b'<a b="' + _TEN_MB + b'"/>', Validity.WELL_FORMED),
+    "a comment": (b"<a><!--" + _TEN_MB + b"--></a>", Validity.WELL_FORMED),
+    "CDATA": (b"<a><![CDATA[" + _TEN_MB + b"]]></a>", Validity.WELL_FORMED),
+    "300 levels": (b"<a>" * 300 + b"</a>" * 300, Validity.WELL_FORMED),
+    "3,000 levels": (b"<a>" * 3000 + b"</a>" * 3000, Validity.UNKNOWN),
+    "with a DOCTYPE": (b"<!DOCTYPE a><a>" + _TEN_MB + b"</a>", Validity.UNKNOWN),
+    "300 levels, not closed": (b"<a>" * 300, Validity.NOT_VALID),
+    "a comment, not closed": (b"<a><!--" + _TEN_MB, Validity.NOT_VALID),
+}
+
+
+@pytest.mark.parametrize("name", _LARGE_XML)
+def test_limits_of_the_reader_are_no_faults_of_xml(name: str, builtin: Builtin, tmp_path: Path) -> None:
+    """libxml2 stops at 10 MB of text and 256 levels unless it is asked not to."""
+    content, validity = _LARGE_XML[name]
+    (tmp_path / "a.xml").write_bytes(content)
+    (found,) = builtin.check([tmp_path / "a.xml"], Kind.XML)
+    assert found.validity is validity, found.messages
+
+
+def test_a_pdf_is_not_blamed_for_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """qpdf tells it as one more complaint about the document."""
+    from pipeline.formats.checks import pdf
+
+    place = tmp_path / "a.pdf"
+    document = pikepdf.new()
+    document.add_blank_page()
+    document.save(place)
+    said = ["page object 3 0 stream 4 0: std::bad_alloc"]
+    monkeypatch.setattr(pdf.pikepdf.Pdf, "check_pdf_syntax", lambda _: said)
+    with pytest.raises(MemoryError):
+        pdf.check(str(place))
+
+
 def test_a_flipped_byte_in_a_member(builtin: Builtin, tmp_path: Path) -> None:
     """The checksums of members are compared, not only the directory."""
     out = io.BytesIO()

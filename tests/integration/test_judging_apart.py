@@ -71,6 +71,12 @@ def _large_pax(place: Path) -> None:
     place.write_bytes(gzip.compress(_header("x", 2 << 30, b"x") + bytes(1 << 20) + _header("a", 0) + _END))
 
 
+def _long_number(place: Path) -> None:
+    """A few hundred bytes in all; tarfile's expressions went through them for minutes."""
+    header = _header("x", 60_000, b"x") + b"1" * 60_000 + bytes(-60_000 % 512)
+    place.write_bytes(gzip.compress(header * 20 + _header("a", 0) + _END))
+
+
 def _large_long_name(place: Path) -> None:
     place.write_bytes(gzip.compress(_header("././@LongLink", 2 << 30, b"L") + bytes(1 << 20) + _END))
 
@@ -140,6 +146,7 @@ _HOSTILE: dict[str, tuple[Callable[[Path], None], str, str, Limits]] = {
     "negative size.tar": (_negative, "ARC-CORRUPT", "-512 bytes", Limits()),
     "negative pax size.tar": (_negative_pax, "ARC-CORRUPT", "-1024 bytes", Limits()),
     "large pax header.tar.gz": (_large_pax, "ARC-CORRUPT", "more than 64 KiB", Limits()),
+    "long number.tar.gz": (_long_number, "ARC-CORRUPT", "1,000 digits", Limits()),
     "large long name.tar.gz": (_large_long_name, "ARC-CORRUPT", "more than 64 KiB", Limits()),
     "large dictionary.tar": (_large_dictionary, "ARC-BUDGET", "more memory", Limits(max_memory=256 << 20)),
     "sparse map.tar.gz": (_sparse_map, "ARC-CORRUPT", "pieces", Limits()),

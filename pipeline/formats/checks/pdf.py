@@ -29,6 +29,8 @@ _HARMLESS = (
     "resources is missing or invalid; repairing",
 )
 """Words of complaints with which nothing is lost; most are about hints for display over a network."""
+_NO_MEMORY = "std::bad_alloc"
+"""In qpdf's complaints: no fault of the document."""
 _NO_STREAM = re.compile(r"page object (\d+) (\d+).*ignoring non-stream in an array of streams")
 _MEDIA = {"/Screen", "/Movie", "/Sound", "/RichMedia", "/3D"}  # annotations: ISO 32000-2 12.5.6, 13
 _MEDIA_ACTIONS = {"/Rendition", "/Movie", "/Sound", "/RichMediaExecute"}
@@ -48,9 +50,13 @@ def check(path: str) -> ValidationResult:
             if claim:
                 facts["claims"] = f"PDF/A-{claim}"
             risks = tuple(f"risk: {risk}" for risk in _risks(document))
+            if any(_NO_MEMORY in one for one in said):
+                raise MemoryError(_NO_MEMORY)
     except pikepdf.PasswordError:
         return ValidationResult(Validity.UNKNOWN, _TOOL, (PASSWORD,))
     except (pikepdf.PdfError, ValueError, RecursionError, OverflowError) as error:
+        if _NO_MEMORY in str(error):
+            raise MemoryError(_NO_MEMORY) from error
         return ValidationResult(Validity.NOT_VALID, _TOOL, (_plain(error, path),))
     if not facts["pages"].isdigit() or facts["pages"] == "0":
         problems.append("it has no pages")

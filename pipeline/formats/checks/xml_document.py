@@ -7,7 +7,7 @@ import os
 from lxml import etree
 
 from pipeline.formats.tool import ValidationResult, Validity
-from schemas.xml import require_memory
+from schemas.xml import is_of_the_reader, require_memory
 from schemas.xsd import mets_schema
 
 _TOOL = f"lxml {'.'.join(str(part) for part in etree.LXML_VERSION[:3])}"
@@ -18,12 +18,41 @@ _SCHEMAS = {_METS: ("METS 1.12", mets_schema)}
 
 def check(path: str) -> ValidationResult:
     """WELL_FORMED, or VALID where it is of a schema that is here. Nothing is resolved or fetched."""
+    try:
+        return _judged(path, huge=False)
+    except _ReaderLimit as limit:
+        said = str(limit)
+    try:
+        if not _has_doctype(path):  # whose entities could grow without the limits
+            return _judged(path, huge=True)
+    except _ReaderLimit as limit:
+        said = str(limit)
+    return ValidationResult(Validity.UNKNOWN, _TOOL, (f"not read to its end: {said}"[:300],))
+
+
+class _ReaderLimit(Exception):
+    """libxml2 stopped at a limit of its own: that says nothing of the document."""
+
+
+def _has_doctype(path: str) -> bool:
+    """Whether there is one; or it cannot be said."""
+    events = etree.iterparse(
+        path, events=("start",), resolve_entities=False, no_network=True, load_dtd=False
+    )
+    try:
+        _, root = next(iter(events))
+    except (etree.XMLSyntaxError, StopIteration):
+        return True
+    return root.getroottree().docinfo.internalDTD is not None
+
+
+def _judged(path: str, *, huge: bool) -> ValidationResult:
     root = ""
     whole = os.path.getsize(path) <= _MAX_BY_SCHEMA_BYTES  # noqa: PTH202  (a worker imports as little as it can)
     try:
         parser = etree.iterparse(
             path, events=("start", "end"), resolve_entities=False, no_network=True, load_dtd=False,
-            huge_tree=False,
+            huge_tree=huge,
         )  # fmt: skip
         for event, element in parser:
             if not root:
@@ -35,6 +64,8 @@ def check(path: str) -> ValidationResult:
                     del parent[0]
     except etree.XMLSyntaxError as error:
         require_memory(error)
+        if is_of_the_reader(error):
+            raise _ReaderLimit(str(error.msg)) from None
         return ValidationResult(Validity.NOT_VALID, _TOOL, (str(error.msg)[:300],))
     except OSError as error:
         return ValidationResult(Validity.NOT_VALID, _TOOL, (f"not readable as XML: {error}"[:300],))
