@@ -257,14 +257,16 @@ class OcflRepository(OcflReader):
 
     @contextmanager
     def undone_if_overtaken(self, object_id: str, protection: Protection) -> Iterator[None]:
-        """Around the writes of an object's root. A process that stands still between its question for the
-        lease and its write writes what may be out of date when it goes on. It learns so from its next
-        question, and puts the root back to the newest version that is there; that is no work on the AIP.
+        """Around the writes of an object's root, of which the inventory is the last. A process that stands
+        still between its question for the lease and that write writes what may be out of date when it goes
+        on. It learns so from its next question, and puts the root back to the newest version that is there;
+        that is no work on the AIP. Whoever learns it before that write has nothing to put back, and must
+        not: the one who took over may be clearing away the version that would be made the newest.
 
         Should it die before, the audit finds the root inventory to be damaged, and repairs it.
         """
+        yield
         try:
-            yield
             self.writer.confirm()
         except LeaseLost:
             root, unfenced = self.layout.object_root(object_id), self.fenced(UNFENCED)

@@ -95,6 +95,11 @@ _FOUND_BEFORE = {
          Fault(3, "stall", number=160, victim=1, at_write=True), Fault(92, "flipped read", "two", 5)),
         in_turn=True, redone=False,
     ),
+    "who was overtaken before its last write commits nothing": Scenario(
+        411114, _TWO, (("update", 5, "A"), ("nightly", 3, "B"), ("update", 5, "B")),
+        (Fault(59, "failed read", "two", 200), Fault(262, "kill machine", number=160),
+         Fault(146, "stall at the catalogue", number=160)), in_turn=False, redone=True,
+    ),
     "an update that was silent for too long says that another took over": Scenario(
         689, _TWO, (("update", 3, "A"), ("update", 5, "B")),
         (Fault(12, "stall", number=400, victim=0, at_write=True),), in_turn=True, redone=False,
