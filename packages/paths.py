@@ -132,10 +132,10 @@ def unportable_reason(path: str) -> str | None:
 
 
 def too_long_for_windows(path: str) -> str | None:
-    """Why a path of a submission is too long for Windows once it lies in an AIP or DIP; or None.
+    """Why a path of a submission is too long for Windows once it lies in an exported AIP; or None.
 
-    Windows counts UTF-16 units and ends at 259 (RFC 8493 §6.1.2 names the limit). The AIP puts
-    ``data/uuid-…/representations/rep1/`` before the bag's ``data/``.
+    Windows counts UTF-16 units and ends at 259 (RFC 8493 §6.1.2 names the limit). An export puts
+    ``uuid-…/data/uuid-…/representations/rep1/`` before the bag's ``data/``.
     """
     within = f"/{path}".partition("/data/")[2]
     units = len(within.encode("utf-16-le", "surrogatepass")) // 2 + _AIP_FOLDERS
