@@ -64,7 +64,7 @@ class Served:
         request = urllib.request.Request(f"{self.prefect}/api/{path}", data, headers, method=method or None)
         for timeout_s in (0.5, 1, 2, 4, 0):
             try:
-                with urllib.request.urlopen(request, timeout=20) as answer:
+                with urllib.request.urlopen(request, timeout=90) as answer:
                     text = answer.read()
                 return json.loads(text) if text else None
             except urllib.error.HTTPError as error:  # its SQLite is locked for a moment
