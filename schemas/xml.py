@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import re
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, BinaryIO
 
 from lxml import etree
 
 _NO_MEMORY = 2  # XML_ERR_NO_MEMORY
 _RESOURCE_LIMIT = 114  # XML_ERR_RESOURCE_LIMIT
-_TOO_LARGE = re.compile(
-    r"too big found|[Nn]ame too long"
-)  # of comments, CDATA and others it is said like this
-_DOCTYPE = re.compile(rb"<\x00?!\x00?D")  # in UTF-8 or UTF-16
+# Of comments, CDATA and others it is said like this.
+_TOO_LARGE = re.compile(r"too big found|[Nn]ame too long")
 _ENTITY = re.compile(rb"<!ENTITY\s+(%\s+)?([^\s>]+)")
 
 
@@ -47,6 +46,23 @@ def is_of_the_reader(error: etree.XMLSyntaxError) -> bool:
     """Whether libxml2 stopped at a limit of its own (a text of 10 MB, a depth of 256), which well-formed
     documents may exceed."""
     return getattr(error, "code", 0) == _RESOURCE_LIMIT or bool(_TOO_LARGE.search(str(error)))
+
+
+def has_doctype(source: str | BinaryIO) -> bool | None:
+    """Whether a document has a DOCTYPE, in whatever encoding; None where its root is not reached.
+
+    Raises MemoryError.
+    """
+    events = etree.iterparse(
+        source, events=("start",), resolve_entities=False, no_network=True, load_dtd=False
+    )
+    try:
+        for _, root in events:
+            information: Any = root.getroottree().docinfo
+            return information.internalDTD is not None
+    except etree.XMLSyntaxError as error:
+        require_memory(error)
+    return None
 
 
 def safe_parser(*, huge: bool = False) -> etree.XMLParser:
@@ -86,7 +102,7 @@ def _tree(content: bytes) -> etree._ElementTree:
     try:
         return etree.fromstring(content, safe_parser()).getroottree()
     except etree.XMLSyntaxError as error:
-        if not is_of_the_reader(error) or _DOCTYPE.search(content):
+        if not is_of_the_reader(error) or has_doctype(io.BytesIO(content)) is not False:
             raise
     return etree.fromstring(content, safe_parser(huge=True)).getroottree()
 

@@ -381,13 +381,15 @@ def _examine(archive: Any, settings: Any) -> Any:
     catalogue = archive.catalogue
     sweep_scratch(archive.work)
     found: dict[str, Any] = {"work": [str(place.parent) for place in archive.work.glob("*/lock")]}
+    places = {one.store.name: one for one in archive.repositories}
     found["verify"] = [
         [one.object, one.store, one.version, one.outcome, sorted({p.code for p in one.problems})]
         for row in catalogue.aips.all()
-        for store in (copy.store for copy in catalogue.copies.of(row.id) if copy.state != "pending")
-        for repository in archive.repositories
-        if repository.store.name == store
-        for one in [verify_object(repository.store, repository.layout.object_root(row.id), row.id)]
+        for copy in catalogue.copies.of(row.id)
+        if copy.state != "pending"
+        for one in [
+            verify_object(places[copy.store].store, places[copy.store].layout.object_root(row.id), row.id)
+        ]
     ]
     found["reconcile"] = [f"{one.store}: {one.kind} {one.subject}" for one in reconcile(archive)]
     found["audit"] = _audit(archive, settings, repair=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, BinaryIO, cast
+from typing import BinaryIO, cast
 
 from lxml import etree
 
@@ -14,7 +14,7 @@ from packages.mets.rules.rule import NAMESPACES, PackageContext
 from packages.paths import from_href
 from packages.problems.catalogue import problem
 from packages.problems.problem import Problem
-from schemas.xml import XmlRefused, parse, require_memory
+from schemas.xml import XmlRefused, has_doctype, parse, require_memory
 from schemas.xsd import mets_schema
 
 __all__ = ["ALONE", "ListedFile", "MetsDocument", "file_dates", "read_mets"]
@@ -144,7 +144,9 @@ def file_dates(stream: BinaryIO) -> Iterator[tuple[str, str]]:
 def _prologue(stream: BinaryIO, path: str, document: MetsDocument) -> bool:
     """Whether the document must not be read any further, because of what its DOCTYPE declares."""
     head = stream.read(_PARSED_WHOLE)
-    if b"<!DOCTYPE" not in head and not _has_doctype(stream):
+    stream.seek(0)
+    # What is not reached is no DOCTYPE: reading the document will say what is wrong.
+    if b"<!DOCTYPE" not in head and not has_doctype(stream):
         return False
     stream.seek(0)
     try:
@@ -154,22 +156,6 @@ def _prologue(stream: BinaryIO, path: str, document: MetsDocument) -> bool:
         return True
     if external:
         document.problems.append(problem("XML-EXTERNAL-DTD", path, found=external))
-    return False
-
-
-def _has_doctype(stream: BinaryIO) -> bool:
-    """Asks the parser, for encodings in which ``<!DOCTYPE`` does not look like that."""
-    stream.seek(0)
-    events = etree.iterparse(
-        stream, events=("start",), resolve_entities=False, no_network=True, load_dtd=False
-    )
-    try:
-        for _, root in events:
-            information: Any = root.getroottree().docinfo
-            return information.internalDTD is not None
-    except etree.XMLSyntaxError as error:
-        require_memory(error)
-        return False  # reading it will say what is wrong
     return False
 
 

@@ -7,7 +7,7 @@ import os
 from lxml import etree
 
 from pipeline.formats.tool import ValidationResult, Validity
-from schemas.xml import is_of_the_reader, require_memory
+from schemas.xml import has_doctype, is_of_the_reader, require_memory
 from schemas.xsd import mets_schema
 
 _TOOL = f"lxml {'.'.join(str(part) for part in etree.LXML_VERSION[:3])}"
@@ -23,7 +23,7 @@ def check(path: str) -> ValidationResult:
     except _ReaderLimit as limit:
         said = str(limit)
     try:
-        if not _has_doctype(path):  # whose entities could grow without the limits
+        if has_doctype(path) is False:  # whose entities could grow without the limits
             return _judged(path, huge=True)
     except _ReaderLimit as limit:
         said = str(limit)
@@ -32,18 +32,6 @@ def check(path: str) -> ValidationResult:
 
 class _ReaderLimit(Exception):
     """libxml2 stopped at a limit of its own: that says nothing of the document."""
-
-
-def _has_doctype(path: str) -> bool:
-    """Whether there is one; or it cannot be said."""
-    events = etree.iterparse(
-        path, events=("start",), resolve_entities=False, no_network=True, load_dtd=False
-    )
-    try:
-        _, root = next(iter(events))
-    except (etree.XMLSyntaxError, StopIteration):
-        return True
-    return root.getroottree().docinfo.internalDTD is not None
 
 
 def _judged(path: str, *, huge: bool) -> ValidationResult:

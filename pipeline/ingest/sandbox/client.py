@@ -34,7 +34,7 @@ from pipeline.ingest.verify import VerifiedSip
 from pipeline.ingest.verify.eark_package import NoBag
 from pipeline.stage_report import StageReport
 
-__all__ = ["JudgingBroke", "judge_apart"]
+__all__ = ["JudgingBroke", "judge_apart", "judge_document_apart", "judge_no_bag_apart"]
 
 _LOG = logging.getLogger(__name__)
 _LOOK_EVERY_S = 0.05
